@@ -1,0 +1,230 @@
+import json
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tfsep.audio import AudioError
+from tfsep.evaluation import bss_eval, evaluate, ideal_ratio_mask, mixture_estimates
+
+RATE = 4000
+STEMS = ("vocals", "drums", "bass", "other")
+
+
+class FakeTrack:
+    """A track in memory, with the attributes of `tfsep.datasets.Track`."""
+
+    sample_rate = RATE
+    channels = 2
+
+    def __init__(self, name, samples=2 * RATE, sources=STEMS, error=None):
+        generator = np.random.default_rng(len(name))
+        self.name, self.samples, self.sources, self.error = name, samples, sources, error
+        self.stems = {
+            source: (0.1 * generator.standard_normal((samples, 2))).astype(np.float32) for source in sources
+        }
+        # The file's mixture is not the sum of the stems.
+        residual = (0.01 * generator.standard_normal((samples, 2))).astype(np.float32)
+        self.stems["mixture"] = sum(self.stems.values()) + residual
+
+    def read(self, source, start=0, samples=None):
+        if self.error:
+            raise self.error
+        return self.stems[source][start:][:samples]
+
+    def read_sources(self, names, start=0, samples=None):
+        return {name: self.read(name, start, samples) for name in names}
+
+
+@pytest.fixture
+def separate(monkeypatch):
+    """A stand-in for the engine: every estimate is the mixture times 0.4; the calls are kept."""
+    calls = []
+
+    def fake(mixture, model, sample_rate=None, **options):
+        calls.append(dict(mixture=mixture, model=model, sample_rate=sample_rate, **options))
+        return {source: np.float32(0.4) * mixture for source in model.sources}
+
+    module = ModuleType("tfsep.separation")
+    module.separate = fake
+    monkeypatch.setitem(sys.modules, "tfsep.separation", module)
+    return calls
+
+
+def _model(*sources):
+    return SimpleNamespace(name="net", sources=sources)
+
+
+def _frames(references, estimates):
+    return bss_eval(
+        np.stack(list(references.values())), np.stack(list(estimates.values())), RATE, sdr_only=True
+    )["SDR"]
+
+
+def test_the_engine_gets_the_whole_mixture_at_the_datasets_own_rate(separate):
+    track, model = FakeTrack("a"), _model(*STEMS)
+    evaluate(model, [track], sdr_only=True)
+    evaluate(model, [track], sdr_only=True, overlap=0.5)
+    np.testing.assert_array_equal(separate[0]["mixture"], track.stems["mixture"])
+    assert (separate[0]["model"], separate[0]["sample_rate"]) == (model, RATE)
+    assert "overlap" not in separate[0]
+    assert separate[1]["overlap"] == 0.5
+
+
+def test_sources_that_the_model_lacks_count_in_the_windows_and_are_not_reported(separate):
+    track = FakeTrack("a")
+    track.stems["bass"][:RATE] = 0  # silent in the first window: NaN for all, also for a model without bass
+    scores = evaluate(_model("drums", "vocals"), [track], sdr_only=True)
+    references = {name: track.stems[name] for name in STEMS}
+    mixture = track.stems["mixture"]
+    mixtures = mixture_estimates(mixture, STEMS, STEMS)
+    separated = dict.fromkeys(STEMS, np.float32(0.4) * mixture)
+    assert scores.targets == ("drums", "vocals")
+    for row, estimates in {
+        "model": separated,
+        "mixture": mixtures,
+        "IRM1": ideal_ratio_mask(mixture, references),
+    }.items():
+        expected = _frames(references, estimates)
+        assert np.isnan(expected[:, 0]).all()
+        assert set(scores.rows[row]["a"]) == {"drums", "vocals"}
+        np.testing.assert_array_equal(scores.rows[row]["a"]["vocals"]["SDR"], expected[0])
+        np.testing.assert_array_equal(scores.rows[row]["a"]["drums"]["SDR"], expected[1])
+    assert scores.windows() == (2, 1)
+
+
+def test_what_the_model_lacks_is_filled_with_the_mixture_row(separate, museval):
+    track = FakeTrack("a", sources=("vocals", "drums"))
+    track.stems["mixture"][:RATE] = 0  # so the fill for the drums is silent there, which makes the window NaN
+    scores = evaluate(_model("vocals"), [track])
+    measures = scores.rows["model"]["a"]["vocals"]
+    assert tuple(measures) == ("SDR", "ISR", "SIR", "SAR")
+    assert all(np.isnan(values[0]) and np.isfinite(values[1]) for values in measures.values())
+    assert tuple(scores.rows["mixture"]["a"]["vocals"]) == ("SDR",)
+
+
+def test_accompaniment_is_the_sum_of_all_other_stems(separate):
+    track = FakeTrack("a")
+    scores = evaluate(_model("vocals", "accompaniment"), [track], sdr_only=True)
+    mixture, stems = track.stems["mixture"], {name: track.stems[name] for name in STEMS}
+    references = {
+        "vocals": stems["vocals"],
+        "accompaniment": stems["drums"] + stems["bass"] + stems["other"],
+    }
+    rows = {
+        "model": dict.fromkeys(references, np.float32(0.4) * mixture),
+        "mixture": {"vocals": 0.25 * mixture, "accompaniment": 0.75 * mixture},
+        "IRM1": ideal_ratio_mask(mixture, stems, ("vocals", "accompaniment")),
+    }
+    for row, estimates in rows.items():
+        expected = _frames(references, estimates)
+        for index, name in enumerate(references):
+            np.testing.assert_allclose(scores.rows[row]["a"][name]["SDR"], expected[index], atol=1e-4)
+
+
+def test_tracks_with_a_stem_named_accompaniment(separate):
+    track = FakeTrack("a", sources=("vocals", "accompaniment"))
+    scores = evaluate(_model("vocals", "accompaniment"), [track], sdr_only=True)
+    half = 0.5 * track.stems["mixture"]
+    references = {name: track.stems[name] for name in track.sources}
+    expected = _frames(references, dict.fromkeys(references, half))
+    np.testing.assert_allclose(scores.rows["mixture"]["a"]["accompaniment"]["SDR"], expected[1], atol=1e-6)
+
+
+def test_output_folder(separate, tmp_path):
+    scores = evaluate(
+        _model("vocals"), [FakeTrack("a"), FakeTrack("bb")], output=tmp_path / "x" / "y", sdr_only=True
+    )
+    folder = tmp_path / "x" / "y"
+    assert sorted(path.name for path in folder.iterdir()) == ["a.json", "bb.json", "summary.json"]
+    content = json.loads((folder / "bb.json").read_text())
+    frames = content["targets"][0]["frames"]
+    assert content["targets"][0]["name"] == "vocals"
+    np.testing.assert_allclose(
+        [frame["metrics"]["SDR"] for frame in frames], scores.rows["model"]["bb"]["vocals"]["SDR"], atol=1e-5
+    )
+    assert json.loads((folder / "summary.json").read_text())["rows"].keys() == {"model", "mixture", "IRM1"}
+
+
+def test_a_finished_evaluation_is_not_overwritten(separate, tmp_path):
+    evaluate(_model("vocals"), [FakeTrack("a")], output=tmp_path, sdr_only=True)
+    with pytest.raises(FileExistsError, match=r"summary\.json"):
+        evaluate(_model("vocals"), [FakeTrack("a")], output=tmp_path, sdr_only=True)
+    assert len(separate) == 1  # refused before any work
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (FakeTrack("bad", error=AudioError("bad.wav: cut off")), "bad.wav: cut off"),
+        (FakeTrack("bad", error=FileNotFoundError("bad.wav is missing")), "is missing"),
+        (FakeTrack("bad", samples=0), "0 samples"),
+        (FakeTrack("bad", sources=("drums", "bass")), "'vocals'"),
+    ],
+)
+def test_one_bad_track_is_reported_and_the_others_are_scored(separate, tmp_path, caplog, bad, message):
+    tracks = [FakeTrack("a"), bad, FakeTrack("cc")]
+    scores = evaluate(_model("vocals"), tracks, output=tmp_path, sdr_only=True)
+    assert scores.tracks == ("a", "cc")
+    assert list(scores.failures) == ["bad"]
+    for text in (scores.failures["bad"], caplog.text, str(scores)):
+        assert message in text
+    assert json.loads((tmp_path / "summary.json").read_text())["failures"] == scores.failures
+    assert not (tmp_path / "bad.json").exists()
+
+
+def test_when_all_tracks_fail_it_is_an_error(separate):
+    tracks = [FakeTrack(name, error=AudioError(f"{name} is cut off")) for name in ("a", "b")]
+    with pytest.raises(RuntimeError, match=r"None of 2 tracks could be scored\. a: a is cut off"):
+        evaluate(_model("vocals"), tracks)
+
+
+def test_a_source_that_no_track_has_is_a_wrong_argument(separate):
+    with pytest.raises(ValueError, match=r"'piano'.*vocals, drums, bass, other"):
+        evaluate(_model("piano"), [FakeTrack("a")])
+
+
+def test_wrong_track_lists_are_refused(separate, tmp_path):
+    with pytest.raises(ValueError, match="no track"):
+        evaluate(_model("vocals"), [])
+    with pytest.raises(ValueError, match="2 tracks named 'a'"):
+        evaluate(_model("vocals"), [FakeTrack("a"), FakeTrack("a")])
+    with pytest.raises(ValueError, match="'summary'"):
+        evaluate(_model("vocals"), [FakeTrack("summary")], output=tmp_path)
+    assert not separate
+
+
+def test_estimates_of_another_length_are_refused(separate, monkeypatch):
+    monkeypatch.setattr(
+        sys.modules["tfsep.separation"],
+        "separate",
+        lambda mixture, model, sample_rate: {source: mixture[:-1] for source in model.sources},
+    )
+    with pytest.raises(ValueError, match="shape"):
+        evaluate(_model(*STEMS), [FakeTrack("a")])
+
+
+def test_a_fault_of_the_program_is_not_taken_for_a_bad_track(separate, monkeypatch):
+    def broken(mixture, model, sample_rate):
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(sys.modules["tfsep.separation"], "separate", broken)
+    with pytest.raises(TypeError, match="a bug"):
+        evaluate(_model("vocals"), [FakeTrack("a"), FakeTrack("bb")])
+
+
+def test_silent_stem_is_nan_and_no_crash(separate):
+    track = FakeTrack("a")
+    track.stems["bass"][:] = 0
+    scores = evaluate(_model("vocals"), [track])
+    assert scores.windows() == (2, 2)
+    assert np.isnan(scores.median("vocals"))
+    assert "nan" in str(scores)
+
+
+def test_progress_bar(separate, capsys):
+    evaluate(_model("vocals"), [FakeTrack("a")], sdr_only=True)
+    assert capsys.readouterr().err == ""
+    evaluate(_model("vocals"), [FakeTrack("a")], sdr_only=True, progress=True)
+    assert "1/1" in capsys.readouterr().err

@@ -1,0 +1,187 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from tfsep.evaluation import Scores, table
+
+NAN = math.nan
+
+
+def _frames(**targets):
+    return {target: {"SDR": np.array(values, float)} for target, values in targets.items()}
+
+
+def _scores(model="net", **options):
+    scores = Scores(model, ("vocals", "drums"), **options)
+    scores.add("model", "a", _frames(vocals=[1, NAN, 3, 8], drums=[2, NAN, 2, 2], other=[0, NAN, 0, 0]))
+    scores.add("model", "b", _frames(vocals=[5, 7], drums=[4, 4], other=[0, 0]))
+    scores.add("model", "c", _frames(vocals=[NAN, NAN], drums=[NAN, NAN], other=[NAN, NAN]))
+    scores.add("mixture", "a", _frames(vocals=[1, NAN, 1, 1], drums=[0, NAN, 0, 0]))
+    return scores
+
+
+def _full_scores():
+    scores = Scores("net", ("vocals",), window=0.5, hop=0.25)
+    measures = {"SDR": [1.123456789, NAN, np.inf], "ISR": [2, NAN, 5], "SIR": [3, NAN, 6], "SAR": [4, NAN, 7]}
+    scores.add("model", "Some - Song", {"vocals": {name: np.array(x, float) for name, x in measures.items()}})
+    return scores
+
+
+def test_median_over_frames_then_over_tracks():
+    scores = _scores()
+    np.testing.assert_array_equal(scores.track_medians("vocals"), [3, 6, NAN])
+    assert scores.median("vocals") == 4.5
+    assert scores.median("drums") == 3
+    assert scores.median() == 3.75
+    assert scores.median("vocals", row="mixture") == 1
+
+
+def test_pooled_median_and_mad():
+    # Frames 1 3 8 5 7: median 5, deviations 4 2 3 0 2.
+    assert _scores().pooled("vocals") == (5, 2)
+
+
+def test_windows_count_the_nan_ones():
+    assert _scores().windows() == (8, 3)
+    assert _scores().windows("mixture") == (4, 1)
+
+
+def test_only_reported_targets_are_kept():
+    assert tuple(_scores().rows["model"]["a"]) == ("vocals", "drums")
+
+
+def test_interval_is_seeded_and_covers_95_percent_of_the_resampled_medians():
+    values = np.arange(21.0)
+    scores = Scores("net", ("vocals",))
+    for index, value in enumerate(values):
+        scores.add("model", str(index), _frames(vocals=[value]))
+    low, high = scores.interval("vocals")
+    assert (low, high) == scores.interval("vocals") == scores.interval()
+    # The distribution of the resampled median of 21 ranks is known: (6, 14) hold 95 % of it, within a rank.
+    assert low == pytest.approx(6, abs=1)
+    assert high == pytest.approx(14, abs=1)
+    assert any(scores.interval("vocals", seed=seed) != (low, high) for seed in range(1, 20))
+
+
+def test_interval_of_the_mean_resamples_the_targets_together():
+    scores = Scores("net", ("vocals", "drums"))
+    for index in range(15):
+        scores.add("model", str(index), _frames(vocals=[index], drums=[-index]))
+    assert scores.interval("vocals")[0] < scores.median("vocals")
+    assert scores.interval() == (0, 0)
+
+
+def test_one_track_has_no_interval():
+    scores = _full_scores()
+    assert all(map(math.isnan, scores.interval("vocals")))
+    assert "nan" not in str(scores)
+
+
+def test_track_file_has_musevals_schema_and_rounding(museval, tmp_path):
+    import jsonschema
+
+    scores = _full_scores()
+    scores.save_track("Some - Song", tmp_path / "test")
+    content = json.loads((tmp_path / "test" / "Some - Song.json").read_text())
+    store = museval.TrackStore("Some - Song", win=0.5, hop=0.25)
+    jsonschema.validate(content, store.schema)
+    measures = scores.rows["model"]["Some - Song"]["vocals"]
+    store.add_target("vocals", {**measures, "SDR": [1.123456789, NAN, np.inf]})
+    np.testing.assert_equal(content["targets"], json.loads(store.json)["targets"])
+    assert content["protocol"] == "bsseval_v4"
+
+
+def test_musevals_eval_store_reads_the_files_and_finds_the_same_medians(museval, tmp_path):
+    scores = _scores()
+    for track in scores.tracks:
+        scores.save_track(track, tmp_path / "test")
+    store = museval.EvalStore()
+    store.add_eval_dir(tmp_path)
+    found = store.agg_frames_tracks_scores()
+    assert found["vocals", "SDR"] == scores.median("vocals")
+    assert found["drums", "SDR"] == scores.median("drums")
+    assert math.isnan(found["vocals", "SIR"])
+
+
+def test_summary_is_strict_json_and_complete(tmp_path):
+    scores = _scores()
+    scores.failures["d"] = "broken"
+    scores.save_summary(tmp_path)
+    content = json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail)
+    assert content["protocol"] == "bsseval_v4"
+    assert (content["window"], content["hop"]) == (1.0, 1.0)
+    assert content["model"] == "net"
+    assert content["targets"] == ["vocals", "drums"]
+    assert {"tfsep", "numpy", "scipy"} <= set(content["versions"])
+    assert content["tracks"] == ["a", "b", "c"]
+    assert content["failures"] == {"d": "broken"}
+    row = content["rows"]["model"]
+    assert (row["windows"], row["nan_windows"]) == (8, 3)
+    vocals = row["scores"]["vocals"]["SDR"]
+    assert (vocals["median"], vocals["pooled_median"], vocals["pooled_mad"]) == (4.5, 5, 2)
+    assert vocals["interval"] == [3, 6]
+    assert row["scores"]["mean"]["SDR"]["median"] == 3.75
+    assert content["rows"]["mixture"]["scores"]["vocals"]["SDR"]["interval"] == [None, None]
+
+
+def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError("no space")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="no space"):
+        _scores().save_summary(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_table_as_text():
+    lines = table(_scores()).splitlines()
+    assert lines[0].split() == ["vocals", "drums", "mean"]
+    assert lines[1].startswith("net ")
+    assert "4.50 [3.00, 6.00]" in lines[1]
+    assert lines[2].split() == ["mixture", "1.00", "0.00", "0.50"]
+    assert {len(line) for line in lines[:3]} == {len(lines[0])}
+    assert "bsseval_v4" in lines[4]
+    assert "3 tracks" in lines[4]
+    assert lines[5] == "net: 3 of 8 windows left out, because a source is silent in them."
+
+
+def test_table_as_markdown():
+    lines = table(_scores(), markdown=True).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:4]]
+    assert cells[0] == ["", "vocals", "drums", "mean"]
+    assert cells[1][0].strip("-") == ""
+    assert all(cell.strip("-") == ":" for cell in cells[1][1:])
+    assert cells[3] == ["mixture", "1.00", "0.00", "0.50"]
+
+
+def test_table_of_two_models_prints_equal_bounds_once_and_leaves_gaps_open():
+    vocals = Scores("voice", ("vocals",))
+    for track, frames in _scores().rows["model"].items():
+        vocals.add("model", track, frames)
+    lines = table([_scores("one"), _scores("two"), vocals]).splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["one", "two", "voice", "mixture"]
+    assert lines[3].split()[-2:] == ["-", "-"]
+
+
+@pytest.mark.parametrize("difference", [{"protocol": "bsseval_v3"}, {"window": 2.0}, {"hop": 0.5}])
+def test_table_refuses_to_mix_protocols(difference):
+    with pytest.raises(ValueError, match="mix protocols"):
+        table([_scores(), _scores(**difference)])
+
+
+def test_table_refuses_different_tracks_and_none():
+    more = _scores("more")
+    more.add("model", "d", _frames(vocals=[1], drums=[1]))
+    with pytest.raises(ValueError, match=r"same tracks.*net \(3 tracks\), more \(4 tracks\)"):
+        table([_scores(), more])
+    with pytest.raises(ValueError, match="at least one"):
+        table([])
+
+
+def test_failures_are_named_under_the_table():
+    scores = _scores()
+    scores.failures["d"] = "d.wav cannot be read"
+    assert "net: d failed: d.wav cannot be read" in table(scores)

@@ -1,0 +1,21 @@
+"""Audio files to arrays and back: read, write, stream and resample.
+
+Audio is float32 in [-1, 1], shape `[samples, channels]`. Levels are never changed.
+"""
+
+from tfsep.audio.formats import AudioError, AudioInfo
+from tfsep.audio.reading import blocks, info, read
+from tfsep.audio.resampling import resample, resample_blocks
+from tfsep.audio.writing import Writer, write
+
+__all__ = [
+    "AudioError",
+    "AudioInfo",
+    "Writer",
+    "blocks",
+    "info",
+    "read",
+    "resample",
+    "resample_blocks",
+    "write",
+]

@@ -1,0 +1,122 @@
+"""MUSDB18 and MUSDB18-HQ: 100 training and 50 test songs of four stereo stems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from tfsep.datasets.track import Corpus, Stem, Track
+
+SOURCES = ("vocals", "drums", "bass", "other")
+
+# Native Instruments' STEMS layout as MUSDB18 uses it.
+STREAMS = {"mixture": 0, "drums": 1, "bass": 2, "other": 3, "vocals": 4}
+
+# The official validation songs: `validation_tracks` in the configuration of the musdb package.
+VALIDATION = (
+    "ANiMAL - Rockshow",
+    "Actions - One Minute Smile",
+    "Alexander Ross - Goodbye Bolero",
+    "Clara Berry And Wooldog - Waltz For My Victims",
+    "Fergessen - Nos Palpitants",
+    "James May - On The Line",
+    "Johnny Lokke - Promises & Lies",
+    "Leaf - Summerghost",
+    "Meaxic - Take A Step",
+    "Patrick Talbot - A Reason To Leave",
+    "Skelpolu - Human Mistakes",
+    "Traffic Experiment - Sirens",
+    "Triviul - Angelsaint",
+    "Young Griffo - Pennies",
+)
+
+
+class MUSDB18(Corpus):
+    """MUSDB18 as STEM files or as MUSDB18-HQ wav folders, full songs or the 7-second preview.
+
+    Which of them `root` holds is found by looking: `root/train/*.stem.mp4` or `root/train/<song>/vocals.wav`.
+
+    Args:
+        root: path of the folder that holds `train` and `test`.
+        split: `"train"` (the training songs without the 14 official validation songs), `"valid"` (those 14) or
+            `"test"`. Defaults to `"train"`.
+        mixture: `"file"` takes the mixture that the corpus ships, `"sum"` the sum of the stems; for the AAC
+            files the two differ by the codec's residual. Defaults to `"file"`.
+        download: bool. If `root` holds no MUSDB18, fetch the 7-second preview into it through the musdb package
+            (which wants the programs ffmpeg and ffprobe). Defaults to False.
+
+    Raises:
+        FileNotFoundError: if `root` does not exist.
+        ValueError: if the split holds no track, or for an unknown argument.
+
+    Reference:
+        Rafii et al., "The MUSDB18 corpus for music separation", 2017. https://doi.org/10.5281/zenodo.1117372
+    """
+
+    def __init__(
+        self, root: str | Path, split: str = "train", mixture: str = "file", download: bool = False
+    ):
+        if split not in ("train", "valid", "test"):
+            raise ValueError(f"split must be 'train', 'valid' or 'test'. Received: split={split!r}.")
+        if mixture not in ("file", "sum"):
+            raise ValueError(f"mixture must be 'file' or 'sum'. Received: mixture={mixture!r}.")
+        root = Path(root).expanduser()
+        folder = root / ("test" if split == "test" else "train")
+        if download and not folder.is_dir():
+            _download_preview(root)
+        if not root.is_dir():
+            raise FileNotFoundError(f"{root} is not a folder. Expected the folder that holds train/ and test/.")
+        tracks = sorted(_tracks(folder, mixture), key=lambda track: track.name)
+        if split != "test":
+            tracks = [track for track in tracks if (track.name in VALIDATION) == (split == "valid")]
+        if not tracks:
+            raise ValueError(
+                f"No MUSDB18 track of split {split!r} in {folder}. Expected *.stem.mp4 files, or one folder a "
+                "song with mixture.wav, vocals.wav, drums.wav, bass.wav and other.wav."
+            )
+        super().__init__(f"MUSDB18 {split}", tracks)
+
+
+def embedded() -> Corpus:
+    """The real song that the package stempeg carries: 6 seconds of a MUSDB18 test song, with its four stems.
+
+    Returns:
+        A `Corpus` of one `Track`, "The Easton Ellises - Falcon 69".
+
+    Raises:
+        FileNotFoundError: if stempeg is not installed.
+    """
+    # Located without importing stempeg: its import fails where the program ffmpeg is missing.
+    spec = find_spec("stempeg")
+    folders = spec.submodule_search_locations if spec else []
+    paths = [path for folder in folders for path in Path(folder, "data").glob("*.stem.mp4")]
+    if not paths:
+        raise FileNotFoundError("The embedded song is missing. Install it with: pip install stempeg")
+    return Corpus("embedded song", [_stem_track(path, "file") for path in paths])
+
+
+def _tracks(folder: Path, mixture: str) -> Iterator[Track]:
+    for path in folder.glob("*"):
+        if path.name.endswith(".stem.mp4"):
+            yield _stem_track(path, mixture)
+        elif (path / "vocals.wav").is_file():
+            stems = {source: Stem(path / f"{source}.wav") for source in SOURCES}
+            yield Track(path.name, stems, Stem(path / "mixture.wav") if mixture == "file" else None)
+
+
+def _stem_track(path: Path, mixture: str) -> Track:
+    stems = {source: Stem(path, STREAMS[source]) for source in SOURCES}
+    name = path.name.removesuffix(".stem.mp4")
+    return Track(name, stems, Stem(path, STREAMS["mixture"]) if mixture == "file" else None)
+
+
+def _download_preview(root: Path) -> None:
+    try:
+        import musdb
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"The musdb package, which downloads the preview, could not be imported: {error} Install the "
+            "programs ffmpeg and ffprobe, or unpack MUSDB18-7-STEMS.zip yourself."
+        ) from error
+    musdb.DB(root=str(root), download=True)

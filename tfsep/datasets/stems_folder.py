@@ -1,0 +1,77 @@
+"""Any multitracks laid out as one folder a song and one audio file a stem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfsep.datasets.track import Corpus, Stem, Track
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".aif", ".aiff")
+_ORDER = ("vocals", "drums", "bass", "other", "accompaniment")
+_MIXTURES = ("mixture", "mix")
+
+# Without folders of their own, every seventh song is for validation.
+_VALID_EVERY = 7
+
+
+class StemsFolder(Corpus):
+    """Songs as folders of stems: `root/<song>/<source>.<suffix>`, in any audio format.
+
+    The file's name without suffix is the source's name; a file `mixture` or `mix`, where present, is the mixture,
+    which otherwise is the sum of the stems. Stems of unequal length are continued with silence to the longest,
+    and a song that lacks a source which other songs have gets silence for it; both are said once per song.
+
+    Args:
+        root: path of the folder of song folders, or of a folder that holds `train`, `valid` or `test` with them.
+        split: `"train"`, `"valid"`, `"test"` or None. A split is the folder `root/<split>` where it exists;
+            else `"valid"` is every seventh song by name and `"train"` the others. None takes every song.
+
+    Raises:
+        FileNotFoundError: if `root` does not exist.
+        ValueError: if no song folder with a stem is found.
+    """
+
+    def __init__(self, root: str | Path, split: str | None = None):
+        if split not in (None, "train", "valid", "test"):
+            raise ValueError(f"split must be 'train', 'valid', 'test' or None. Received: split={split!r}.")
+        root = Path(root).expanduser()
+        if not root.is_dir():
+            raise FileNotFoundError(f"{root} is not a folder. Expected a folder with one folder a song.")
+        songs = {folder.name: _stems(folder) for folder in _song_folders(root, split)}
+        songs = {name: stems for name, stems in songs.items() if stems.keys() - set(_MIXTURES)}
+        if not songs:
+            raise ValueError(
+                f"No stems for split {split!r} in {root}. Expected <song>/<source>.wav (or another audio "
+                "format), for example song1/vocals.wav and song1/drums.wav."
+            )
+        found = {source for stems in songs.values() for source in stems} - set(_MIXTURES)
+        sources = [*(s for s in _ORDER if s in found), *sorted(found - set(_ORDER))]
+        super().__init__(root.name, [_track(name, stems, sources) for name, stems in sorted(songs.items())])
+
+
+def _song_folders(root: Path, split: str | None) -> list[Path]:
+    if split and (root / split).is_dir():
+        return sorted(path for path in (root / split).iterdir() if path.is_dir())
+    songs = sorted(path for path in root.iterdir() if path.is_dir())
+    if split is None:
+        return songs
+    if split == "test":
+        raise ValueError(f"{root} has no folder 'test'. Put the test songs there, or use split=None.")
+    held_out = songs[_VALID_EVERY - 1 :: _VALID_EVERY] or songs[-1:]
+    return [song for song in songs if (song in held_out) == (split == "valid")]
+
+
+def _stems(folder: Path) -> dict[str, Stem]:
+    stems = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        if path.stem in stems:
+            raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")
+        stems[path.stem] = Stem(path)
+    return stems
+
+
+def _track(name: str, stems: dict[str, Stem], sources: list[str]) -> Track:
+    mixture = next((stems[mix] for mix in _MIXTURES if mix in stems), None)
+    return Track(name, {source: stems.get(source) for source in sources}, mixture)

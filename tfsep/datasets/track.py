@@ -1,0 +1,208 @@
+"""A song with its sources: what every corpus yields and every consumer reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tfsep import audio
+
+_log = logging.getLogger("tfsep")
+
+
+@dataclass(frozen=True)
+class Stem:
+    """Where one source of a song is stored: a file, and the stream in it (0 but for `.stem.mp4`)."""
+
+    path: Path
+    stream: int = 0
+
+
+class Track:
+    """A song and its sources, read by excerpt and never decoded further than asked.
+
+    Stems shorter than the longest one are continued with silence, a source without a stem is silence
+    (both are said once), and mono stems of a stereo song are duplicated.
+
+    Args:
+        name: str, the song's name.
+        stems: dict from source name to `Stem`, or to None where the song has no such stem.
+        mixture: `Stem` or None. The file that holds the mixture; None makes the mixture the sum of the stems.
+
+    Example:
+
+    >>> track = tfsep.datasets.embedded()[0]
+    >>> track.sources
+    ('vocals', 'drums', 'bass', 'other')
+    >>> second = track.read("vocals", start=track.sample_rate, samples=track.sample_rate)
+    """
+
+    def __init__(self, name: str, stems: dict[str, Stem | None], mixture: Stem | None = None):
+        if not any(stems.values()):
+            raise ValueError(f"Track {name!r} has no stem. Expected at least one audio file for its sources.")
+        self.name = name
+        self.stems = dict(stems)
+        self.mixture = mixture
+        missing = [source for source, stem in stems.items() if stem is None]
+        if missing:
+            _log.warning("%s has no %s: silence stands in.", name, ", ".join(missing))
+
+    def __repr__(self) -> str:
+        return f"Track({self.name!r}, sources={self.sources})"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources, in the corpus's order."""
+        return tuple(self.stems)
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that the track reads, each once."""
+        stems = [*self.stems.values(), self.mixture]
+        return sorted({stem.path for stem in stems if stem is not None})
+
+    @cached_property
+    def _infos(self) -> dict[Stem, audio.AudioInfo]:
+        stems = [stem for stem in (*self.stems.values(), self.mixture) if stem is not None]
+        infos = {stem: audio.info(stem.path, stem.stream) for stem in stems}
+        rate = infos[stems[0]].sample_rate
+        for stem, info in infos.items():
+            if info.sample_rate != rate:
+                raise audio.AudioError(
+                    f"{stem.path} has {info.sample_rate} Hz, while {stems[0].path.name} of the same track has "
+                    f"{rate} Hz. Resample one of them."
+                )
+        lengths = {info.samples for info in infos.values()}
+        if len(lengths) > 1:
+            _log.warning(
+                "%s: stems of %d to %d samples; the shorter ones are continued with silence.",
+                self.name,
+                min(lengths),
+                max(lengths),
+            )
+        return infos
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second, the same for every stem."""
+        return next(iter(self._infos.values())).sample_rate
+
+    @property
+    def samples(self) -> int:
+        """Length in samples: that of the longest stem."""
+        return max(info.samples for info in self._infos.values())
+
+    @property
+    def channels(self) -> int:
+        """Channels: the most that any stem has."""
+        return max(info.channels for info in self._infos.values())
+
+    def read(self, source: str, start: int = 0, samples: int | None = None) -> np.ndarray:
+        """Reads an excerpt of one source or of the mixture.
+
+        Args:
+            source: str, one of `sources`, or `"mixture"`.
+            start: int, first sample of the excerpt. Defaults to 0.
+            samples: int or None, length of the excerpt; None reads to the end.
+
+        Returns:
+            float32 `[samples, channels]`.
+
+        Raises:
+            ValueError: for an unknown source or an excerpt beyond the track's ends.
+        """
+        samples = self.samples - start if samples is None else samples
+        if start < 0 or samples < 0 or start + samples > self.samples:
+            raise ValueError(
+                f"{self.name} has {self.samples} samples. Received start={start}, samples={samples}."
+            )
+        if source == "mixture":
+            if self.mixture is not None:
+                return self._read_stem(self.mixture, start, samples)
+            return sum(self.read(name, start, samples) for name in self.sources)
+        if source not in self.stems:
+            raise ValueError(
+                f"{self.name} has no source {source!r}. Expected one of {('mixture', *self.sources)}."
+            )
+        return self._read_stem(self.stems[source], start, samples)
+
+    def read_sources(
+        self, names: Iterable[str], start: int = 0, samples: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Reads the same excerpt of several sources.
+
+        Args:
+            names: names of sources. `"accompaniment"`, where the track has no stem of that name, is the sum of
+                the stems that are not in `names`.
+            start: int, first sample. Defaults to 0.
+            samples: int or None, length; None reads to the end.
+
+        Returns:
+            dict from name to float32 `[samples, channels]`, in the order of `names`.
+        """
+        names = tuple(names)
+        return {
+            name: sum(self.read(part, start, samples) for part in parts)
+            for name, parts in components(names, self.sources).items()
+        }
+
+    def _read_stem(self, stem: Stem | None, start: int, samples: int) -> np.ndarray:
+        excerpt = np.zeros((samples, self.channels), np.float32)
+        if stem is None:
+            return excerpt
+        available = max(0, min(samples, self._infos[stem].samples - start))
+        if available:
+            excerpt[:available] = audio.read(stem.path, start, available, stem.stream)[0]
+        return excerpt
+
+
+def components(names: Sequence[str], sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Says which of a track's `sources` add up to each of `names`; `"accompaniment"` is all that is left over.
+
+    Raises:
+        ValueError: if a name is neither a source nor `"accompaniment"`, or nothing is left to accompany.
+    """
+    parts = {}
+    for name in names:
+        rest = tuple(source for source in sources if source not in names)
+        if name in sources:
+            parts[name] = (name,)
+        elif name == "accompaniment" and rest:
+            parts[name] = rest
+        else:
+            raise ValueError(f"No source {name!r} in the data. Available: {', '.join(sources)}.")
+    return parts
+
+
+class Corpus(Sequence):
+    """A sequence of tracks under one name; the base of every dataset.
+
+    Args:
+        name: str, said in messages and in results.
+        tracks: the tracks.
+
+    Raises:
+        ValueError: if there is no track.
+    """
+
+    def __init__(self, name: str, tracks: Iterable[Track]):
+        self.name = name
+        self.tracks = list(tracks)
+        if not self.tracks:
+            raise ValueError(f"{name} holds no tracks.")
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def __getitem__(self, index):
+        return self.tracks[index]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources of the tracks."""
+        return tuple(dict.fromkeys(source for track in self.tracks for source in track.sources))

@@ -1,0 +1,37 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` that takes its place when the block ends without an error.
+
+    What was at `path` stays until then; after an error (or Ctrl-C) it is untouched and nothing else is left. The
+    block may make a file or a folder of the temporary path, which keeps the suffix of `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        temporary = scratch / path.name
+        yield temporary
+        if path.is_dir():
+            # A folder cannot be replaced by a rename: the old one steps aside first.
+            os.replace(path, scratch / "old")
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text file in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

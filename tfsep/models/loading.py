@@ -1,0 +1,75 @@
+"""A model from whatever names it: the object itself, a path, or a preset's name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+
+from tfsep import presets
+from tfsep.models.separator import FACTS, Separator
+
+
+class ExportedSeparator:
+    """A SavedModel that `Separator.export` wrote, ready to separate.
+
+    Args:
+        path: path of the SavedModel.
+    """
+
+    def __init__(self, path: str | Path):
+        import tensorflow as tf
+
+        facts = json.loads(Path(path, FACTS).read_text(encoding="utf-8"))
+        self.sources = tuple(facts["sources"])
+        self.sample_rate = facts["sample_rate"]
+        self.channels = facts["channels"]
+        self.segment = facts["segment"]
+        self.context = facts["context"]
+        # Kept: the functions are of no use once the object that holds their variables is gone.
+        self._saved_model = tf.saved_model.load(str(path))
+
+    def separate_window(self, window) -> dict:
+        """See `Separator.separate_window`."""
+        estimates = self._saved_model.separate(window)
+        end = window.shape[1] - self.context
+        return {name: estimates[name][:, self.context : end] for name in self.sources}
+
+
+def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator:
+    """Loads a model.
+
+    Args:
+        model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
+            `.keras` file or of a SavedModel; else the name of a preset.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: if it is neither a path that exists nor a preset's name, or the path holds no model.
+    """
+    if not isinstance(model, (str, Path)):
+        return model
+    path = Path(model)
+    if not path.exists():
+        return presets.load(presets.folder(str(model)))
+    if (path / presets.CONFIG).is_file():
+        return presets.load(path)
+    if (path / FACTS).is_file():
+        return ExportedSeparator(path)
+    if path.suffix == ".keras":
+        return _load_keras(path)
+    raise ValueError(f"{path} holds no model. Expected a preset folder, a .keras file or an exported SavedModel.")
+
+
+def _load_keras(path: Path) -> Separator:
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        # Keras raises many kinds for a damaged archive.
+        raise ValueError(f"{path} is not a complete Keras model: {str(error).splitlines()[0]}") from error
+    if not isinstance(model, Separator):
+        raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
+    return model

@@ -1,0 +1,199 @@
+"""The contract of a model: mixture in, one estimate a source out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+from keras import ops
+
+from tfsep.files import replacing
+from tfsep.losses import MeanAbsoluteAndSquaredError
+from tfsep.metrics import SISDR, SilentReferences
+
+if keras.backend.backend() == "tensorflow":
+    from tfsep.models.tensorflow_steps import TensorFlowSteps as _Steps
+else:
+    # Other backends train with Keras's own steps, which call `compute_loss`.
+    class _Steps:
+        pass
+
+
+# Where a SavedModel keeps what `describe` says.
+FACTS = "assets.extra/tfsep.json"
+
+# Inside, every mixture has this level, so that a model hears soft and loud songs alike.
+_LEVEL = 0.1
+_LEVEL_FLOOR = 1e-4
+
+
+class Separator(_Steps, keras.Model):
+    """Base of all models: names, rate and lengths, level, losses, metrics, export.
+
+    A subclass builds its network in its constructor and says how a window of mixture becomes estimates in the
+    domain where its loss lives (`estimate`), how the references come there (`targets`) and how estimates become
+    audio (`synthesize`). For a network from waveform to waveform only `estimate` is needed.
+
+    A window is `segment + 2 * context` samples of mixture; estimates cover its centre of `segment` samples.
+
+    Args:
+        sources: names of the sources to estimate.
+        sample_rate: int, samples per second of the audio that the model works on.
+        channels: int, channels of that audio.
+        segment: int, samples estimated at a time.
+        context: int, further samples wanted on each side. Defaults to 0.
+        dtype: Keras dtype or policy of the network. STFTs, losses and masks stay float32 under any policy.
+
+    Raises:
+        ValueError: for no sources or repeated ones, or sizes below one.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        sample_rate: int,
+        channels: int,
+        segment: int,
+        context: int = 0,
+        **kwargs,
+    ):
+        # Keras must not cast the waveform to half precision: the network casts at its own border.
+        super().__init__(autocast=False, **kwargs)
+        if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
+            raise ValueError(f"sources must be one or more different names. Received: sources={sources!r}.")
+        for name, value, least in (
+            ("sample_rate", sample_rate, 1),
+            ("channels", channels, 1),
+            ("segment", segment, 1),
+            ("context", context, 0),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}. Received: {name}={value!r}.")
+        self.sources = tuple(sources)
+        self.sample_rate = int(sample_rate)
+        self.channels = int(channels)
+        self.segment = int(segment)
+        self.context = int(context)
+        self.default_loss = MeanAbsoluteAndSquaredError()
+        self._make_metrics()
+
+    def _make_metrics(self) -> None:
+        self.source_losses = [keras.metrics.Mean(name=f"{name}_loss") for name in self.sources]
+        self.source_si_sdrs = [SISDR(name=f"{name}_si_sdr") for name in self.sources]
+        self.source_improvements = [SISDR(name=f"{name}_si_sdr_improvement") for name in self.sources]
+        self.silent_references = SilentReferences(name="silent_references")
+
+    # What a subclass says.
+
+    def estimate(self, window, training: bool = False) -> dict:
+        """Window of mixture `[batch, segment + 2 * context, channels]` -> estimates in the loss's domain."""
+        raise NotImplementedError
+
+    def targets(self, sources: dict) -> dict:
+        """References over a window -> references in the loss's domain, centre only."""
+        return {name: self.centre(sources[name]) for name in self.sources}
+
+    def synthesize(self, estimates: dict, window) -> dict:
+        """Estimates in the loss's domain -> waveforms of the window's centre."""
+        return estimates
+
+    # What every model does.
+
+    def call(self, inputs, training: bool | None = None) -> dict:
+        """Mixture `[batch, samples, channels]` of any length -> dict from source to audio of the same shape.
+
+        With `training=True` the inputs are windows and the estimates are left in the domain of the loss.
+        """
+        if training:
+            return self.estimate(inputs, training=True)
+        pad = [[0, 0], [self.context, self.context], [0, 0]]
+        return self.separate_window(ops.pad(inputs, pad))
+
+    def separate_window(self, window) -> dict:
+        """Mixture with `context` samples on each side -> waveforms of the centre, of any length."""
+        estimates = self.estimate(window, training=False)
+        waveforms = self.synthesize(estimates, window)
+        return {name: ops.cast(waveforms[name], "float32") for name in self.sources}
+
+    def centre(self, window):
+        """Leaves out the context on both sides of `[batch, samples, channels]`."""
+        return window[:, self.context : ops.shape(window)[1] - self.context]
+
+    def normalize(self, window) -> tuple:
+        """Brings a mixture to the level that the network knows; returns it and the gain to undo at the output."""
+        window = ops.cast(window, "float32")
+        power = ops.mean(ops.square(window), axis=(1, 2), keepdims=True)
+        gain = ops.sqrt(ops.maximum(power, _LEVEL_FLOOR**2)) / _LEVEL
+        return window / gain, gain
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Sum over sources of the loss, which sees references and estimates stacked as `[batch, source, ...]`.
+
+        The loss is the one given to `compile`, else the model's published one.
+        """
+        if sample_weight is not None:
+            raise ValueError("Separators take no sample weights. Give batches of (mixture, sources).")
+        targets = self.targets(y)
+        references = ops.stack([ops.cast(targets[name], "float32") for name in self.sources], axis=1)
+        estimates = ops.stack([ops.cast(y_pred[name], "float32") for name in self.sources], axis=1)
+        values = self._loss_values(references, estimates)
+        per_source = ops.mean(ops.reshape(ops.swapaxes(values, 0, 1), (len(self.sources), -1)), axis=1)
+        for index, tracker in enumerate(self.source_losses):
+            tracker.update_state(per_source[index], sample_weight=ops.shape(references)[0])
+        return ops.sum(per_source)
+
+    def _loss_values(self, references, estimates):
+        loss = self.default_loss if self.loss is None else keras.losses.get(self.loss)
+        # A Loss object's `call` is the loss before the mean over the batch, which would mix the sources.
+        return loss.call(references, estimates) if isinstance(loss, keras.losses.Loss) else loss(references, estimates)
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        config.update(
+            sources=list(self.sources),
+            sample_rate=self.sample_rate,
+            channels=self.channels,
+            segment=self.segment,
+            context=self.context,
+        )
+        return config
+
+    def describe(self) -> dict:
+        """What a program that runs the model must know: sources, rate, channels, segment and context."""
+        names = ("sample_rate", "channels", "segment", "context")
+        return {"sources": list(self.sources), **{name: getattr(self, name) for name in names}}
+
+    def export(self, filepath: str | Path, format: str = "tf_saved_model", **kwargs) -> None:
+        """Writes a SavedModel: waveform in, `{source: waveform}` out, batch and time dynamic.
+
+        Endpoints `separate` and `serving_default` take float32 `[batch, samples, channels]` at `sample_rate`.
+        `assets.extra/tfsep.json` in it names the sources, the rate and the lengths. It runs wherever TensorFlow
+        does, without tfsep, and `tfsep.separate(..., model=filepath)` takes it as well.
+
+        Args:
+            filepath: path of a folder, which must not exist.
+            format: str. Only `"tf_saved_model"`; defaults to it.
+
+        Raises:
+            FileExistsError: if `filepath` exists.
+            ValueError: for another format.
+        """
+        if format != "tf_saved_model":
+            raise ValueError(f"format must be 'tf_saved_model'. Received: format={format!r}.")
+        filepath = Path(filepath)
+        if filepath.exists():
+            raise FileExistsError(f"{filepath} exists. Remove it or choose another folder.")
+        with replacing(filepath) as temporary:
+            archive = keras.export.ExportArchive()
+            archive.track(self)
+            signature = [keras.InputSpec(shape=(None, None, self.channels), dtype="float32", name="mixture")]
+            for endpoint in ("separate", "serving_default"):
+                archive.add_endpoint(endpoint, self._serve, signature)
+            archive.write_out(str(temporary), verbose=False, **kwargs)
+            (temporary / "assets.extra").mkdir()
+            (temporary / FACTS).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
+
+    def _serve(self, mixture):
+        return self(mixture, training=False)

@@ -1,0 +1,97 @@
+"""The two-head U-Net on waveforms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+from tfsep.models.separator import Separator
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class UNet(Separator):
+    """One-dimensional U-Net from the mixture's waveform to one waveform a source, with a head for each.
+
+    Down: five blocks of a convolution of 15 samples, batch normalisation, leaky ReLU and max-pooling by two, with
+    `filters` doubling; a bottleneck block; up: five blocks of nearest upsampling, concatenation with the block of
+    the same length, and a convolution of 5 samples. Each head is a convolution of one sample with tanh, on the
+    mixture at a level of -20 dB RMS.
+
+    Args:
+        sources: names of the sources. Defaults to `("vocals", "drums")`.
+        sample_rate: int. Defaults to 11025.
+        channels: int. Defaults to 1.
+        segment: int, samples estimated at a time. Defaults to 75008, which is 6.8 s.
+        filters: int, filters of the first block. Defaults to 8.
+        depth: int, number of down and of up blocks. Defaults to 5.
+        dtype: Keras dtype or policy of the network.
+
+    Example:
+
+    >>> model = tfsep.models.UNet(sources=("vocals", "drums"))
+    >>> model.count_params()
+    985978
+    >>> estimates = model(np.zeros((1, 44100, 1), "float32"))    # any length
+    >>> estimates["vocals"].shape
+    TensorShape([1, 44100, 1])
+
+    Reference:
+        V. Basu, "Audio Track Separation", 2022; after Ronneberger et al., "U-Net", MICCAI 2015.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("vocals", "drums"),
+        sample_rate: int = 11025,
+        channels: int = 1,
+        segment: int = 75008,
+        filters: int = 8,
+        depth: int = 5,
+        **kwargs,
+    ):
+        # `context` is 0 for this network and stands in `get_config` of the base.
+        super().__init__(sources, sample_rate, channels, segment, **{"context": 0, **kwargs})
+        self.filters = filters
+        self.depth = depth
+        self.network = _network(self.sources, channels, filters, depth, self.dtype_policy)
+        self.built = True
+
+    def estimate(self, window, training: bool = False) -> dict:
+        level, gain = self.normalize(window)
+        length = ops.shape(level)[1]
+        multiple = 2**self.depth
+        padded = ops.pad(level, [[0, 0], [0, -length % multiple], [0, 0]])
+        outputs = self.network(ops.cast(padded, self.compute_dtype), training=training)
+        return {
+            name: self.centre(ops.cast(outputs[name], "float32")[:, :length] * gain) for name in self.sources
+        }
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "filters": self.filters, "depth": self.depth}
+
+
+def _network(sources: Sequence[str], channels: int, filters: int, depth: int, dtype) -> keras.Model:
+    inputs = keras.Input((None, channels), dtype=dtype.compute_dtype, name="mixture")
+    x, skips = inputs, []
+    for level in range(depth):
+        x = _block(x, filters * 2**level, 15, f"down_{level + 1}", dtype)
+        skips.append(x)
+        x = layers.MaxPooling1D(2, dtype=dtype, name=f"down_{level + 1}_pool")(x)
+    x = _block(x, filters * 2**depth, 15, "bottleneck", dtype)
+    for level in reversed(range(depth)):
+        x = layers.UpSampling1D(2, dtype=dtype, name=f"up_{level + 1}_upsample")(x)
+        x = layers.Concatenate(dtype=dtype, name=f"up_{level + 1}_skip")([x, skips[level]])
+        x = _block(x, filters * 2**level, 5, f"up_{level + 1}", dtype)
+    heads = {
+        name: layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=f"head_{name}")(x)
+        for name in sources
+    }
+    return keras.Model(inputs, heads, name="network")
+
+
+def _block(x, filters: int, kernel_size: int, name: str, dtype):
+    x = layers.Conv1D(filters, kernel_size, padding="same", dtype=dtype, name=f"{name}_conv")(x)
+    x = layers.BatchNormalization(dtype=dtype, name=f"{name}_norm")(x)
+    return layers.LeakyReLU(negative_slope=0.1, dtype=dtype, name=f"{name}_activation")(x)

@@ -1,0 +1,6 @@
+"""Tracks -> batches: decoded once, cut into excerpts, augmented, mixed."""
+
+from tfsep.pipeline.augment import AUGMENTATIONS, Gain, Remix
+from tfsep.pipeline.excerpts import excerpts, windows
+
+__all__ = ["AUGMENTATIONS", "Gain", "Remix", "excerpts", "windows"]

@@ -1,0 +1,92 @@
+"""Figures: training curves, waveforms and spectrograms of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tfsep.files import replacing
+
+
+def plot_losses(history: Mapping[str, list[float]], path: str | Path) -> None:
+    """Draws training and validation curves, one panel a loss.
+
+    Args:
+        history: dict from name to one value an epoch, as `model.fit` returns it in `.history`.
+        path: path of the figure.
+    """
+    losses = sorted((name for name in history if name.endswith("loss") and not name.startswith("val_")), key=len)
+    figure = _figure(4.0 * len(losses), 3.2)
+    for panel, name in enumerate(losses, start=1):
+        axes = figure.add_subplot(1, len(losses), panel, title=name, xlabel="epoch", yscale="log")
+        for curve, label in ((name, "training"), (f"val_{name}", "validation")):
+            if curve in history:
+                axes.plot(range(1, len(history[curve]) + 1), history[curve], label=label)
+        axes.legend()
+    _save(figure, path)
+
+
+def plot_waveforms(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | Path) -> None:
+    """Draws the waveform of each stem, one panel a stem on a common scale.
+
+    Args:
+        stems: dict from name to float `[samples, channels]`.
+        sample_rate: int.
+        path: path of the figure.
+    """
+    figure = _figure(10.0, 1.6 * len(stems))
+    peak = max(1e-6, *(float(np.abs(stem).max(initial=0.0)) for stem in stems.values()))
+    for row, (name, stem) in enumerate(stems.items(), start=1):
+        axes = figure.add_subplot(len(stems), 1, row, ylabel=name, ylim=(-peak, peak))
+        _draw_waveform(axes, stem, sample_rate)
+    axes.set_xlabel("seconds")
+    _save(figure, path)
+
+
+def plot_sources(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | Path, title: str = "") -> None:
+    """Draws each source as a waveform and, beside it, as a spectrogram.
+
+    Args:
+        stems: dict from name to float `[samples, channels]`.
+        sample_rate: int.
+        path: path of the figure.
+        title: str, written above.
+    """
+    figure = _figure(12.0, 1.9 * len(stems))
+    figure.suptitle(title)
+    for row, (name, stem) in enumerate(stems.items()):
+        axes = figure.add_subplot(len(stems), 2, 2 * row + 1, ylabel=name)
+        _draw_waveform(axes, stem, sample_rate)
+        axes = figure.add_subplot(len(stems), 2, 2 * row + 2, ylabel="kHz")
+        _draw_spectrogram(axes, stem, sample_rate)
+    _save(figure, path)
+
+
+def _figure(width: float, height: float):
+    # The Figure class, not pyplot: no global state, no window system, safe in threads.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure, path: str | Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def _draw_waveform(axes, stem: np.ndarray, sample_rate: int, columns: int = 2000) -> None:
+    """The envelope: the least and the greatest sample of each of at most `columns` spans."""
+    mono = stem.mean(axis=1)
+    edges = np.unique(np.linspace(0, len(mono), columns, endpoint=False).astype(int))
+    low, high = np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges)
+    axes.fill_between(edges / sample_rate, low, high, step="post")
+
+
+def _draw_spectrogram(axes, stem: np.ndarray, sample_rate: int, n_fft: int = 2048) -> None:
+    mono = np.pad(stem.mean(axis=1), (0, max(0, n_fft - len(stem))))
+    # At most about 1,500 columns are drawn, however long the song is.
+    hop = max(n_fft // 4, len(mono) // 1500)
+    overlap = max(0, n_fft - hop)
+    axes.specgram(mono + 1e-9, NFFT=n_fft, noverlap=overlap, Fs=sample_rate / 1000, vmin=-140)

@@ -1,0 +1,114 @@
+"""Trained models as folders: `config.json`, `model.weights.h5` and the model card `README.md`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfsep.files import replacing
+
+if TYPE_CHECKING:
+    from tfsep.models import Separator
+
+_FOLDER = Path(__file__).parent
+CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"
+
+
+def names() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(path.parent.name for path in _FOLDER.glob(f"*/{CONFIG}"))
+
+
+def folder(name: str) -> Path:
+    """The folder of a preset.
+
+    Raises:
+        ValueError: if there is no preset of that name.
+    """
+    if name not in names():
+        raise ValueError(
+            f"No model {name!r}: neither a path that exists nor a preset. Presets: {', '.join(names()) or 'none'}."
+        )
+    return _FOLDER / name
+
+
+def read_config(path: str | Path) -> dict:
+    """The `config.json` of a preset folder: serialised model, versions, training and scores."""
+    return json.loads(Path(path, CONFIG).read_text(encoding="utf-8"))
+
+
+def save(model: Separator, path: str | Path, card: str = "", **facts) -> None:
+    """Writes a model as a preset folder, in place of one that stands there.
+
+    Weights are stored as float16, without the optimiser.
+
+    Args:
+        model: the model.
+        path: path of the folder.
+        card: str, text of the model card, in Markdown.
+        **facts: further entries of `config.json`, such as `scores`.
+
+    Raises:
+        ValueError: if a weight is not finite in half precision.
+    """
+    import keras
+
+    from tfsep import __version__
+
+    # A clone has no optimiser, whose settings and state would otherwise be stored as well.
+    clone = model.__class__.from_config(model.get_config())
+    clone.set_weights(model.get_weights())
+    config = {
+        "model": keras.saving.serialize_keras_object(clone),
+        "versions": {"tfsep": __version__, "keras": keras.__version__},
+        **facts,
+    }
+    with replacing(path) as temporary:
+        temporary.mkdir()
+        (temporary / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (temporary / CARD).write_text(card, encoding="utf-8")
+        _save_half(clone, temporary / WEIGHTS)
+
+
+def load(path: str | Path) -> Separator:
+    """Reads the model of a preset folder.
+
+    Raises:
+        ValueError: if the folder's configuration or weights are damaged or of another model.
+    """
+    import keras
+
+    import tfsep.models  # noqa: F401  registers the classes that the configuration names
+
+    path = Path(path)
+    try:
+        model = keras.saving.deserialize_keras_object(read_config(path)["model"])
+        model.load_weights(path / WEIGHTS)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{path} is not a complete preset folder: {reason}") from error
+    return model
+
+
+def _save_half(model: Separator, path: Path) -> None:
+    """Weights as Keras stores them, in half precision and compressed."""
+    import h5py
+    import numpy as np
+
+    full = path.with_name("full.weights.h5")
+    model.save_weights(full)
+
+    def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Group):
+            target.require_group(name).attrs.update(item.attrs)
+            return
+        half = item[()].astype(np.float16) if item.dtype == np.float32 else item[()]
+        if half.dtype == np.float16 and not np.isfinite(half).all():
+            raise ValueError(f"Weight {name} is not finite in half precision.")
+        target.create_dataset(name, data=half)
+
+    with h5py.File(full) as source, h5py.File(path, "w") as target:
+        target.attrs.update(source.attrs)
+        source.visititems(copy)
+    full.unlink()

@@ -1,0 +1,6 @@
+"""The engine that separates songs of any length, rate and channels."""
+
+from tfsep.separation.engine import separate_blocks
+from tfsep.separation.separate import DEFAULT_MODEL, separate, separate_file, stem_names
+
+__all__ = ["DEFAULT_MODEL", "separate", "separate_blocks", "separate_file", "stem_names"]

@@ -1,0 +1,144 @@
+"""Long audio -> overlapping windows -> model -> overlap-add, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+
+def separate_blocks(
+    blocks: Iterable[np.ndarray],
+    samples: int,
+    channels: int,
+    model,
+    *,
+    overlap: float = 0.25,
+    batch_size: int = 4,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[np.ndarray]:
+    """Separates a stream of audio at the model's rate.
+
+    The audio is cut into segments that overlap, each handed to the model with its real neighbours as context
+    (zeros beyond the ends), and the estimates are cross-faded with weights that add up to one. The model always
+    sees the same shape, so it is compiled once.
+
+    Args:
+        blocks: float32 arrays `[n, channels]` of any lengths, `samples` in all.
+        samples: int, length of the audio.
+        channels: int, channels of the audio. A mono model takes each channel as an example of its own; a model
+            of more channels takes mono duplicated, and the mean of its channels comes back.
+        model: a `Separator`, or anything with its `sources`, `channels`, `segment`, `context` and
+            `separate_window`.
+        overlap: float in [0, 1), the share of a segment that overlaps the next. Defaults to 0.25.
+        batch_size: int, windows at a time. Defaults to 4.
+        progress: called with samples done and in all.
+
+    Yields:
+        float32 `[n, sources, channels]`, `samples` in all.
+
+    Raises:
+        ValueError: if the model cannot take that many channels, or for an overlap or batch size out of range.
+    """
+    if not 0 <= overlap < 1:
+        raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap}.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
+    hop = max(1, round(model.segment * (1 - overlap)))
+    estimate = _adapt_channels(model, channels, batch_size)
+    windows = _windows(blocks, samples, model.segment, model.context, hop)
+    estimates = itertools.chain.from_iterable(map(estimate, _batches(windows, batch_size)))
+    done = 0
+    for block in _overlap_add(estimates, samples, model.segment, hop):
+        yield block
+        done += len(block)
+        if progress is not None:
+            progress(done, samples)
+
+
+def _windows(
+    blocks: Iterable[np.ndarray], samples: int, segment: int, context: int, hop: int
+) -> Iterator[np.ndarray]:
+    """Windows of `segment + 2 * context` samples, `hop` apart, until the segments cover all samples."""
+    size = segment + 2 * context
+    waiting: np.ndarray | None = None
+    blocks = iter(blocks)
+    for _ in range(_segments(samples, segment, hop)):
+        while waiting is None or len(waiting) < size:
+            block = next(blocks, None)
+            if waiting is None:
+                waiting = np.zeros((context, block.shape[1]), np.float32)
+            if block is None:
+                block = np.zeros((size - len(waiting), waiting.shape[1]), np.float32)
+            waiting = np.concatenate([waiting, block])
+        yield waiting[:size]
+        waiting = waiting[hop:]
+
+
+def _segments(samples: int, segment: int, hop: int) -> int:
+    return 1 + max(0, -(-(samples - segment) // hop))
+
+
+def _batches(windows: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
+    windows = iter(windows)
+    while batch := list(itertools.islice(windows, batch_size)):
+        yield np.stack(batch)
+
+
+def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The model as a function from windows `[n, size, channels]` to `[n, segment, sources, channels]`."""
+    if channels == model.channels:
+        per_window, repeats = 1, 1
+    elif model.channels == 1:
+        per_window, repeats = channels, 1
+    elif channels == 1:
+        per_window, repeats = 1, model.channels
+    else:
+        raise ValueError(
+            f"The model separates audio of {model.channels} channels. Received: {channels} channels. Mix them "
+            f"down to {model.channels} or to mono."
+        )
+    run = getattr(model, "compiled_separate_window", model.separate_window)
+
+    def estimate(windows: np.ndarray) -> np.ndarray:
+        count, size, _ = windows.shape
+        examples = np.moveaxis(windows, 2, 1).reshape(count * per_window, -1, size)
+        examples = np.moveaxis(np.repeat(examples, repeats, axis=1), 1, 2)
+        # The last batch is filled up, so that the model meets one shape only.
+        missing = batch_size * per_window - len(examples)
+        examples = np.pad(examples, ((0, missing), (0, 0), (0, 0)))
+        waveforms = run(examples)
+        stacked = np.stack([np.asarray(waveforms[name]) for name in model.sources], axis=2)
+        stacked = stacked[: count * per_window]
+        if repeats > 1:
+            stacked = stacked.mean(axis=3, keepdims=True)
+        if per_window > 1:
+            stacked = stacked.reshape(count, per_window, *stacked.shape[1:3])
+            stacked = np.moveaxis(stacked, 1, 3)
+        return stacked
+
+    return estimate
+
+
+def _overlap_add(
+    estimates: Iterable[np.ndarray], samples: int, segment: int, hop: int
+) -> Iterator[np.ndarray]:
+    """Cross-fades segments `[segment, ...]` that lie `hop` apart; yields each sample once it is complete."""
+    fade = segment - hop
+    ramp = np.arange(segment, dtype=np.float64) + 0.5
+    weights = np.minimum(1.0, np.minimum(ramp, ramp[::-1]) / fade) if fade else np.ones(segment)
+    sums: np.ndarray | None = None
+    norms = np.zeros(segment)
+    done = 0
+    for estimate in estimates:
+        shaped = weights.reshape(-1, *[1] * (estimate.ndim - 1))
+        sums = np.zeros(estimate.shape) if sums is None else sums
+        sums += shaped * estimate
+        norms += weights
+        last = done + segment >= samples
+        count = samples - done if last else hop
+        yield (sums[:count] / norms[:count].reshape(shaped[:count].shape)).astype(np.float32)
+        done += count
+        sums = np.concatenate([sums[hop:], np.zeros_like(sums[:hop])])
+        norms = np.concatenate([norms[hop:], np.zeros(hop)])

@@ -1,0 +1,244 @@
+"""Separation of a song: any rate, channels and length in, the same out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from tfsep import audio
+from tfsep.models import load_model
+from tfsep.plotting import plot_waveforms
+from tfsep.separation.engine import separate_blocks
+
+DEFAULT_MODEL = "unet-vocals-drums"
+
+# Samples read from a file at a time.
+_BLOCK = 1 << 18
+_MOST_CHANNELS = 32
+
+
+def separate(
+    song: str | Path | np.ndarray,
+    model=DEFAULT_MODEL,
+    sample_rate: int | None = None,
+    *,
+    overlap: float = 0.25,
+    batch_size: int = 4,
+    residual: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Separates a song into its sources.
+
+    Args:
+        song: path of an audio file, or float `[samples, channels]` or `[samples]` in [-1, 1], which is not
+            altered.
+        model: a model, a path or a preset's name; see `tfsep.load_model`.
+        sample_rate: int, samples per second of an array; not for a path.
+        overlap: float in [0, 1), share of a segment that overlaps the next. Defaults to 0.25.
+        batch_size: int, segments at a time. Defaults to 4.
+        residual: str or None. Name for one more stem: the mixture less all estimates.
+        progress: called with samples done and in all (at the model's rate).
+
+    Returns:
+        dict from source to float32 of the song's own rate, length, channels and shape, in the order of the
+        model's `sources`.
+
+    Raises:
+        ValueError: for audio of another layout, empty or not finite, or a missing rate.
+        FileNotFoundError, tfsep.audio.AudioError: if the file is missing or cannot be read.
+
+    Example:
+
+    >>> stems = tfsep.separate("song.mp3")
+    >>> stems["vocals"].shape
+    (7938000, 2)
+    """
+    model = load_model(model)
+    if isinstance(song, (str, Path)):
+        if sample_rate is not None:
+            raise ValueError("sample_rate belongs to an array. A file says its own.")
+        array, sample_rate = audio.read(song)
+        one_dimensional = False
+    else:
+        array = _checked(song, sample_rate)
+        one_dimensional = np.ndim(song) == 1
+    names = stem_names(model, residual)
+    blocks = _stream(
+        [array], len(array), array.shape[1], sample_rate, model, residual, overlap, batch_size, progress
+    )
+    stems = np.concatenate(list(blocks))
+    return {
+        name: np.ascontiguousarray(stems[:, index, 0] if one_dimensional else stems[:, index])
+        for index, name in enumerate(names)
+    }
+
+
+def separate_file(
+    path: str | Path,
+    folder: str | Path,
+    model=DEFAULT_MODEL,
+    *,
+    suffix: str = ".wav",
+    subtype: str | None = None,
+    overlap: float = 0.25,
+    batch_size: int = 4,
+    residual: str | None = None,
+    plot: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Path]:
+    """Separates a file into files, in memory that does not grow with its length.
+
+    Args:
+        path: path of the song.
+        folder: path of the folder for the stems, `<folder>/<source><suffix>`.
+        suffix, subtype: format of the stems, see `tfsep.audio.Writer`. Defaults to float wav.
+        plot: bool. Also draw `waveforms.png`. Defaults to False.
+        overwrite: bool. Replace stems that exist. Defaults to False.
+        model, overlap, batch_size, residual, progress: see `separate`.
+
+    Returns:
+        dict from source to the path of its file.
+
+    Raises:
+        FileExistsError: if a stem exists and `overwrite` is False.
+        See also `separate`.
+    """
+    model = load_model(model)
+    info = audio.info(path)
+    folder = Path(folder)
+    created = not folder.exists()
+    paths = {name: folder / f"{name}{suffix}" for name in stem_names(model, residual)}
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(
+                    audio.Writer(stem, info.sample_rate, info.channels, subtype, overwrite=overwrite)
+                )
+                for stem in paths.values()
+            ]
+            blocks = audio.blocks(path, _BLOCK)
+            for block in _stream(
+                blocks,
+                info.samples,
+                info.channels,
+                info.sample_rate,
+                model,
+                residual,
+                overlap,
+                batch_size,
+                progress,
+            ):
+                for index, writer in enumerate(writers):
+                    writer.write(block[:, index])
+    except BaseException:
+        if created and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    if plot:
+        _plot(paths, info, folder / "waveforms.png")
+    return paths
+
+
+def stem_names(model, residual: str | None) -> tuple[str, ...]:
+    """Names of the stems that a separation gives: the model's sources and the residual."""
+    if residual in model.sources:
+        raise ValueError(f"The model has a source {residual!r} already. Choose another name for the residual.")
+    return (*model.sources, residual) if residual else tuple(model.sources)
+
+
+def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:
+    array = np.asarray(song)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"Audio must be float in [-1, 1]. Received: dtype {array.dtype}. Divide by full scale.")
+    if array.ndim not in (1, 2):
+        raise ValueError(f"Audio must be [samples, channels] or [samples]. Received: shape {array.shape}.")
+    if sample_rate is None or sample_rate < 1:
+        raise ValueError(f"An array needs its sample_rate. Received: sample_rate={sample_rate!r}.")
+    array = array.reshape(len(array), -1) if array.size else array
+    if array.size == 0:
+        raise ValueError(f"The audio is empty. Received: shape {array.shape}.")
+    if array.shape[1] > _MOST_CHANNELS:
+        raise ValueError(
+            f"Audio must be [samples, channels] with at most {_MOST_CHANNELS} channels. Received: shape "
+            f"{array.shape}. Transpose it if it is [channels, samples]."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError("The audio holds NaN or infinite samples.")
+    return array.astype(np.float32)
+
+
+def _stream(
+    blocks: Iterable[np.ndarray],
+    samples: int,
+    channels: int,
+    sample_rate: int,
+    model,
+    residual: str | None,
+    overlap: float,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[np.ndarray]:
+    """Blocks of a song at its own rate -> blocks `[n, stems, channels]` at that rate, `samples` in all."""
+    # `tee` keeps of the mixture just what the estimates lag behind.
+    mixture, blocks = itertools.tee(blocks)
+    inside = round(samples * model.sample_rate / sample_rate) or 1
+    resampled = _resample(blocks, sample_rate, model.sample_rate, samples, inside)
+    estimates = separate_blocks(
+        resampled, inside, channels, model, overlap=overlap, batch_size=batch_size, progress=progress
+    )
+    # Sources travel as further channels, so that one resampler serves them all.
+    flat = (block.reshape(len(block), -1) for block in estimates)
+    mixture = _Reader(mixture)
+    for block in _resample(flat, model.sample_rate, sample_rate, inside, samples):
+        stems = block.reshape(len(block), len(model.sources), channels)
+        if residual:
+            rest = mixture.take(len(stems)) - stems.sum(axis=1)
+            stems = np.concatenate([stems, rest[:, np.newaxis]], axis=1)
+        yield stems
+
+
+def _resample(
+    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int, wanted: int
+) -> Iterator[np.ndarray]:
+    """Resamples a stream to exactly `wanted` samples: rounding there and back may miss by a few."""
+    if from_rate != to_rate:
+        blocks = audio.resample_blocks(blocks, from_rate, to_rate, samples)
+    done, width = 0, 1
+    for block in blocks:
+        block = block[: wanted - done]
+        done, width = done + len(block), block.shape[1]
+        if len(block):
+            yield block
+    if done < wanted:
+        yield np.zeros((wanted - done, width), np.float32)
+
+
+class _Reader:
+    """Takes a stream of blocks in other lengths than it comes in."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self._blocks = iter(blocks)
+        self._waiting: np.ndarray | None = None
+
+    def take(self, samples: int) -> np.ndarray:
+        while self._waiting is None or len(self._waiting) < samples:
+            block = next(self._blocks)
+            self._waiting = block if self._waiting is None else np.concatenate([self._waiting, block])
+        taken, self._waiting = self._waiting[:samples], self._waiting[samples:]
+        return taken
+
+
+def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:
+    """Draws the stems from their files by the extremes of each span, whatever their length."""
+    span = max(1, info.samples // 2000)
+    stems = {}
+    for name, path in paths.items():
+        extremes = [(block.min(), block.max()) for block in audio.blocks(path, span)]
+        stems[name] = np.reshape(extremes, (-1, 1))
+    plot_waveforms(stems, 2 * info.sample_rate / span, figure)

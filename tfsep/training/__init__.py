@@ -1,0 +1,7 @@
+"""Training: one recipe for every model, kept in a folder that can be resumed."""
+
+from tfsep.training.config import TrainConfig, read_config
+from tfsep.training.fit import fit
+from tfsep.training.run import train
+
+__all__ = ["TrainConfig", "fit", "read_config", "train"]

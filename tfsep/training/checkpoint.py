@@ -1,0 +1,80 @@
+"""The state of a training run on disk: last checkpoint, best model, history, early stopping."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import keras
+
+from tfsep import presets
+from tfsep.files import replacing, write_text
+from tfsep.plotting import plot_losses
+
+STATE = "state.json"
+BEST = "best"
+
+
+class RunCheckpoint(keras.callbacks.Callback):
+    """Keeps a run so that it can be killed at any moment and go on from its last whole epoch.
+
+    After each epoch the model with its optimiser is written as `checkpoint-<epoch>.keras`; `state.json`, written
+    after it in one step, names the checkpoint that counts. The best model so far is the preset folder `best`.
+    Keras's own callbacks write in place and forget the best value at a restart.
+
+    Args:
+        folder: path of the run.
+        monitor: str, the log that decides what is best; smaller is better. Defaults to `"val_loss"`, and is
+            `"loss"` for a run without validation.
+        patience: int or None. Stop after so many epochs without a better value; None never stops.
+        state: dict, the state of the run to go on from, of `read_state`.
+    """
+
+    def __init__(self, folder: str | Path, monitor: str = "val_loss", patience: int | None = None, state=None):
+        super().__init__()
+        self.folder = Path(folder)
+        self.monitor = monitor
+        self.patience = patience
+        self.state = state or {"epoch": 0, "best": None, "best_epoch": 0, "history": {}}
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(logs["loss"]):
+            self.model.stop_training = True
+            return
+        state = self.state
+        state["epoch"] = epoch + 1
+        for name, value in logs.items():
+            state["history"].setdefault(name, []).append(value)
+        if state["best"] is None or logs[self.monitor] < state["best"]:
+            state["best"], state["best_epoch"] = logs[self.monitor], epoch + 1
+            facts = {"epoch": epoch + 1, "validation": logs}
+            presets.save(self.model, self.folder / BEST, _card(self.model, epoch + 1), training=facts)
+        self._write()
+        if self.patience is not None and epoch + 1 - state["best_epoch"] >= self.patience:
+            self.model.stop_training = True
+
+    def _write(self) -> None:
+        name = f"checkpoint-{self.state['epoch']:04d}.keras"
+        with replacing(self.folder / name) as temporary:
+            self.model.save(temporary)
+        write_text(self.folder / STATE, json.dumps(self.state | {"checkpoint": name}, indent=1) + "\n")
+        for old in self.folder.glob("checkpoint-*.keras"):
+            if old.name != name:
+                old.unlink()
+        plot_losses(self.state["history"], self.folder / "loss.png")
+
+
+def read_state(folder: str | Path) -> dict | None:
+    """The state of a run, or None where no epoch has been finished."""
+    path = Path(folder, STATE)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _card(model: keras.Model, epoch: int) -> str:
+    return (
+        f"# {model.__class__.__name__}: {', '.join(model.sources)}\n\n"
+        f"The best model of a training run, of epoch {epoch}. `config.json` holds its configuration and its "
+        "validation figures.\n"
+    )

@@ -1,0 +1,71 @@
+"""A training run's configuration: from the command line, a YAML file, or both."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import yaml
+
+
+@dataclasses.dataclass
+class TrainConfig:
+    """Everything that a run depends on.
+
+    Attributes:
+        model: name of the model class: `unet`.
+        data: corpora to train on, as `tfsep.datasets.from_spec` reads them; their training splits are used.
+        output: path of the run's folder.
+        valid: corpora whose validation splits choose the best model. Defaults to `data`.
+        options: arguments of the model's constructor, such as `sources` and `sample_rate`.
+        start_from: preset, preset folder or `.keras` file whose weights to start from.
+        augment: dict from an augmentation's name to its arguments.
+        mixed_precision: Keras policy of the network. Defaults to `"float32"`.
+
+    The others are the arguments of `tfsep.training.fit`.
+    """
+
+    model: str = "unet"
+    data: list[str] = dataclasses.field(default_factory=list)
+    output: str = ""
+    valid: list[str] = dataclasses.field(default_factory=list)
+    options: dict = dataclasses.field(default_factory=dict)
+    start_from: str | None = None
+    epochs: int = 50
+    batch_size: int = 16
+    steps_per_epoch: int | None = None
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    clipnorm: float | None = None
+    augment: dict = dataclasses.field(default_factory=lambda: {"remix": {}, "gain": {}})
+    patience: int | None = None
+    seed: int = 0
+    mixed_precision: str = "float32"
+    jit_compile: bool | str = "auto"
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML, which `read_config` reads again."""
+        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+
+
+def read_config(path: str | Path) -> dict:
+    """Reads the settings of a YAML file.
+
+    Returns:
+        dict of the fields of `TrainConfig` that the file sets.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no YAML mapping or has an unknown key.
+    """
+    try:
+        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} must hold a mapping of settings. Received: {type(settings).__name__}.")
+    known = [field.name for field in dataclasses.fields(TrainConfig)]
+    unknown = [key for key in settings if key not in known]
+    if unknown:
+        raise ValueError(f"{path} has unknown keys {unknown}. Known: {', '.join(known)}.")
+    return settings

@@ -1,0 +1,114 @@
+"""One fit recipe for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+
+from tfsep import models, pipeline  # noqa: F401  `models` registers the classes that checkpoints name
+from tfsep.datasets import Track
+from tfsep.training.checkpoint import RunCheckpoint, read_state
+from tfsep.training.summaries import AudioSummaries
+
+SCHEDULES = ("constant", "cosine")
+
+
+def fit(
+    model: models.Separator,
+    train: Sequence[Track],
+    valid: Sequence[Track] | None,
+    output: str | Path,
+    *,
+    epochs: int = 50,
+    batch_size: int = 16,
+    steps_per_epoch: int | None = None,
+    learning_rate: float = 1e-3,
+    schedule: str = "constant",
+    clipnorm: float | None = None,
+    augment: Sequence[Callable] = (pipeline.Remix(), pipeline.Gain()),
+    patience: int | None = None,
+    seed: int = 0,
+    jit_compile: bool | str = "auto",
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> models.Separator:
+    """Trains a model on tracks and keeps the run in a folder.
+
+    The folder holds `best/` (the best model on validation, a preset folder), the last checkpoint with the
+    optimiser's state, `state.json` (history), `loss.png` and TensorBoard's `logs/`.
+
+    Args:
+        model: the model. Compiled, it keeps its optimiser and loss; else it gets Adam and its published loss.
+        train: tracks to train on.
+        valid: tracks to choose the best model by, or None.
+        output: path of the run's folder.
+        epochs: int. Defaults to 50.
+        batch_size: int. Defaults to 16.
+        steps_per_epoch: int. Defaults to as many batches as the audio holds windows for.
+        learning_rate: float. Defaults to 1e-3.
+        schedule: `"constant"`, or `"cosine"`: down to zero over all epochs. Defaults to `"constant"`.
+        clipnorm: float, largest norm of each gradient. Defaults to None, no clipping.
+        augment: see `tfsep.pipeline.excerpts`.
+        patience: int, epochs without a better validation loss before stopping. Defaults to None, never.
+        seed: int, of the excerpts and augmentations. Defaults to 0.
+        jit_compile: bool or `"auto"`, see `keras.Model.compile`. Defaults to `"auto"`.
+        resume: bool. Go on from the run's last whole epoch, if there is one. Defaults to False.
+        verbose: `0`, `1` (bar), `2` (a line an epoch) or `"auto"`, as in Keras.
+
+    Returns:
+        The trained model, with the weights of its last epoch.
+
+    Raises:
+        FileExistsError: if the folder holds a run already and `resume` is False.
+        ValueError: for data or arguments that cannot work.
+        RuntimeError: if the loss became infinite or not a number.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule must be one of {SCHEDULES}. Received: schedule={schedule!r}.")
+    output = Path(output)
+    state = read_state(output)
+    if state and not resume:
+        raise FileExistsError(
+            f"{output} holds a run of {state['epoch']} epochs. Resume it, or choose another folder."
+        )
+    first_epoch = state["epoch"] if state else 0
+    batches = pipeline.excerpts(
+        train,
+        model,
+        batch_size,
+        seed=seed,
+        steps_per_epoch=steps_per_epoch,
+        first_epoch=first_epoch,
+        augment=augment,
+    )
+    validation = pipeline.windows(valid, model, batch_size) if valid is not None else None
+    if state:
+        model = keras.saving.load_model(output / state["checkpoint"])
+    elif not model.compiled:
+        rate = learning_rate
+        if schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(batches))
+        model.compile(keras.optimizers.Adam(rate, clipnorm=clipnorm), jit_compile=jit_compile)
+
+    checkpoint = RunCheckpoint(output, "val_loss" if validation else "loss", patience, state)
+    callbacks = [keras.callbacks.TerminateOnNaN(), checkpoint]
+    callbacks += [keras.callbacks.TensorBoard(str(output / "logs"), write_graph=False)]
+    if validation is not None:
+        callbacks += [AudioSummaries(output / "logs" / "audio", validation)]
+    history = model.fit(
+        batches,
+        validation_data=validation,
+        initial_epoch=first_epoch,
+        epochs=epochs,
+        callbacks=callbacks,
+        shuffle=False,
+        verbose=verbose,
+    )
+    if len(history.epoch) > checkpoint.state["epoch"] - first_epoch:
+        raise RuntimeError(
+            f"The loss became infinite or not a number in epoch {checkpoint.state['epoch'] + 1}. Lower the "
+            f"learning rate; the last good epoch is kept in {output}."
+        )
+    return model

@@ -1,0 +1,121 @@
+"""A configuration -> a trained model in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import yaml
+
+from tfsep import datasets
+from tfsep.files import write_text
+from tfsep.models import MODELS, Separator, load_model
+from tfsep.pipeline import AUGMENTATIONS
+from tfsep.training.config import TrainConfig, read_config
+from tfsep.training.fit import fit
+
+CONFIG = "config.yaml"
+_FIT_ARGUMENTS = (
+    "epochs",
+    "batch_size",
+    "steps_per_epoch",
+    "learning_rate",
+    "schedule",
+    "clipnorm",
+    "patience",
+    "seed",
+    "jit_compile",
+)
+
+
+def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto") -> Separator:
+    """Trains as configured; the run's folder holds the configuration and the versions of what it ran with.
+
+    Args:
+        config: a `TrainConfig`.
+        resume: bool. Go on with the run in `config.output`; only `epochs` may differ from its configuration.
+        verbose: see `tfsep.training.fit`.
+
+    Returns:
+        The trained `Separator`.
+
+    Raises:
+        FileExistsError, ValueError: see `tfsep.training.fit`; also for unknown names in the configuration.
+    """
+    if not config.data:
+        raise ValueError("No data to train on. Give for example data=['musdb18:/data/musdb18'].")
+    if not config.output:
+        raise ValueError("No output. Give the folder that will hold the run.")
+    output = Path(config.output)
+    if resume and (output / CONFIG).exists():
+        _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
+    elif (output / CONFIG).exists():
+        raise FileExistsError(f"{output} holds a run already. Give --resume, or another output.")
+    augment = [_augmentation(name, arguments) for name, arguments in config.augment.items()]
+    keras.utils.set_random_seed(config.seed)
+    model = _model(config)
+    train_tracks = _tracks(config.data, "train")
+    valid_tracks = _tracks(config.valid or config.data, "valid")
+    write_text(output / CONFIG, config.to_yaml())
+    write_text(output / "versions.yaml", yaml.safe_dump(_versions()))
+    arguments = {name: getattr(config, name) for name in _FIT_ARGUMENTS}
+    return fit(
+        model, train_tracks, valid_tracks, output, augment=augment, resume=resume, verbose=verbose, **arguments
+    )
+
+
+def _tracks(specs: list[str], split: str) -> list[datasets.Track]:
+    return [track for spec in specs for track in datasets.from_spec(spec, split)]
+
+
+def _augmentation(name: str, arguments: dict | None):
+    if name not in AUGMENTATIONS:
+        raise ValueError(f"Unknown augmentation {name!r}. Known: {', '.join(AUGMENTATIONS)}.")
+    try:
+        return AUGMENTATIONS[name](**(arguments or {}))
+    except TypeError as error:
+        raise ValueError(f"Augmentation {name!r}: {error}.") from error
+
+
+def _model(config: TrainConfig) -> Separator:
+    if config.model not in MODELS:
+        raise ValueError(f"Unknown model {config.model!r}. Known: {', '.join(MODELS)}.")
+    options = dict(config.options)
+    start = load_model(config.start_from) if config.start_from else None
+    if start is not None:
+        # What is not set anew is as in the model to start from.
+        options = {**start.get_config(), **options}
+        for name in ("name", "trainable", "dtype"):
+            options.pop(name, None)
+    try:
+        model = MODELS[config.model](**options, dtype=config.mixed_precision)
+    except TypeError as error:
+        raise ValueError(f"Model {config.model!r}: {error}.") from error
+    if start is not None:
+        _copy_weights(start, model, config.start_from)
+    return model
+
+
+def _copy_weights(start: Separator, model: Separator, name: str) -> None:
+    theirs, ours = start.get_weights(), model.get_weights()
+    if [weight.shape for weight in theirs] != [weight.shape for weight in ours]:
+        raise ValueError(f"{name} has other weights than the model to train. Give the same options as it has.")
+    model.set_weights(theirs)
+
+
+def _check_same(config: TrainConfig, saved: TrainConfig, output: Path) -> None:
+    free = {"output", "epochs"} if config.schedule == "constant" else {"output"}
+    names = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in free]
+    differing = [name for name in names if getattr(config, name) != getattr(saved, name)]
+    if differing:
+        raise ValueError(
+            f"The run in {output} was started with other settings: "
+            + ", ".join(f"{name}={getattr(saved, name)!r}" for name in differing)
+            + ". Resume it with those."
+        )
+
+
+def _versions() -> dict:
+    return {name: version(name) for name in ("tfsep", "tensorflow", "keras", "numpy")}
