@@ -1,2 +1,42 @@
 """Music source separation with TensorFlow and Keras."""
+
+from __future__ import annotations
+
+import importlib
+
 __version__ = "0.1.0"
+
+# Names are resolved at first use, so that `import tfsep` loads no TensorFlow.
+_FUNCTIONS = {
+    "evaluate": "tfsep.evaluation",
+    "load_model": "tfsep.models",
+    "separate": "tfsep.separation",
+    "separate_file": "tfsep.separation",
+}
+_MODULES = (
+    "audio",
+    "datasets",
+    "evaluation",
+    "losses",
+    "metrics",
+    "models",
+    "pipeline",
+    "plotting",
+    "presets",
+    "separation",
+    "training",
+)
+
+__all__ = [*_FUNCTIONS, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(_FUNCTIONS[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"tfsep.{name}")
+    raise AttributeError(f"module 'tfsep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from tfsep.evaluation import Scores, table
 
@@ -53,16 +54,16 @@ def test_only_reported_targets_are_kept():
 
 
 def test_interval_is_seeded_and_covers_95_percent_of_the_resampled_medians():
-    values = np.arange(21.0)
     scores = Scores("net", ("vocals",))
-    for index, value in enumerate(values):
-        scores.add("model", str(index), _frames(vocals=[value]))
+    for index in range(101):
+        scores.add("model", str(index), _frames(vocals=[index]))
     low, high = scores.interval("vocals")
     assert (low, high) == scores.interval("vocals") == scores.interval()
-    # The distribution of the resampled median of 21 ranks is known: (6, 14) hold 95 % of it, within a rank.
-    assert low == pytest.approx(6, abs=1)
-    assert high == pytest.approx(14, abs=1)
     assert any(scores.interval("vocals", seed=seed) != (low, high) for seed in range(1, 20))
+    # A resampled median is at most k where at least 51 of 101 draws are: a binomial tail.
+    tail = scipy.stats.binom.sf(50, 101, np.arange(1, 102) / 101)
+    assert low == pytest.approx(np.searchsorted(tail, 0.025), abs=1)
+    assert high == pytest.approx(np.searchsorted(tail, 0.975), abs=1)
 
 
 def test_interval_of_the_mean_resamples_the_targets_together():
@@ -71,6 +72,16 @@ def test_interval_of_the_mean_resamples_the_targets_together():
         scores.add("model", str(index), _frames(vocals=[index], drums=[-index]))
     assert scores.interval("vocals")[0] < scores.median("vocals")
     assert scores.interval() == (0, 0)
+
+
+def test_a_target_without_any_score_leaves_the_mean_undefined():
+    scores = Scores("net", ("vocals", "drums"))
+    for track in "abc":
+        scores.add("model", track, _frames(vocals=[1, 2], drums=[np.inf, np.inf]))  # perfect drums
+    assert scores.median("vocals") == 1.5
+    assert math.isnan(scores.median())
+    assert all(map(math.isnan, scores.interval()))
+    assert "nan" in str(scores)
 
 
 def test_one_track_has_no_interval():
@@ -144,8 +155,8 @@ def test_table_as_text():
     assert lines[2].split() == ["mixture", "1.00", "0.00", "0.50"]
     assert {len(line) for line in lines[:3]} == {len(lines[0])}
     assert "bsseval_v4" in lines[4]
-    assert "3 tracks" in lines[4]
-    assert lines[5] == "net: 3 of 8 windows left out, because a source is silent in them."
+    assert "(here 3)" in lines[4]
+    assert lines[5].startswith("net: 3 of 8 windows have no SDR")
 
 
 def test_table_as_markdown():

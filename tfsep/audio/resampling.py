@@ -5,27 +5,95 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import soxr
 
+_QUALITY = "HQ"
+
 
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    length = round(len(audio) * to_rate / from_rate)
-    return np.concatenate([*resample_blocks([audio], from_rate, to_rate, len(audio))]) if length else audio[:0]
+    """Converts audio to another sample rate, with no delay and no change of level.
 
+    Args:
+        audio: float array of shape `[samples, channels]`.
+        from_rate: integer, rate of `audio` in hertz.
+        to_rate: integer, rate to convert to in hertz.
 
-def resample_blocks(
-    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int
-) -> Iterator[np.ndarray]:
+    Returns:
+        A float32 array of shape `[round(samples * to_rate / from_rate), channels]`; `audio` itself where the rates
+        are equal and it is float32.
+
+    Raises:
+        ValueError: the array is no float array with two axes, or a rate is not positive.
+
+    Example:
+
+    >>> tfsep.audio.resample(audio, 44100, 16000)
+    """
+    _check_rates(from_rate, to_rate)
+    audio = _as_float32(audio)
     if from_rate == to_rate:
-        yield from blocks
-        return
-    left = round(samples * to_rate / from_rate)
+        return audio
+    length = round(len(audio) * to_rate / from_rate)
+    return _fit(soxr.resample(audio, from_rate, to_rate, quality=_QUALITY), length)
+
+
+def resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int) -> Iterator[np.ndarray]:
+    """Converts a stream of blocks to another sample rate, to the bit as `resample` converts the whole.
+
+    Args:
+        blocks: iterable of float arrays of shape `[block samples, channels]`, of any lengths.
+        from_rate: integer, rate of `blocks` in hertz.
+        to_rate: integer, rate to convert to in hertz.
+        samples: integer, length of all blocks together.
+
+    Returns:
+        An iterator over float32 arrays of any lengths, `round(samples * to_rate / from_rate)` samples together.
+
+    Raises:
+        ValueError: as `resample`, or the blocks are not `samples` long together.
+
+    Example:
+
+    >>> blocks = tfsep.audio.blocks("song.mp3", 65536)
+    >>> blocks = tfsep.audio.resample_blocks(blocks, 44100, 16000, tfsep.audio.info("song.mp3").samples)
+    """
+    _check_rates(from_rate, to_rate)
+    return _resample_blocks(blocks, from_rate, to_rate, samples)
+
+
+def _resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int) -> Iterator[np.ndarray]:
     stream = None
+    received, remaining = 0, round(samples * to_rate / from_rate)
     for block in blocks:
+        block = _as_float32(block)
+        received += len(block)
+        if from_rate == to_rate:
+            yield block
+            continue
         if stream is None:
-            stream = soxr.ResampleStream(from_rate, to_rate, block.shape[1], dtype="float32", quality="HQ")
-        out = stream.resample_chunk(np.ascontiguousarray(block, np.float32))[:left]
-        left -= len(out)
-        if len(out):
-            yield out
-    channels = block.shape[1]
-    out = stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)[:left]
-    yield np.pad(out, ((0, left - len(out)), (0, 0)))
+            stream = soxr.ResampleStream(from_rate, to_rate, block.shape[1], dtype="float32", quality=_QUALITY)
+        output = stream.resample_chunk(block)[:remaining]
+        remaining -= len(output)
+        if len(output):
+            yield output
+    if received != samples:
+        raise ValueError(f"blocks must be {samples} samples long together, as `samples` says, received {received}.")
+    if stream is not None:
+        yield _fit(stream.resample_chunk(block[:0], last=True), remaining)
+
+
+def _fit(audio: np.ndarray, length: int) -> np.ndarray:
+    """Drops or adds the one sample by which soxr rounds a length differently."""
+    audio = audio[:length]
+    return np.pad(audio, ((0, length - len(audio)), (0, 0)))
+
+
+def _check_rates(from_rate: int, to_rate: int) -> None:
+    if from_rate <= 0 or to_rate <= 0:
+        raise ValueError(f"Sample rates must be positive, received from_rate={from_rate} and to_rate={to_rate}.")
+
+
+def _as_float32(audio: np.ndarray) -> np.ndarray:
+    if audio.ndim != 2 or audio.dtype.kind != "f":
+        raise ValueError(
+            f"audio must be a float array [samples, channels], received {audio.dtype} of shape {audio.shape}."
+        )
+    return np.ascontiguousarray(audio, np.float32)

@@ -1,45 +1,205 @@
 """Arrays to audio files, atomically: a file appears whole or not at all."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import soundfile
 
-_DEFAULT_SUBTYPE = {".wav": "FLOAT", ".flac": "PCM_16", ".ogg": "VORBIS", ".mp3": "MPEG_LAYER_III"}
+# Of each suffix the subtypes, the default first.
+_SUBTYPES = {
+    ".wav": ("FLOAT", "PCM_16", "PCM_24"),
+    ".flac": ("PCM_24", "PCM_16"),
+    ".ogg": ("VORBIS",),
+    ".mp3": ("MPEG_LAYER_III",),
+}
+# About 250 kbit/s for a stereo song, where libsndfile's defaults are 120 (ogg) and 140 (mp3).
+_ENCODING = {
+    ".ogg": {"compression_level": 0.2},
+    ".mp3": {"compression_level": 0.0, "bitrate_mode": "VARIABLE"},
+}
+_PCM_BITS = {"PCM_16": 16, "PCM_24": 24}
+# libsndfile crashes on an ogg file that is handed over as one large array.
+_BLOCK = 65536
+_WAV_LIMIT = 2**32 - 4096  # bytes; its sizes have 32 bits
 
 
-def write(path, audio, sample_rate, subtype=None, overwrite=False):
-    audio = audio[:, None] if audio.ndim == 1 else audio
+def write(
+    path: str | os.PathLike,
+    audio: np.ndarray,
+    sample_rate: int,
+    subtype: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Writes audio to a file, which appears whole or not at all.
+
+    Args:
+        path: string or path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis) or `.mp3`.
+        audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats hold
+            [-1, 1]; the others hold any level, and none is changed.
+        sample_rate: integer, in hertz.
+        subtype: string, `"FLOAT"` (the default), `"PCM_16"` or `"PCM_24"` for wav, `"PCM_24"` (the default) or
+            `"PCM_16"` for flac.
+        overwrite: boolean, whether to replace an existing file. Defaults to `False`.
+
+    Raises:
+        ValueError: suffix, subtype, rate, or the array's shape, type or values do not fit.
+        FileExistsError: the file exists and `overwrite` is `False`.
+        OSError: its folder is missing or not writable, or the disk is full.
+
+    Example:
+
+    >>> tfsep.audio.write("vocals.wav", vocals, 44100)
+    """
+    audio = np.asarray(audio)
+    audio = audio[:, np.newaxis] if audio.ndim == 1 else audio
+    if audio.ndim != 2:
+        raise ValueError(f"{path}: audio must have the shape [samples, channels], received {audio.shape}.")
     with Writer(path, sample_rate, audio.shape[1], subtype, overwrite) as writer:
         writer.write(audio)
 
 
 class Writer:
-    def __init__(self, path, sample_rate, channels, subtype=None, overwrite=False):
-        self.path = Path(path)
-        if self.path.exists() and not overwrite:
-            raise FileExistsError(f"{path}: exists already; pass overwrite=True to replace it.")
-        self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
-        self._settings = dict(
-            samplerate=sample_rate,
-            channels=channels,
-            subtype=subtype or _DEFAULT_SUBTYPE[self.path.suffix.lower()],
-            format=self.path.suffix[1:].upper(),
-        )
+    """Writes an audio file block by block, for audio that does not fit in memory.
 
-    def __enter__(self):
-        self._file = soundfile.SoundFile(self._temporary, "w", **self._settings)
+    The blocks go to a temporary file in the same folder, which takes the file's name when the `with` block ends.
+    Where that ends in an exception of any kind, one by a bad block included, nothing is left behind.
+
+    Args:
+        path: string or path, as in `write`.
+        sample_rate: integer, in hertz.
+        channels: integer.
+        subtype: string, as in `write`.
+        overwrite: boolean, as in `write`.
+
+    Raises:
+        As `write` does.
+
+    Example:
+
+    >>> with tfsep.audio.Writer("mono.wav", 44100, channels=1) as writer:
+    ...     for block in tfsep.audio.blocks("song.mp3", 65536):
+    ...         writer.write(block.mean(axis=1, keepdims=True))
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        sample_rate: int,
+        channels: int,
+        subtype: str | None = None,
+        overwrite: bool = False,
+    ):
+        self._path = Path(path)
+        suffix = self._path.suffix.lower()
+        if suffix not in _SUBTYPES:
+            raise ValueError(f"{path}: cannot write {suffix or 'no suffix'!r}, expected one of {list(_SUBTYPES)}.")
+        self._subtype = subtype or _SUBTYPES[suffix][0]
+        if self._subtype not in _SUBTYPES[suffix]:
+            raise ValueError(f"{path}: subtype must be one of {list(_SUBTYPES[suffix])}, received {subtype!r}.")
+        if suffix == ".mp3" and channels > 2:
+            raise ValueError(f"{path}: mp3 holds 1 or 2 channels, received {channels}; write wav, flac or ogg.")
+        self._suffix = suffix
+        self._sample_rate = sample_rate
+        self._channels = channels
+        self._overwrite = overwrite
+        self._samples = 0
+        self._check_target()
+
+    def __enter__(self) -> "Writer":
+        self._temporary = self._path.with_name(f".{self._path.stem[:40]}.{secrets.token_hex(8)}.tmp")
+        try:
+            self._temporary.touch(exist_ok=False)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot write ({error.strerror})", str(self._path)) from None
+        try:
+            self._file = soundfile.SoundFile(
+                self._temporary,
+                "w",
+                samplerate=self._sample_rate,
+                channels=self._channels,
+                format=self._suffix[1:].upper(),
+                subtype=self._subtype,
+                **_ENCODING.get(self._suffix, {}),
+            )
+        except BaseException as error:
+            self._temporary.unlink()
+            if not isinstance(error, soundfile.LibsndfileError):
+                raise
+            raise ValueError(
+                f"{self._path}: {self._suffix[1:]} cannot hold {self._channels} channels at {self._sample_rate} Hz; "
+                "resample, or write wav."
+            ) from error
         return self
 
-    def write(self, block):
-        self._file.write(np.asarray(block, np.float32))
+    def write(self, block: np.ndarray) -> None:
+        """Appends a float array of shape `[samples, channels]`."""
+        block = self._check(np.asarray(block))
+        for start in range(0, len(block), _BLOCK):
+            try:
+                self._file.write(self._encode(block[start : start + _BLOCK]))
+            except (soundfile.LibsndfileError, AssertionError) as error:
+                raise self._disk_error() from error
+        self._samples += len(block)
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         try:
             self._file.close()
             if kind is None:
-                os.replace(self._temporary, self.path)
+                self._commit()
         finally:
             self._temporary.unlink(missing_ok=True)
+
+    def _commit(self) -> None:
+        if self._samples == 0:
+            raise ValueError(f"{self._path}: no samples were written.")
+        # Encoders flush their last samples on closing, where libsndfile reports no failure.
+        if soundfile.info(self._temporary).frames != self._samples:
+            raise self._disk_error()
+        self._check_target()
+        os.replace(self._temporary, self._path)
+
+    def _check_target(self) -> None:
+        if self._path.is_dir():
+            raise ValueError(f"{self._path}: is a folder; expected the name of a file to write.")
+        if self._path.exists() and not self._overwrite:
+            raise FileExistsError(f"{self._path}: exists already; pass overwrite=True to replace it.")
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(f"{self._path}: its folder does not exist; create it first.")
+
+    def _check(self, block: np.ndarray) -> np.ndarray:
+        if block.ndim != 2 or block.shape[1] != self._channels or block.dtype.kind != "f":
+            raise ValueError(
+                f"{self._path}: audio must be a float array [samples, {self._channels}], "
+                f"received {block.dtype} of shape {block.shape}."
+            )
+        block = block.astype(np.float32, copy=False)
+        peak = float(np.abs(block).max(initial=0))
+        if not np.isfinite(peak):
+            raise ValueError(f"{self._path}: audio holds NaN or infinite samples.")
+        if self._subtype in _PCM_BITS and peak > 1:
+            raise ValueError(
+                f"{self._path}: audio reaches {peak:.4g} and {self._subtype} would clip it at 1; "
+                "write wav with subtype 'FLOAT', or lower the level."
+            )
+        size = (self._samples + len(block)) * self._channels * _PCM_BITS.get(self._subtype, 32) // 8
+        if self._suffix == ".wav" and size > _WAV_LIMIT:
+            raise ValueError(f"{self._path}: wav holds at most 4 GiB; write flac.")
+        return block
+
+    def _encode(self, block: np.ndarray) -> np.ndarray:
+        """Rounds to PCM here, to the nearest, since libsndfile rounds down. It takes int32 as 32 bits full scale."""
+        bits = _PCM_BITS.get(self._subtype)
+        if bits is None:
+            return block
+        full_scale = 2.0 ** (bits - 1)
+        codes = np.minimum(np.rint(block * np.float32(full_scale)), full_scale - 1).astype(np.int32)
+        return codes << (32 - bits)
+
+    def _disk_error(self) -> OSError:
+        return OSError(errno.EIO, "could not write all samples; is the disk full?", str(self._path))

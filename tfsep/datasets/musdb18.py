@@ -54,9 +54,7 @@ class MUSDB18(Corpus):
         Rafii et al., "The MUSDB18 corpus for music separation", 2017. https://doi.org/10.5281/zenodo.1117372
     """
 
-    def __init__(
-        self, root: str | Path, split: str = "train", mixture: str = "file", download: bool = False
-    ):
+    def __init__(self, root: str | Path, split: str = "train", mixture: str = "file", download: bool = False):
         if split not in ("train", "valid", "test"):
             raise ValueError(f"split must be 'train', 'valid' or 'test'. Received: split={split!r}.")
         if mixture not in ("file", "sum"):

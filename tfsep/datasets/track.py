@@ -118,22 +118,16 @@ class Track:
         """
         samples = self.samples - start if samples is None else samples
         if start < 0 or samples < 0 or start + samples > self.samples:
-            raise ValueError(
-                f"{self.name} has {self.samples} samples. Received start={start}, samples={samples}."
-            )
+            raise ValueError(f"{self.name} has {self.samples} samples. Received start={start}, samples={samples}.")
         if source == "mixture":
             if self.mixture is not None:
                 return self._read_stem(self.mixture, start, samples)
             return sum(self.read(name, start, samples) for name in self.sources)
         if source not in self.stems:
-            raise ValueError(
-                f"{self.name} has no source {source!r}. Expected one of {('mixture', *self.sources)}."
-            )
+            raise ValueError(f"{self.name} has no source {source!r}. Expected one of {('mixture', *self.sources)}.")
         return self._read_stem(self.stems[source], start, samples)
 
-    def read_sources(
-        self, names: Iterable[str], start: int = 0, samples: int | None = None
-    ) -> dict[str, np.ndarray]:
+    def read_sources(self, names: Iterable[str], start: int = 0, samples: int | None = None) -> dict[str, np.ndarray]:
         """Reads the same excerpt of several sources.
 
         Args:

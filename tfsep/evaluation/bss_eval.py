@@ -143,13 +143,11 @@ def _checked(references, estimates):
     references, estimates = np.asarray(references), np.asarray(estimates)
     if references.ndim != 3 or not references.size:
         raise ValueError(
-            f"references must be a non-empty array [sources, samples, channels]. "
-            f"Received shape: {references.shape}."
+            f"references must be a non-empty array [sources, samples, channels]. Received shape: {references.shape}."
         )
     if estimates.shape != references.shape:
         raise ValueError(
-            f"estimates must have the shape of references, {references.shape}. "
-            f"Received shape: {estimates.shape}."
+            f"estimates must have the shape of references, {references.shape}. Received shape: {estimates.shape}."
         )
     for name, audio in (("references", references), ("estimates", estimates)):
         if not np.isfinite(audio).all():
@@ -162,8 +160,7 @@ def _in_samples(sample_rate, window, hop):
     lengths = int(window * sample_rate), int(hop * sample_rate)
     if min(lengths) < 1:
         raise ValueError(
-            f"window and hop must be at least one sample. Received: window={window} s, hop={hop} s at "
-            f"{sample_rate} Hz."
+            f"window and hop must be at least one sample. Received: window={window} s, hop={hop} s at {sample_rate} Hz."
         )
     return lengths
 

@@ -38,7 +38,7 @@ def evaluate(
     mask), both for SDR.
 
     Args:
-        model: a `tfsep.models.Separator`.
+        model: a model, a path or a preset's name; see `tfsep.load_model`.
         tracks: the tracks, usually a dataset such as `tfsep.datasets.MUSDB18(root, split="test")`.
         output: path or None. A folder for `<track>.json` in museval's schema, written as each track is done,
             and for `summary.json`. Defaults to None.
@@ -60,11 +60,15 @@ def evaluate(
     >>> scores = tfsep.evaluate(model, tfsep.datasets.MUSDB18(root, split="test"), output="scores/unet")
     >>> print(scores)
     """
+    from tfsep.models import load_model  # loads Keras
+
     tracks = list(tracks)
     _check_names([track.name for track in tracks])
     if output is not None:
         _prepare_folder(Path(output))
-    scores = Scores(getattr(model, "name", type(model).__name__), tuple(model.sources))
+    name = _name(model)
+    model = load_model(model)
+    scores = Scores(name, tuple(model.sources))
     errors = []
     for track in tqdm(tracks, desc="evaluate", unit="track", disable=not progress):
         try:
@@ -87,6 +91,12 @@ def evaluate(
     return scores
 
 
+def _name(model):
+    if isinstance(model, (str, Path)):
+        return Path(model).name
+    return getattr(model, "name", type(model).__name__)
+
+
 def _check_names(names):
     if not names:
         raise ValueError("tracks holds no track. Expected at least one.")
@@ -105,7 +115,7 @@ def _prepare_folder(folder):
 
 def _score(model, track, sdr_only, overlap):
     """Frame scores of each row on one track: row -> target -> measure -> [frames]."""
-    from tfsep.separation import separate  # loads TensorFlow
+    from tfsep.separation import separate  # loads Keras
 
     if not track.samples:
         raise ValueError(f"{track.name} has 0 samples. Expected a track with audio.")
@@ -144,6 +154,5 @@ def _frames(references, estimates, sample_rate, sdr_only):
         sdr_only=sdr_only,
     )
     return {
-        name: {measure: frames[index] for measure, frames in values.items()}
-        for index, name in enumerate(references)
+        name: {measure: frames[index] for measure, frames in values.items()} for index, name in enumerate(references)
     }

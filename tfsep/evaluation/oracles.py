@@ -12,9 +12,7 @@ from tfsep.datasets import components
 _N_FFT = 2048  # Hann window, hop of half of it: scipy's defaults, which SiSEC's oracles use
 
 
-def mixture_estimates(
-    mixture: np.ndarray, targets: Sequence[str], sources: Sequence[str]
-) -> dict[str, np.ndarray]:
+def mixture_estimates(mixture: np.ndarray, targets: Sequence[str], sources: Sequence[str]) -> dict[str, np.ndarray]:
     """The mixture as the estimate of every target: SiSEC 2018's MIX, the score of doing nothing.
 
     Args:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
-import os
-import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ import numpy as np
 
 from tfsep import __version__
 from tfsep.evaluation.bss_eval import MEASURES
+from tfsep.files import write_text
 
 PROTOCOL = "bsseval_v4"
 SUMMARY = "summary.json"
@@ -69,10 +68,7 @@ class Scores:
             frames: dict from target to dict from measure to `[frames]`, in dB.
         """
         self.rows.setdefault(row, {})[track] = {
-            target: {
-                measure: np.where(np.isinf(values), np.nan, values)
-                for measure, values in frames[target].items()
-            }
+            target: {measure: np.where(np.isinf(values), np.nan, values) for measure, values in frames[target].items()}
             for target in self.targets
         }
 
@@ -94,11 +90,11 @@ class Scores:
         """Bootstrap interval (95 %, percentiles of 1000 resamples of the tracks) of `median`.
 
         Returns:
-            Lower and upper end in dB; NaN where fewer than two tracks have a score.
+            Lower and upper end in dB; NaN where fewer than two tracks, or none of a target's, have a score.
         """
         matrix = self._matrix(target, measure, row)
         matrix = matrix[~np.isnan(matrix).all(axis=1)]
-        if len(matrix) < 2:
+        if len(matrix) < 2 or np.isnan(matrix).all(axis=0).any():
             return math.nan, math.nan
         picks = np.random.default_rng(seed).integers(len(matrix), size=(_RESAMPLES, len(matrix)))
         medians = _nanmedian(matrix[picks], axis=1).mean(axis=1)
@@ -112,15 +108,14 @@ class Scores:
         return float(median), float(_nanmedian(np.abs(frames - median)))
 
     def windows(self, row: str = "model") -> tuple[int, int]:
-        """Number of windows, and how many of them have no SDR because a source is silent."""
+        """Numbers of windows and of those without SDR, where a source is silent or the estimate perfect."""
         frames = [targets[self.targets[0]]["SDR"] for targets in self.rows[row].values()]
         return sum(map(len, frames)), int(sum(np.isnan(values).sum() for values in frames))
 
     def track_json(self, track: str) -> dict:
         """Frame scores of the model on a track in museval's schema, which its `EvalStore` reads."""
         targets = [
-            {"name": target, "frames": self._frames(measures)}
-            for target, measures in self.rows["model"][track].items()
+            {"name": target, "frames": self._frames(measures)} for target, measures in self.rows["model"][track].items()
         ]
         return {"targets": targets, **self._header()}
 
@@ -137,11 +132,11 @@ class Scores:
     def save_track(self, track: str, folder: str | Path) -> None:
         """Writes `FOLDER/<track>.json`, atomically."""
         # Not strict JSON: museval's schema wants a number, and so its files hold the literal NaN.
-        _write(Path(folder) / f"{track}.json", json.dumps(self.track_json(track), indent=2))
+        write_text(Path(folder) / f"{track}.json", json.dumps(self.track_json(track), indent=2))
 
     def save_summary(self, folder: str | Path) -> None:
         """Writes `FOLDER/summary.json`, atomically."""
-        _write(Path(folder) / SUMMARY, json.dumps(self.summary(), indent=2, allow_nan=False))
+        write_text(Path(folder) / SUMMARY, json.dumps(self.summary(), indent=2, allow_nan=False))
 
     def _matrix(self, target, measure, row):
         targets = self.targets if target is None else (target,)
@@ -205,9 +200,7 @@ def table(scores: Scores | Sequence[Scores], markdown: bool = False) -> str:
     columns = tuple(dict.fromkeys(target for result in scores for target in result.targets))
     rows = dict.fromkeys(row for result in scores for row in result.rows)
     # The bounds of models with the same sources are the same: one line is enough.
-    lines = dict.fromkeys(
-        _line(result, row, columns) for row in rows for result in scores if row in result.rows
-    )
+    lines = dict.fromkeys(_line(result, row, columns) for row in rows for result in scores if row in result.rows)
     text = _layout([("", *columns, "mean"), *lines], markdown)
     return "\n".join([text, "", *_caption(scores)])
 
@@ -251,11 +244,11 @@ def _caption(scores):
     first = scores[0]
     yield (
         f"SDR in dB, {first.protocol}: {first.window:g}-s windows, hop {first.hop:g} s; median over frames, "
-        f"then over {len(first.tracks)} tracks [95 % bootstrap interval over tracks]."
+        f"then over tracks (here {len(first.tracks)}) [95 % bootstrap interval over tracks]."
     )
     for result in scores:
         total, nan = result.windows()
-        yield f"{result.model}: {nan} of {total} windows left out, because a source is silent in them."
+        yield f"{result.model}: {nan} of {total} windows have no SDR (silent source or perfect estimate)."
         for track, message in result.failures.items():
             yield f"{result.model}: {track} failed: {message}"
 
@@ -278,13 +271,3 @@ def _versions():
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

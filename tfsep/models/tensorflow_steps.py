@@ -44,8 +44,7 @@ class TensorFlowSteps:
                 )
             if self.jit_compile and "CPU" in strategy.extended.worker_devices[0]:
                 raise ValueError(
-                    "jit_compile=True does not work under a mirrored strategy of CPUs. Compile with "
-                    "jit_compile=False."
+                    "jit_compile=True does not work under a mirrored strategy of CPUs. Compile with jit_compile=False."
                 )
         return super().make_train_function(force)
 

@@ -64,9 +64,7 @@ class UNet(Separator):
         multiple = 2**self.depth
         padded = ops.pad(level, [[0, 0], [0, -length % multiple], [0, 0]])
         outputs = self.network(ops.cast(padded, self.compute_dtype), training=training)
-        return {
-            name: self.centre(ops.cast(outputs[name], "float32")[:, :length] * gain) for name in self.sources
-        }
+        return {name: self.centre(ops.cast(outputs[name], "float32")[:, :length] * gain) for name in self.sources}
 
     def get_config(self) -> dict:
         return {**super().get_config(), "filters": self.filters, "depth": self.depth}
@@ -85,8 +83,7 @@ def _network(sources: Sequence[str], channels: int, filters: int, depth: int, dt
         x = layers.Concatenate(dtype=dtype, name=f"up_{level + 1}_skip")([x, skips[level]])
         x = _block(x, filters * 2**level, 5, f"up_{level + 1}", dtype)
     heads = {
-        name: layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=f"head_{name}")(x)
-        for name in sources
+        name: layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=f"head_{name}")(x) for name in sources
     }
     return keras.Model(inputs, heads, name="network")
 

@@ -105,6 +105,4 @@ def _to_channels(samples: np.ndarray, channels: int) -> np.ndarray:
         return samples.mean(axis=1, keepdims=True)
     if samples.shape[1] == 1:
         return np.repeat(samples, channels, axis=1)
-    raise ValueError(
-        f"Cannot turn {samples.shape[1]} channels into {channels}. Expected mono, or {channels} channels."
-    )
+    raise ValueError(f"Cannot turn {samples.shape[1]} channels into {channels}. Expected mono, or {channels} channels.")

@@ -98,17 +98,11 @@ def windows(
     """
     stems = _Stems(tracks, model, cache)
     positions = np.array(
-        [
-            (track, start)
-            for track, audio in enumerate(stems.audio)
-            for start in range(0, audio.shape[1], model.segment)
-        ]
+        [(track, start) for track, audio in enumerate(stems.audio) for start in range(0, audio.shape[1], model.segment)]
     )
 
     def assemble(position: tf.Tensor) -> tf.Tensor:
-        window = tf.numpy_function(
-            lambda position: stems.excerpt(*position), [position], tf.int16, stateful=False
-        )
+        window = tf.numpy_function(lambda position: stems.excerpt(*position), [position], tf.int16, stateful=False)
         return tf.cast(tf.ensure_shape(window, stems.shape), tf.float32) / decoded.SCALE
 
     dataset = tf.data.Dataset.from_tensor_slices(positions).map(assemble, tf.data.AUTOTUNE)

@@ -57,9 +57,7 @@ def separate_blocks(
             progress(done, samples)
 
 
-def _windows(
-    blocks: Iterable[np.ndarray], samples: int, segment: int, context: int, hop: int
-) -> Iterator[np.ndarray]:
+def _windows(blocks: Iterable[np.ndarray], samples: int, segment: int, context: int, hop: int) -> Iterator[np.ndarray]:
     """Windows of `segment + 2 * context` samples, `hop` apart, until the segments cover all samples."""
     size = segment + 2 * context
     waiting: np.ndarray | None = None
@@ -121,9 +119,7 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
     return estimate
 
 
-def _overlap_add(
-    estimates: Iterable[np.ndarray], samples: int, segment: int, hop: int
-) -> Iterator[np.ndarray]:
+def _overlap_add(estimates: Iterable[np.ndarray], samples: int, segment: int, hop: int) -> Iterator[np.ndarray]:
     """Cross-fades segments `[segment, ...]` that lie `hop` apart; yields each sample once it is complete."""
     fade = segment - hop
     ramp = np.arange(segment, dtype=np.float64) + 0.5

@@ -67,9 +67,7 @@ def separate(
         array = _checked(song, sample_rate)
         one_dimensional = np.ndim(song) == 1
     names = stem_names(model, residual)
-    blocks = _stream(
-        [array], len(array), array.shape[1], sample_rate, model, residual, overlap, batch_size, progress
-    )
+    blocks = _stream([array], len(array), array.shape[1], sample_rate, model, residual, overlap, batch_size, progress)
     stems = np.concatenate(list(blocks))
     return {
         name: np.ascontiguousarray(stems[:, index, 0] if one_dimensional else stems[:, index])
@@ -117,9 +115,7 @@ def separate_file(
     try:
         with ExitStack() as stack:
             writers = [
-                stack.enter_context(
-                    audio.Writer(stem, info.sample_rate, info.channels, subtype, overwrite=overwrite)
-                )
+                stack.enter_context(audio.Writer(stem, info.sample_rate, info.channels, subtype, overwrite=overwrite))
                 for stem in paths.values()
             ]
             blocks = audio.blocks(path, _BLOCK)

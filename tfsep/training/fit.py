@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from tfsep import models, pipeline  # noqa: F401  `models` registers the classes that checkpoints name
+from tfsep import models, pipeline
 from tfsep.datasets import Track
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 from tfsep.training.summaries import AudioSummaries
@@ -70,9 +70,7 @@ def fit(
     output = Path(output)
     state = read_state(output)
     if state and not resume:
-        raise FileExistsError(
-            f"{output} holds a run of {state['epoch']} epochs. Resume it, or choose another folder."
-        )
+        raise FileExistsError(f"{output} holds a run of {state['epoch']} epochs. Resume it, or choose another folder.")
     first_epoch = state["epoch"] if state else 0
     batches = pipeline.excerpts(
         train,

@@ -62,7 +62,14 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     write_text(output / "versions.yaml", yaml.safe_dump(_versions()))
     arguments = {name: getattr(config, name) for name in _FIT_ARGUMENTS}
     return fit(
-        model, train_tracks, valid_tracks, output, augment=augment, resume=resume, verbose=verbose, **arguments
+        model,
+        train_tracks,
+        valid_tracks,
+        output,
+        augment=augment,
+        resume=resume,
+        verbose=verbose,
+        **arguments,
     )
 
 

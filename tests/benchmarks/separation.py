@@ -1,0 +1,57 @@
+"""`tfsep separate` on a three-minute stereo song at 44.1 kHz: speed against real time, start-up included, and memory.
+
+    python tests/benchmarks/separation.py [--model unet-vocals-drums] [--seconds 180]
+
+The song is the embedded one, repeated. Targets: 15 times real time or better; peak memory below 1.5 GB. Run it on an
+idle machine.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tfsep import audio, datasets
+
+TARGETS = {"times_real_time": 15.0, "peak_gigabytes": 1.5}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="unet-vocals-drums")
+    parser.add_argument("--seconds", type=int, default=180)
+    arguments = parser.parse_args()
+    track = datasets.embedded()[0]
+    mixture = track.read("mixture")
+    length = arguments.seconds * track.sample_rate
+    with tempfile.TemporaryDirectory() as folder:
+        song = Path(folder, "song.wav")
+        audio.write(song, np.resize(mixture, (length, track.channels)), track.sample_rate)
+        command = ["tfsep", "separate", str(song), "-o", str(Path(folder, "stems")), "-m", arguments.model]
+        start = time.perf_counter()
+        subprocess.run(command, check=True)
+        seconds = time.perf_counter() - start
+    # The largest of the children, in KiB on Linux.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+    figures = {"times_real_time": round(arguments.seconds / seconds, 1), "peak_gigabytes": round(peak, 2)}
+    short = [
+        name
+        for name, missed in (
+            ("times_real_time", figures["times_real_time"] < TARGETS["times_real_time"]),
+            ("peak_gigabytes", figures["peak_gigabytes"] > TARGETS["peak_gigabytes"]),
+        )
+        if missed
+    ]
+    print(f"{arguments.seconds} s of stereo at {track.sample_rate} Hz in {seconds:.1f} s, {peak:.2f} GB at most")
+    print(json.dumps({"figures": figures, "targets": TARGETS, "falls_short": short}))
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

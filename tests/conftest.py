@@ -1,0 +1,46 @@
+"""What every test may use: a cache of its own and a small trained-looking model."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from tfsep import audio
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory):
+    """Decoded audio goes to a folder of this test session."""
+    os.environ["TFSEP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def small_preset(tmp_path_factory):
+    """Folder of a preset of a small, untrained U-Net for vocals and drums at 8 kHz."""
+    import keras
+
+    from tfsep import presets
+    from tfsep.models import UNet
+
+    keras.utils.set_random_seed(0)
+    model = UNet(sample_rate=8000, segment=4096, filters=2, depth=3)
+    folder = tmp_path_factory.mktemp("presets") / "small"
+    presets.save(model, folder)
+    return folder
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """Folder of four songs of half a second with four stems each, at 8 kHz."""
+    generator = np.random.default_rng(0)
+    root = tmp_path / "songs"
+    for song in range(4):
+        (root / f"song{song}").mkdir(parents=True)
+        for source in ("vocals", "drums", "bass", "other"):
+            stem = generator.normal(0, 0.1, (4000, 1)).astype(np.float32)
+            audio.write(root / f"song{song}" / f"{source}.wav", stem, 8000)
+    return root

@@ -1,0 +1,321 @@
+"""The command line: what it writes, and one clear line and the right exit code for everything that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tfsep import audio, cli
+
+RATE = 22050
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Runs the command line in this process; returns exit code, standard output and standard error."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tfsep", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        output = capfd.readouterr()
+        return stop.value.code or 0, output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def song(tmp_path):
+    noise = np.random.default_rng(1).normal(0, 0.1, (RATE, 2)).astype(np.float32)
+    path = tmp_path / "song.wav"
+    audio.write(path, noise, RATE)
+    return path
+
+
+def message(err: str) -> str:
+    """The one line of the error; progress bars end in a carriage return."""
+    lines = [line.rsplit("\r", 1)[-1] for line in err.splitlines()]
+    lines = [line for line in lines if line.startswith("tfsep: ")]
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    return lines[0]
+
+
+class TestSeparate:
+    def test_writes_stems_of_the_same_rate_and_length(self, run, song, tmp_path, small_preset):
+        code, out, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--residual", "rest", "--plot")
+        assert code == 0
+        stems = {name: audio.read(tmp_path / "out" / "song" / f"{name}.wav") for name in ("vocals", "drums", "rest")}
+        assert all(rate == RATE and stem.shape == (RATE, 2) for stem, rate in stems.values())
+        np.testing.assert_allclose(sum(stem for stem, _ in stems.values()), audio.read(song)[0], atol=1e-6)
+        assert (tmp_path / "out" / "song" / "waveforms.png").stat().st_size > 1000
+        assert "times real time" in out
+
+    def test_one_bad_file_among_many(self, run, song, tmp_path, small_preset):
+        bad = tmp_path / "bad.wav"
+        bad.write_bytes(b"this is no audio at all" * 100)
+        code, _, err = run("separate", bad, song, "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 1
+        assert "bad.wav" in message(err)
+        assert sorted(path.name for path in (tmp_path / "out").rglob("*.wav")) == ["drums.wav", "vocals.wav"]
+        assert not (tmp_path / "out" / "bad").exists()
+
+    @pytest.mark.parametrize(
+        ("content", "code", "word"),
+        [
+            (None, 2, "missing.wav"),
+            (b"", 1, "empty"),
+            (b"noise " * 1000, 1, "missing.wav"),
+        ],
+        ids=["missing", "empty", "no audio"],
+    )
+    def test_unreadable(self, run, tmp_path, small_preset, content, code, word):
+        path = tmp_path / "missing.wav"
+        if content is not None:
+            path.write_bytes(content)
+        found, _, err = run("separate", path, "-o", tmp_path / "out", "-m", small_preset)
+        assert found == code
+        assert word in message(err)
+        assert not list(tmp_path.glob("out/*"))
+
+    def test_truncated(self, run, song, tmp_path, small_preset):
+        song.write_bytes(song.read_bytes()[:5000])
+        code, _, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 1
+        assert "song.wav" in message(err)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_not_finite(self, run, tmp_path, small_preset, value):
+        import soundfile
+
+        samples = np.zeros((5000, 1), np.float32)
+        samples[1234] = value
+        soundfile.write(tmp_path / "nan.wav", samples, RATE, subtype="FLOAT")
+        code, _, err = run("separate", tmp_path / "nan.wav", "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 1
+        assert "nan.wav" in message(err)
+        assert not list(tmp_path.glob("out/*"))
+
+    def test_one_sample(self, run, tmp_path, small_preset):
+        audio.write(tmp_path / "one.wav", np.full((1, 1), 0.5, np.float32), RATE)
+        code, _, _ = run("separate", tmp_path / "one.wav", "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 0
+        assert audio.read(tmp_path / "out" / "one" / "vocals.wav")[0].shape == (1, 1)
+
+    def test_existing_output(self, run, song, tmp_path, small_preset):
+        arguments = ("separate", song, "-o", tmp_path / "out", "-m", small_preset)
+        assert run(*arguments)[0] == 0
+        before = (tmp_path / "out" / "song" / "drums.wav").read_bytes()
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert "vocals.wav" in message(err)
+        assert (tmp_path / "out" / "song" / "drums.wav").read_bytes() == before
+        assert run(*arguments, "--overwrite")[0] == 0
+
+    def test_unwritable_folder(self, run, song, tmp_path, small_preset):
+        (tmp_path / "file").write_text("in the way")
+        code, _, err = run("separate", song, "-o", tmp_path / "file" / "out", "-m", small_preset)
+        assert code in (1, 2)
+        assert "file" in message(err)
+
+    def test_full_disk(self, run, song, tmp_path, small_preset, monkeypatch):
+        def full(self, block):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(audio.Writer, "write", full)
+        code, _, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 1
+        assert "No space left" in message(err)
+        assert not list(tmp_path.glob("out/*"))
+
+    def test_interrupt_leaves_nothing(self, run, song, tmp_path, small_preset, monkeypatch):
+        def interrupted(self, block):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(audio.Writer, "write", interrupted)
+        code, _, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 1
+        assert "Interrupted" in message(err)
+        assert not list(tmp_path.glob("out/*"))
+
+    def test_unknown_model_lists_presets(self, run, song, tmp_path):
+        code, _, err = run("separate", song, "-o", tmp_path / "out", "-m", "nonsense")
+        assert code == 2
+        assert "'nonsense'" in message(err)
+
+    def test_two_songs_of_one_name(self, run, song, tmp_path, small_preset):
+        code, _, err = run("separate", song, song.with_suffix(".flac"), "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 2
+        assert "same name" in message(err)
+
+    def test_residual_with_the_name_of_a_source(self, run, song, tmp_path, small_preset):
+        code, _, err = run("separate", song, "-o", tmp_path, "-m", small_preset, "--residual", "drums")
+        assert code == 2
+        assert "'drums'" in message(err)
+
+
+class TestTrain:
+    def settings(self, songs, output) -> list:
+        return [
+            *("train", "unet", "--data", f"stems:{songs}", "--output", output, "--sample-rate", 8000),
+            *("--segment", 512, "--batch-size", 2, "--steps-per-epoch", 2),
+        ]
+
+    def test_trains_and_refuses_to_overwrite(self, run, songs, tmp_path):
+        arguments = self.settings(songs, tmp_path / "run")
+        code, out, err = run(*arguments, "--epochs", 1)
+        assert code == 0, err
+        assert "best" in out
+        assert {"best", "config.yaml", "versions.yaml", "state.json", "loss.png", "logs"} <= {
+            path.name for path in (tmp_path / "run").iterdir()
+        }
+        code, _, err = run(*arguments, "--epochs", 1)
+        assert code == 2
+        assert "--resume" in message(err)
+        assert run(*arguments, "--epochs", 2, "--resume")[0] == 0
+        assert json.loads((tmp_path / "run" / "state.json").read_text())["epoch"] == 2
+
+    def test_yaml(self, run, songs, tmp_path):
+        config = tmp_path / "run.yaml"
+        config.write_text(
+            f"data: ['stems:{songs}']\noptions: {{sample_rate: 8000, segment: 512, filters: 2, depth: 2}}\n"
+            "batch_size: 2\nsteps_per_epoch: 1\nepochs: 1\n"
+        )
+        code, _, err = run("train", "--config", config, "--output", tmp_path / "run")
+        assert code == 0, err
+        config.write_text("epochz: 1\n")
+        code, _, err = run("train", "--config", config, "--output", tmp_path / "other")
+        assert code == 2
+        assert "epochz" in message(err)
+
+    @pytest.mark.parametrize(
+        ("extra", "word"),
+        [
+            (["--batch-size", 1000, "--steps-per-epoch", None], "batch"),
+            (["--sources", "vocals,kazoo"], "kazoo"),
+            (["--augment", "reverb"], "reverb"),
+            (["--data", "stems:/nowhere/at/all"], "/nowhere/at/all"),
+            (["--data", "zip:file"], "zip"),
+            (["--from", "nonsense"], "nonsense"),
+            (["--schedule", "zigzag"], "zigzag"),
+        ],
+        ids=["batch", "source", "augmentation", "no data", "kind of data", "start", "schedule"],
+    )
+    def test_wrong_use(self, run, songs, tmp_path, extra, word):
+        arguments = self.settings(songs, tmp_path / "run")
+        for option, value in zip(extra[::2], extra[1::2], strict=True):
+            if option in arguments:
+                del arguments[arguments.index(option) : arguments.index(option) + 2]
+            if value is not None:
+                arguments += [option, value]
+        code, _, err = run(*arguments, "--epochs", 1)
+        assert code == 2, err
+        assert word in message(err)
+
+    def test_data_without_tracks(self, run, tmp_path):
+        (tmp_path / "empty").mkdir()
+        code, _, err = run("train", "--data", f"musdb18:{tmp_path / 'empty'}", "--output", tmp_path / "run")
+        assert code == 2
+        assert "No MUSDB18 track" in message(err)
+
+    def test_interrupt_keeps_a_run_that_resumes(self, songs, tmp_path):
+        arguments = [str(a) for a in self.settings(songs, tmp_path / "run")]
+        command = [sys.executable, "-c", "from tfsep.cli import main; main()", *arguments]
+        process = subprocess.Popen(
+            [*command, "--epochs", "500"], stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL
+        )
+        state = tmp_path / "run" / "state.json"
+        while not state.exists() and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1, err
+        assert "--resume" in message(err)
+        epoch = json.loads(state.read_text())["epoch"]
+        result = subprocess.run(
+            [*command, "--epochs", str(epoch + 1), "--resume"], capture_output=True, text=True, timeout=120
+        )
+        assert result.returncode == 0, result.stderr
+        assert json.loads(state.read_text())["epoch"] == epoch + 1
+
+
+class TestOtherVerbs:
+    def test_evaluate_embedded(self, run, tmp_path, small_preset):
+        code, out, err = run("evaluate", "-m", small_preset, "--sdr-only", "-o", tmp_path / "scores")
+        assert code == 0, err
+        assert all(row in out for row in ("small", "mixture", "IRM1"))
+        assert {path.name for path in (tmp_path / "scores").iterdir()} == {
+            "summary.json",
+            "The Easton Ellises - Falcon 69.json",
+        }
+
+    def test_export_separates_like_the_model(self, run, song, tmp_path, small_preset):
+        assert run("export", small_preset, tmp_path / "saved")[0] == 0
+        run("separate", song, "-o", tmp_path / "a", "-m", small_preset)
+        run("separate", song, "-o", tmp_path / "b", "-m", tmp_path / "saved")
+        theirs, ours = (audio.read(tmp_path / name / "song" / "vocals.wav")[0] for name in "ab")
+        np.testing.assert_allclose(theirs, ours, atol=1e-5)
+        code, _, err = run("export", small_preset, tmp_path / "saved")
+        assert code == 2
+        assert "exists" in message(err)
+
+    def test_presets(self, run):
+        code, out, _ = run("presets")
+        assert code == 0
+        assert "unet-vocals-drums" in out
+        assert "mixture" in out
+
+    def test_inspect(self, run, song, songs, tmp_path, small_preset):
+        code, out, _ = run("inspect", song, "-o", tmp_path / "file.png")
+        assert (code, f"{RATE} samples (1.00 s) at {RATE} Hz, 2 channels" in out) == (0, True)
+        code, out, _ = run("inspect", f"stems:{songs}", "-o", tmp_path / "data.png")
+        assert (code, "3 tracks" in out) == (0, True)
+        assert all((tmp_path / name).stat().st_size > 1000 for name in ("file.png", "data.png"))
+        code, out, _ = run("inspect", "--model", small_preset)
+        assert (code, "head_vocals" in out) == (0, True)
+        assert run("inspect")[0] == 2
+        assert run("inspect", tmp_path / "nothing")[0] == 2
+
+    def test_doctor(self, run):
+        code, out, _ = run("doctor")
+        assert code == 0
+        assert all(word in out for word in ("tensorflow", "libsndfile", "ffprobe", "GFLOP/s"))
+
+    def test_demo(self, run, tmp_path, small_preset):
+        code, out, err = run("demo", "-m", small_preset, "-o", tmp_path / "demo")
+        assert code == 0, err
+        assert {path.name for path in (tmp_path / "demo").iterdir()} == {
+            *("vocals.wav", "drums.wav", "rest.wav", "waveforms.png")
+        }
+        assert "IRM1" in out
+
+    def test_usage_error(self, run):
+        assert run("frobnicate")[0] == 2
+        assert run("separate")[0] == 2
+
+
+def test_debug_shows_the_traceback(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["tfsep", "--debug", "inspect", str(tmp_path / "nothing")])
+    with pytest.raises(FileNotFoundError):
+        cli.main()
+
+
+@pytest.mark.parametrize("code", ["import tfsep", "import tfsep.cli, tfsep.datasets, tfsep.audio, tfsep.plotting"])
+def test_import_loads_no_tensorflow(code):
+    check = f"import sys; {code}; assert not {{'tensorflow', 'keras', 'musdb', 'museval'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_help_is_quick_and_loads_no_tensorflow():
+    command = [sys.executable, "-X", "importtime", "-c", "from tfsep.cli import main; main()", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "separate" in result.stdout
+    assert "tensorflow" not in result.stderr
+    assert "keras" not in result.stderr

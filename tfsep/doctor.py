@@ -1,0 +1,71 @@
+"""What this installation consists of and what it can do."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+PACKAGES = ("tfsep", "tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
+OPTIONAL = ("musdb", "museval", "tensorflow-io", "nussl")
+_SIZE = 2048
+
+
+def report() -> Iterator[tuple[str, str]]:
+    """Yields what there is to say of this installation, as (subject, finding)."""
+    yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    for name in (*PACKAGES, *OPTIONAL):
+        yield name, _version(name)
+    yield from _codecs()
+    for program in ("ffmpeg", "ffprobe"):
+        found = shutil.which(program)
+        yield program, found or "not found (only museval's ISR, SIR, SAR and the musdb download want it)"
+    yield from _devices()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _codecs() -> Iterator[tuple[str, str]]:
+    import av
+    import soundfile
+
+    formats = {"WAV", "FLAC", "OGG", "MP3", "AIFF"} & set(soundfile.available_formats())
+    if "OPUS" in soundfile.available_subtypes("OGG"):
+        formats.add("OPUS")
+    yield f"libsndfile {soundfile.__libsndfile_version__}", f"reads {' '.join(sorted(formats))}"
+    yield (
+        "FFmpeg libraries",
+        f"{av.ffmpeg_version_info}, AAC {'yes' if 'aac' in av.codecs_available else 'no'}",
+    )
+
+
+def _devices() -> Iterator[tuple[str, str]]:
+    import tensorflow as tf
+
+    built = "with CUDA" if tf.test.is_built_with_cuda() else "without CUDA"
+    yield "TensorFlow build", built
+    for device in tf.config.list_logical_devices():
+        if device.device_type not in ("CPU", "GPU", "TPU"):
+            continue
+        details = next((d for d in tf.config.list_physical_devices() if d.name.endswith(device.name[-5:])), None)
+        name = tf.config.experimental.get_device_details(details).get("device_name", "") if details else ""
+        yield device.name, f"{name} {_multiplication_rate(device.name):.0f} GFLOP/s in float32".strip()
+
+
+def _multiplication_rate(device: str) -> float:
+    """Rate of one timed matrix multiplication, in 1e9 operations a second."""
+    import tensorflow as tf
+
+    with tf.device(device):
+        matrix = tf.random.normal((_SIZE, _SIZE))
+        tf.matmul(matrix, matrix).numpy()
+        start = time.perf_counter()
+        tf.matmul(matrix, matrix).numpy()
+        return 2 * _SIZE**3 / (time.perf_counter() - start) / 1e9
