@@ -16,15 +16,26 @@ _PREROLL = 4096
 def probe(path: str, stream: int) -> AudioInfo:
     """The facts about one audio stream of `path`."""
     with _open(path, stream) as (container, track):
-        streams, rate, channels = len(container.streams.audio), track.rate, track.channels
-        return AudioInfo(path, rate, _count_samples(path, container, track), channels, streams)
+        timed = _has_exact_times(container, track)
+        if timed:
+            container.seek(track.start_time + track.duration, stream=track)
+        samples = 0
+        last = None
+        for last in container.decode(track):
+            samples += last.samples
+        if last is None:
+            raise AudioError(f"{path}: holds no samples, or is truncated.")
+        if timed:
+            # The end of the last frame, which is often longer than the index says.
+            samples = last.pts + last.samples - track.start_time
+        return AudioInfo(path, last.sample_rate, samples, last.layout.nb_channels, len(container.streams.audio))
 
 
 def decode(path: str, stream: int, start: int) -> Iterator[np.ndarray]:
     """Yields float32 blocks `[samples, channels]` from sample `start` to the end of the stream."""
     with _open(path, stream) as (container, track):
         timed = _has_exact_times(container, track)
-        position = 0
+        position, form = 0, None
         if timed and start > _PREROLL:
             container.seek(track.start_time + start - _PREROLL, stream=track)
             position = None
@@ -32,9 +43,10 @@ def decode(path: str, stream: int, start: int) -> Iterator[np.ndarray]:
             if position is None:
                 position = frame.pts - track.start_time
             if timed and frame.pts - track.start_time != position:
-                raise AudioError(f"{path}: audio is missing after sample {position}; convert the file to wav first.")
-            if (frame.sample_rate, frame.layout.nb_channels) != (track.rate, track.channels):
-                raise AudioError(f"{path}: changes its rate or channels at sample {position}; convert it to wav first.")
+                raise AudioError(f"{path}: audio is missing after sample {position}; convert the file to wav.")
+            form = form or (frame.sample_rate, frame.layout.nb_channels)
+            if form != (frame.sample_rate, frame.layout.nb_channels):
+                raise AudioError(f"{path}: changes its rate or channels at sample {position}; convert it to wav.")
             if position + frame.samples > start:
                 yield _to_float(frame)[max(0, start - position) :]
             position += frame.samples
@@ -49,37 +61,26 @@ def _open(path: str, stream: int) -> Iterator[tuple[av.container.InputContainer,
             if not tracks:
                 raise AudioError(f"{path}: has no audio stream.")
             if not 0 <= stream < len(tracks):
-                raise ValueError(f"{path}: has audio streams 0 to {len(tracks) - 1}, received stream {stream}.")
+                raise ValueError(f"{path}: has {len(tracks)} audio streams, received stream={stream}.")
             yield container, tracks[stream]
     except av.FFmpegError as error:
-        raise AudioError(f"{path}: is not audio, or is damaged or truncated ({error.strerror}).") from error
+        raise AudioError(
+            f"{path}: cannot be read as audio: its format is unknown, or it is damaged or truncated ({error.strerror})."
+        ) from error
 
 
 def _has_exact_times(container: av.container.InputContainer, track: av.AudioStream) -> bool:
-    """Whether one can seek by time stamps. Other containers round them, land elsewhere, or have none."""
+    """Whether a seek by time stamp gives exact samples; else the stream is decoded from its beginning.
+
+    Other containers round their times or land elsewhere; other profiles of AAC and other codecs need more of the
+    past than one can know.
+    """
     return (
         container.format.name.startswith("mov")
-        and track.codec.name in ("aac", "alac")
+        and (track.codec.name == "alac" or (track.codec.name, track.profile) == ("aac", "LC"))
         and track.time_base * track.rate == 1
         and bool(track.duration)
     )
-
-
-def _count_samples(path: str, container: av.container.InputContainer, track: av.AudioStream) -> int:
-    if container.format.name == "aac":  # raw ADTS: no length anywhere, but every packet is one whole frame
-        return sum(
-            round(packet.duration * track.time_base * track.rate) for packet in container.demux(track) if packet.size
-        )
-    if not _has_exact_times(container, track):
-        return sum(frame.samples for frame in container.decode(track))
-    # Decoding the end, since the last frame is often longer than the durations in the index say.
-    container.seek(track.start_time + track.duration, stream=track)
-    last = None
-    for frame in container.decode(track):
-        last = frame
-    if last is None:
-        raise AudioError(f"{path}: is truncated: its index lists audio that the file does not hold.")
-    return last.pts + last.samples - track.start_time
 
 
 def _to_float(frame: av.AudioFrame) -> np.ndarray:

@@ -26,9 +26,7 @@ def check_complete(path: str) -> None:
             return
     size = os.path.getsize(path)
     if end > size:
-        raise AudioError(
-            f"{path}: is truncated: its headers announce {end} bytes and it has {size}; copy or export it again."
-        )
+        raise AudioError(f"{path}: is truncated: its headers announce {end} bytes, and it has {size}.")
 
 
 def is_streamed_wav(path: str) -> bool:
@@ -56,7 +54,7 @@ def counts_mp3_frames(path: str) -> bool:
 
 
 def _wav_end(file: BinaryIO) -> int:
-    """Bytes that a wav file should have: to the end of its data chunk, or of the whole if that is given."""
+    """Bytes that a wav file should have, as far as its headers say."""
     (riff_size,) = struct.unpack("<I", file.read(4))
     data_size_64 = None
     position = 12
@@ -73,10 +71,11 @@ def _wav_end(file: BinaryIO) -> int:
         position += 8 + size + size % 2
     if size == 0xFFFFFFFF and data_size_64:
         return position + 8 + data_size_64
-    data_end = 0 if size in _UNKNOWN_SIZES else position + 8 + size
-    # Some writers count the eight bytes of the header itself, or a padding byte they then leave out.
-    riff_end = 0 if riff_size in _UNKNOWN_SIZES else riff_size - 1
-    return max(data_end, riff_end)
+    if size in _UNKNOWN_SIZES:
+        return position + 8
+    # The size of the whole does not count its own eight bytes, but some writers do count them.
+    riff_end = 0 if riff_size in _UNKNOWN_SIZES else riff_size
+    return max(position + 8 + size, riff_end)
 
 
 def _ogg_end(file: BinaryIO) -> int:

@@ -1,6 +1,7 @@
 """Audio files to arrays: whole, an excerpt at an exact position, or block by block."""
 
 import functools
+import numbers
 import os
 from collections.abc import Iterator
 from types import ModuleType
@@ -14,9 +15,9 @@ from tfsep.audio.formats import AudioError, AudioInfo
 def info(path: str | os.PathLike, stream: int = 0) -> AudioInfo:
     """The rate, length and channels of an audio file, found without decoding it.
 
-    The length is that of the full decode for every format. To be so, an mp3 without a Xing or Info header, a flac
-    without a length and containers with rounded time stamps (webm, mpeg-ts) are decoded once; the result is kept
-    for as long as the file does not change.
+    The length is that of the full decode for every format. Files that do not tell it (raw aac, mp3 without a
+    Xing or Info header, streamed flac, webm) are decoded once to count; the result is kept while the file does
+    not change.
 
     Args:
         path: string or path. The content decides about the format, not the suffix.
@@ -43,17 +44,18 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Reads an audio file, or an excerpt of it, without decoding the rest.
 
-    The position of an excerpt is exact for every format. Its values equal the slice of the full decode to the bit
-    for wav, flac, ogg vorbis and ALAC. For the formats whose decoders carry a state it is decoded from some samples earlier,
-    and then equals the slice within 2e-7 for mp3, 1e-6 for opus (5e-3 for speech modes below about 12 kbit/s) and,
-    to the bit, AAC unless it was encoded with perceptual noise substitution, whose noise is drawn anew.
+    The position of an excerpt is exact for every format. Its values equal the slice of the full decode to the
+    bit for wav, flac, ogg vorbis, raw aac and m4a. For formats whose decoder carries a state from the past, it is
+    decoded from some samples earlier, and then equals the slice within 2e-7 for mp3 and 1e-6 for opus. Only noise
+    that a decoder makes up is drawn anew: in opus below about 12 kbit/s (5e-3), and in AAC encoded with perceptual
+    noise substitution (0.25 at most, as measured on FFmpeg's encoder).
 
-    AAC keeps the padding of its last frame, as FFmpeg does. An opus file is decoded at 48 kHz unless its header names
-    a lower rate that the codec has (8, 12, 16 or 24 kHz).
+    AAC keeps the padding of its last frame, as in FFmpeg. An opus file is decoded at 48 kHz, unless its header
+    names a lower rate that the codec has (8, 12, 16 or 24 kHz).
 
     Args:
-        path: string or path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content decides about the
-            format, not the suffix.
+        path: string or path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content decides about
+            the format, not the suffix.
         start: integer, first sample of the excerpt. Defaults to 0.
         samples: integer, length of the excerpt. Defaults to the rest of the file.
         stream: integer, which audio stream of a file with several. Defaults to 0.
@@ -70,12 +72,11 @@ def read(
 
     >>> vocals, sample_rate = tfsep.audio.read("song.stem.mp4", start=44100, samples=88200, stream=4)
     """
+    _check_integers(start=start, samples=0 if samples is None else samples)
     decoder, facts = _probe(path, stream)
     stop = facts.samples if samples is None else start + samples
     if not 0 <= start <= stop <= facts.samples:
-        raise ValueError(
-            f"{path}: has {facts.samples} samples, received an excerpt from {start} to {stop} outside of them."
-        )
+        raise ValueError(f"{path}: has {facts.samples} samples, received an excerpt from {start} to {stop}.")
     audio = np.empty((stop - start, facts.channels), np.float32)
     filled = 0
     for block in _decode(decoder, facts, stream, start, stop):
@@ -98,6 +99,7 @@ def blocks(path: str | os.PathLike, block_size: int, stream: int = 0) -> Iterato
     Raises:
         As `read` does; what shows only in decoding is raised by the iterator.
     """
+    _check_integers(block_size=block_size)
     if block_size < 1:
         raise ValueError(f"block_size must be 1 or more, received {block_size}.")
     decoder, facts = _probe(path, stream)
@@ -116,11 +118,13 @@ def _probe(path: str | os.PathLike, stream: int) -> tuple[ModuleType, AudioInfo]
         raise AudioError(f"{path}: is a folder; expected an audio file.")
     if status.st_size == 0:
         raise AudioError(f"{path}: is an empty file.")
-    return _probe_unchanged(path, status.st_size, status.st_mtime_ns, stream)
+    _check_integers(stream=stream)
+    version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _probe_version(path, version, stream)
 
 
 @functools.lru_cache(maxsize=4096)
-def _probe_unchanged(path: str, size: int, modified: int, stream: int) -> tuple[ModuleType, AudioInfo]:
+def _probe_version(path: str, version: tuple[int, ...], stream: int) -> tuple[ModuleType, AudioInfo]:
     decoder = soundfile_decoder
     facts = soundfile_decoder.probe(path, stream)
     if facts is None:
@@ -161,3 +165,9 @@ def _regroup(pieces: Iterator[np.ndarray], block_size: int, channels: int) -> It
                 block, filled = np.empty_like(block), 0
     if filled:
         yield block[:filled]
+
+
+def _check_integers(**values: int) -> None:
+    for name, value in values.items():
+        if not isinstance(value, numbers.Integral):
+            raise ValueError(f"{name} must be an integer, received {value!r}.")

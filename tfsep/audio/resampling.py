@@ -17,8 +17,7 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
         to_rate: integer, rate to convert to in hertz.
 
     Returns:
-        A float32 array of shape `[round(samples * to_rate / from_rate), channels]`; `audio` itself where the rates
-        are equal and it is float32.
+        A float32 array of shape `[round(samples * to_rate / from_rate), channels]`. Equal rates change nothing.
 
     Raises:
         ValueError: the array is no float array with two axes, or a rate is not positive.
@@ -75,7 +74,7 @@ def _resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int,
         if len(output):
             yield output
     if received != samples:
-        raise ValueError(f"blocks must be {samples} samples long together, as `samples` says, received {received}.")
+        raise ValueError(f"blocks must have samples={samples} samples together, received {received}.")
     if stream is not None:
         yield _fit(stream.resample_chunk(block[:0], last=True), remaining)
 
@@ -88,7 +87,7 @@ def _fit(audio: np.ndarray, length: int) -> np.ndarray:
 
 def _check_rates(from_rate: int, to_rate: int) -> None:
     if from_rate <= 0 or to_rate <= 0:
-        raise ValueError(f"Sample rates must be positive, received from_rate={from_rate} and to_rate={to_rate}.")
+        raise ValueError(f"from_rate and to_rate must be positive, received {from_rate} and {to_rate}.")
 
 
 def _as_float32(audio: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from tfsep.audio import headers
 from tfsep.audio.formats import AudioError, AudioInfo
 
 _BLOCK = 65536  # samples
-# Samples decoded and dropped before an excerpt: opus and mp3 need the past to converge, vorbis overlaps blocks.
+# Samples decoded and dropped before an excerpt: opus and mp3 converge to their state, vorbis overlaps blocks.
 _PREROLL = 16384
 # libsndfile lands up to a block beside the target where that lies in an ogg file's last page. A page
 # has at most 255 packets, and a vorbis packet at most 4096 samples.
@@ -30,7 +30,7 @@ def probe(path: str, stream: int) -> AudioInfo | None:
     except (soundfile.LibsndfileError, TypeError):  # TypeError: the suffix .raw
         return None
     if stream != 0:
-        raise ValueError(f"{path}: has one audio stream, so stream must be 0, received {stream}.")
+        raise ValueError(f"{path}: has 1 audio stream, received stream={stream}.")
     return facts
 
 
@@ -50,7 +50,7 @@ def decode(path: str, stream: int, start: int) -> Iterator[np.ndarray]:
 
 
 class _SoundFile(soundfile.SoundFile):
-    """Reads straight on. The parent seeks after every read, which damages the next frame of many mp3 files."""
+    """Reads straight on; the parent seeks after every read, which damages the next frame of many mp3 files."""
 
     def seekable(self) -> bool:
         return False
@@ -62,14 +62,12 @@ def _blocks(file: _SoundFile) -> Iterator[np.ndarray]:
 
 
 def _knows_length(file: _SoundFile, path: str) -> bool:
-    if file.format == "MP3":
-        return headers.counts_mp3_frames(path)
-    return file.frames != _UNKNOWN_LENGTH
+    return file.frames != _UNKNOWN_LENGTH and (file.format != "MP3" or headers.counts_mp3_frames(path))
 
 
 def _entry(file: _SoundFile, path: str, start: int) -> int:
     """The sample at which to begin decoding, so that everything from `start` on is right."""
-    if not _knows_length(file, path):
+    if not (soundfile.SoundFile.seekable(file) and _knows_length(file, path)):
         return 0
     if file.format == "MP3":
         # At 24 kHz and below libmpg123 prints false alarms about the frames that follow a seek.

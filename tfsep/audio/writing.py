@@ -1,6 +1,7 @@
 """Arrays to audio files, atomically: a file appears whole or not at all."""
 
 import errno
+import numbers
 import os
 import secrets
 from pathlib import Path
@@ -41,8 +42,8 @@ def write(
         audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats hold
             [-1, 1]; the others hold any level, and none is changed.
         sample_rate: integer, in hertz.
-        subtype: string, `"FLOAT"` (the default), `"PCM_16"` or `"PCM_24"` for wav, `"PCM_24"` (the default) or
-            `"PCM_16"` for flac.
+        subtype: string: for wav `"FLOAT"` (the default), `"PCM_16"` or `"PCM_24"`; for flac `"PCM_24"` (the
+            default) or `"PCM_16"`.
         overwrite: boolean, whether to replace an existing file. Defaults to `False`.
 
     Raises:
@@ -66,7 +67,7 @@ class Writer:
     """Writes an audio file block by block, for audio that does not fit in memory.
 
     The blocks go to a temporary file in the same folder, which takes the file's name when the `with` block ends.
-    Where that ends in an exception of any kind, one by a bad block included, nothing is left behind.
+    Where that ends in any exception, one raised by a bad block included, nothing is left behind.
 
     Args:
         path: string or path, as in `write`.
@@ -100,6 +101,9 @@ class Writer:
         self._subtype = subtype or _SUBTYPES[suffix][0]
         if self._subtype not in _SUBTYPES[suffix]:
             raise ValueError(f"{path}: subtype must be one of {list(_SUBTYPES[suffix])}, received {subtype!r}.")
+        for name, value in (("sample_rate", sample_rate), ("channels", channels)):
+            if not isinstance(value, numbers.Integral) or value < 1:
+                raise ValueError(f"{path}: {name} must be a positive integer, received {value!r}.")
         if suffix == ".mp3" and channels > 2:
             raise ValueError(f"{path}: mp3 holds 1 or 2 channels, received {channels}; write wav, flac or ogg.")
         self._suffix = suffix
@@ -130,8 +134,8 @@ class Writer:
             if not isinstance(error, soundfile.LibsndfileError):
                 raise
             raise ValueError(
-                f"{self._path}: {self._suffix[1:]} cannot hold {self._channels} channels at {self._sample_rate} Hz; "
-                "resample, or write wav."
+                f"{self._path}: cannot hold {self._channels} channels at {self._sample_rate} Hz in this format "
+                f"({error.error_string.strip()}); resample, or write wav."
             ) from error
         return self
 
@@ -193,7 +197,7 @@ class Writer:
         return block
 
     def _encode(self, block: np.ndarray) -> np.ndarray:
-        """Rounds to PCM here, to the nearest, since libsndfile rounds down. It takes int32 as 32 bits full scale."""
+        """Rounds PCM to the nearest code, where libsndfile rounds down. Codes are the upper bits of an int32."""
         bits = _PCM_BITS.get(self._subtype)
         if bits is None:
             return block

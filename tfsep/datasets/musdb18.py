@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from tfsep.datasets.track import Corpus, Stem, Track
+
+_log = logging.getLogger("tfsep")
 
 SOURCES = ("vocals", "drums", "bass", "other")
 
@@ -98,8 +101,12 @@ def _tracks(folder: Path, mixture: str) -> Iterator[Track]:
     for path in folder.glob("*"):
         if path.name.endswith(".stem.mp4"):
             yield _stem_track(path, mixture)
-        elif (path / "vocals.wav").is_file():
+        elif path.is_dir():
             stems = {source: Stem(path / f"{source}.wav") for source in SOURCES}
+            # A folder that lacks only some of its files is a damaged song: reading it names the first one missing.
+            if not any(stem.path.is_file() for stem in stems.values()):
+                _log.warning("%s holds no stems and is left out.", path)
+                continue
             yield Track(path.name, stems, Stem(path / "mixture.wav") if mixture == "file" else None)
 
 
@@ -117,4 +124,10 @@ def _download_preview(root: Path) -> None:
             f"The musdb package, which downloads the preview, could not be imported: {error} Install the "
             "programs ffmpeg and ffprobe, or unpack MUSDB18-7-STEMS.zip yourself."
         ) from error
-    musdb.DB(root=str(root), download=True)
+    try:
+        musdb.DB(root=str(root), download=True)
+    except OSError as error:
+        raise OSError(
+            f"The preview of MUSDB18 could not be downloaded to {root}: {error}. Check the network and the "
+            "folder, or unpack MUSDB18-7-STEMS.zip there yourself."
+        ) from error

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from tfsep.datasets.track import Corpus, Stem, Track
+
+_log = logging.getLogger("tfsep")
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".aif", ".aiff")
 _ORDER = ("vocals", "drums", "bass", "other", "accompaniment")
@@ -37,28 +40,40 @@ class StemsFolder(Corpus):
         root = Path(root).expanduser()
         if not root.is_dir():
             raise FileNotFoundError(f"{root} is not a folder. Expected a folder with one folder a song.")
-        songs = {folder.name: _stems(folder) for folder in _song_folders(root, split)}
-        songs = {name: stems for name, stems in songs.items() if stems.keys() - set(_MIXTURES)}
-        if not songs:
-            raise ValueError(
-                f"No stems for split {split!r} in {root}. Expected <song>/<source>.wav (or another audio "
-                "format), for example song1/vocals.wav and song1/drums.wav."
-            )
+        songs = _split(root, split)
         found = {source for stems in songs.values() for source in stems} - set(_MIXTURES)
         sources = [*(s for s in _ORDER if s in found), *sorted(found - set(_ORDER))]
         super().__init__(root.name, [_track(name, stems, sources) for name, stems in sorted(songs.items())])
 
 
-def _song_folders(root: Path, split: str | None) -> list[Path]:
+def _split(root: Path, split: str | None) -> dict[str, dict[str, Stem]]:
     if split and (root / split).is_dir():
-        return sorted(path for path in (root / split).iterdir() if path.is_dir())
-    songs = sorted(path for path in root.iterdir() if path.is_dir())
+        return _songs(root / split)
+    if split == "test" or (split and (root / "train").is_dir()):
+        raise ValueError(f"{root} has no folder {split!r}. Put the {split} songs there, or use split=None.")
+    songs = _songs(root)
     if split is None:
         return songs
-    if split == "test":
-        raise ValueError(f"{root} has no folder 'test'. Put the test songs there, or use split=None.")
-    held_out = songs[_VALID_EVERY - 1 :: _VALID_EVERY] or songs[-1:]
-    return [song for song in songs if (song in held_out) == (split == "valid")]
+    if split == "train" and len(songs) == 1:
+        raise ValueError(f"{root} holds one song, which is kept for validation. Add songs, or make a folder 'train'.")
+    held_out = list(songs)[_VALID_EVERY - 1 :: _VALID_EVERY] or list(songs)[-1:]
+    return {name: stems for name, stems in songs.items() if (name in held_out) == (split == "valid")}
+
+
+def _songs(folder: Path) -> dict[str, dict[str, Stem]]:
+    songs = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+        stems = _stems(path)
+        if stems.keys() - set(_MIXTURES):
+            songs[path.name] = stems
+        else:
+            _log.warning("%s holds no stems and is left out.", path)
+    if not songs:
+        raise ValueError(
+            f"No stems in the folders of {folder}. Expected <song>/<source>.wav (or another audio format), for "
+            "example song1/vocals.wav and song1/drums.wav."
+        )
+    return songs
 
 
 def _stems(folder: Path) -> dict[str, Stem]:

@@ -77,6 +77,13 @@ class Track:
                     f"{stem.path} has {info.sample_rate} Hz, while {stems[0].path.name} of the same track has "
                     f"{rate} Hz. Resample one of them."
                 )
+        channels = max(info.channels for info in infos.values())
+        for stem, info in infos.items():
+            if info.channels not in (1, channels):
+                raise audio.AudioError(
+                    f"{stem.path} has {info.channels} channels, while {self.name} has {channels}. Expected "
+                    f"{channels}, or one."
+                )
         lengths = {info.samples for info in infos.values()}
         if len(lengths) > 1:
             _log.warning(

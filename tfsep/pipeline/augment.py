@@ -13,6 +13,8 @@ import tensorflow as tf
 class Remix:
     """Takes each source from another example of the batch, which makes songs that nobody recorded.
 
+    The others of a batch of one are itself, so it stays as it is.
+
     Args:
         probability: float, share of the examples that are remixed; the others stay real songs. Defaults to 0.7.
 
@@ -22,6 +24,8 @@ class Remix:
     """
 
     def __init__(self, probability: float = 0.7):
+        if not 0 <= probability <= 1:
+            raise ValueError(f"probability must be in [0, 1]. Received: probability={probability}.")
         self.probability = probability
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from tqdm import tqdm
 
 from tfsep import audio
 from tfsep.datasets import Track
+from tfsep.files import replacing
+
+_log = logging.getLogger("tfsep")
 
 # The 16 bits span [-2, 2): lossy decoders overshoot full scale, and clipping would change the material.
 SCALE = 2.0**14
-
-RESIDUAL = "residual"
 
 
 def default_folder() -> Path:
@@ -62,7 +64,8 @@ def decode(
 
 
 def _fingerprint(track: Track, sample_rate: int, channels: int) -> str:
-    layout = [(source, stem and stem.stream) for source, stem in (*track.stems.items(), ("mix", track.mixture))]
+    stems = (*track.stems.items(), ("mix", track.mixture))
+    layout = [(source, stem and (track.files.index(stem.path), stem.stream)) for source, stem in stems]
     digest = hashlib.blake2b(repr((layout, sample_rate, channels)).encode(), digest_size=16)
     for path in track.files:
         with open(path, "rb") as file:
@@ -73,36 +76,41 @@ def _fingerprint(track: Track, sample_rate: int, channels: int) -> str:
 
 def _decode(track: Track, sample_rate: int, channels: int, path: Path) -> None:
     def read(source: str) -> np.ndarray:
-        return audio.resample(_to_channels(track.read(source), channels), track.sample_rate, sample_rate)
+        samples = _to_channels(track.read(source), channels, track.name)
+        return audio.resample(samples, track.sample_rate, sample_rate)
 
     mixture = read("mixture")
     residual = mixture.copy()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    try:
-        shape = (len(track.sources) + 1, *mixture.shape)
-        rows = np.lib.format.open_memmap(temporary, "w+", np.int16, shape)
-        for row, source in zip(rows, track.sources, strict=False):
+    # Written, not mapped: a full disk under a map would kill the process.
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        header = {"descr": "<i2", "fortran_order": False, "shape": (len(track.sources) + 1, *mixture.shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for source in track.sources:
             stem = read(source)
             residual -= stem
-            row[:] = _to_int16(stem)
-        rows[-1] = _to_int16(residual)
-        rows.flush()
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+            _append(file, stem, track.name)
+        _append(file, residual, track.name)
 
 
-def _to_int16(samples: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(samples * SCALE), -32768, 32767).astype(np.int16)
+def _append(file: BinaryIO, samples: np.ndarray, name: str) -> None:
+    units = np.rint(samples * SCALE)
+    if np.abs(units).max(initial=0) > 2**15:
+        _log.warning("%s: samples beyond -2 and 2 are clipped.", name)
+    try:
+        file.write(np.clip(units, -(2**15), 2**15 - 1).astype("<i2", order="C"))
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"decoded audio of {name} could not be written ({error.strerror}); free space, or set TFSEP_CACHE",
+            file.name,
+        ) from error
 
 
-def _to_channels(samples: np.ndarray, channels: int) -> np.ndarray:
+def _to_channels(samples: np.ndarray, channels: int, name: str) -> np.ndarray:
     if samples.shape[1] == channels:
         return samples
     if channels == 1:
         return samples.mean(axis=1, keepdims=True)
     if samples.shape[1] == 1:
         return np.repeat(samples, channels, axis=1)
-    raise ValueError(f"Cannot turn {samples.shape[1]} channels into {channels}. Expected mono, or {channels} channels.")
+    raise ValueError(f"{name} has {samples.shape[1]} channels. Expected mono, or the model's {channels} channels.")

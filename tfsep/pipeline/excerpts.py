@@ -50,7 +50,9 @@ def excerpts(
         ValueError: if there are no tracks, a source of the model is in none of them, or the batch is larger than
             the data.
     """
-    stems = _Stems(tracks, model, cache)
+    if steps_per_epoch is not None and steps_per_epoch < 1:
+        raise ValueError(f"steps_per_epoch must be at least 1. Received: steps_per_epoch={steps_per_epoch}.")
+    stems = _Stems(tracks, model, batch_size, cache)
     if steps_per_epoch is None:
         steps_per_epoch = stems.windows // batch_size
         if steps_per_epoch == 0:
@@ -96,7 +98,7 @@ def windows(
         A `tf.data.Dataset` of `(mixture, {source: audio})`, float32 `[batch, segment + 2 * context, channels]`.
         A track's last window is completed with zeros.
     """
-    stems = _Stems(tracks, model, cache)
+    stems = _Stems(tracks, model, batch_size, cache)
     positions = np.array(
         [(track, start) for track, audio in enumerate(stems.audio) for start in range(0, audio.shape[1], model.segment)]
     )
@@ -112,17 +114,29 @@ def windows(
 class _Stems:
     """The decoded stems of a model's training material, as excerpts of int16 rows, one a source."""
 
-    def __init__(self, tracks: Sequence[Track], model, cache: str | Path | None):
+    def __init__(self, tracks: Sequence[Track], model, batch_size: int, cache: str | Path | None):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
         if not len(tracks):
             raise ValueError("There are no tracks. Expected a sequence of at least one Track.")
         self.tracks = tracks
         self.sources = tuple(dict.fromkeys(source for track in tracks for source in track.sources))
-        self.parts = components(model.sources, self.sources)
+        self.parts = self._parts(model.sources)
         self.segment, self.context = model.segment, model.context
         self.shape = (len(self.sources) + 1, model.segment + 2 * model.context, model.channels)
         self.audio = decoded.decode(tracks, model.sample_rate, model.channels, cache)
         self.windows = sum(-(-audio.shape[1] // self.segment) for audio in self.audio)
         self._order = functools.lru_cache(maxsize=8)(self._shuffled)
+
+    def _parts(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The rows that add up to each name; accompaniment is a stem in some tracks and what is left in others."""
+        parts = components(names, self.sources)
+        if "accompaniment" in parts:
+            whole = [track for track in self.tracks if "accompaniment" in track.sources]
+            rest = {source for track in self.tracks if track not in whole for source in track.sources}
+            rest = rest - set(names) | {"accompaniment"}
+            parts["accompaniment"] = tuple(source for source in self.sources if source in rest)
+        return parts
 
     def _shuffled(self, seed: int, turn: int) -> np.ndarray:
         return np.random.default_rng((seed, 0, turn)).permutation(len(self.audio))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +108,11 @@ def separate_file(
     model = load_model(model)
     info = audio.info(path)
     folder = Path(folder)
-    created = not folder.exists()
     paths = {name: folder / f"{name}{suffix}" for name in stem_names(model, residual)}
+    figure = folder / "waveforms.png"
+    if plot and figure.exists() and not overwrite:
+        raise FileExistsError(f"{figure}: exists already; pass overwrite=True to replace it.")
+    created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with ExitStack() as stack:
@@ -133,11 +135,13 @@ def separate_file(
                 for index, writer in enumerate(writers):
                     writer.write(block[:, index])
     except BaseException:
-        if created and not any(folder.iterdir()):
-            folder.rmdir()
+        for parent in created:
+            # Left where somebody else has put something into it.
+            with suppress(OSError):
+                parent.rmdir()
         raise
     if plot:
-        _plot(paths, info, folder / "waveforms.png")
+        _plot(paths, info, figure)
     return paths
 
 
@@ -164,9 +168,11 @@ def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:
             f"Audio must be [samples, channels] with at most {_MOST_CHANNELS} channels. Received: shape "
             f"{array.shape}. Transpose it if it is [channels, samples]."
         )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise ValueError("The audio holds NaN or infinite samples.")
-    return array.astype(np.float32)
+    return array
 
 
 def _stream(
@@ -181,8 +187,8 @@ def _stream(
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[np.ndarray]:
     """Blocks of a song at its own rate -> blocks `[n, stems, channels]` at that rate, `samples` in all."""
-    # `tee` keeps of the mixture just what the estimates lag behind.
-    mixture, blocks = itertools.tee(blocks)
+    if residual:
+        blocks = mixture = _Delay(blocks)
     inside = round(samples * model.sample_rate / sample_rate) or 1
     resampled = _resample(blocks, sample_rate, model.sample_rate, samples, inside)
     estimates = separate_blocks(
@@ -190,7 +196,6 @@ def _stream(
     )
     # Sources travel as further channels, so that one resampler serves them all.
     flat = (block.reshape(len(block), -1) for block in estimates)
-    mixture = _Reader(mixture)
     for block in _resample(flat, model.sample_rate, sample_rate, inside, samples):
         stems = block.reshape(len(block), len(model.sources), channels)
         if residual:
@@ -215,17 +220,22 @@ def _resample(
         yield np.zeros((wanted - done, width), np.float32)
 
 
-class _Reader:
-    """Takes a stream of blocks in other lengths than it comes in."""
+class _Delay:
+    """Hands a stream of blocks on, and keeps of it what is still to be taken, in lengths of the taker's choice."""
 
     def __init__(self, blocks: Iterable[np.ndarray]):
         self._blocks = iter(blocks)
         self._waiting: np.ndarray | None = None
 
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        block = next(self._blocks)
+        self._waiting = block if self._waiting is None else np.concatenate([self._waiting, block])
+        return block
+
     def take(self, samples: int) -> np.ndarray:
-        while self._waiting is None or len(self._waiting) < samples:
-            block = next(self._blocks)
-            self._waiting = block if self._waiting is None else np.concatenate([self._waiting, block])
         taken, self._waiting = self._waiting[:samples], self._waiting[samples:]
         return taken
 

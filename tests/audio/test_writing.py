@@ -1,0 +1,264 @@
+"""Writing: every format round trips, levels stay, and a file appears whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import make_music
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfsep import audio
+from tfsep.audio import writing
+
+FORMATS = [
+    (".wav", None, "FLOAT", 0),
+    (".wav", "FLOAT", "FLOAT", 0),
+    (".wav", "PCM_16", "PCM_16", 0.5 / 2**15),
+    (".wav", "PCM_24", "PCM_24", 0.5 / 2**23),
+    (".flac", None, "PCM_24", 0.5 / 2**23),
+    (".flac", "PCM_16", "PCM_16", 0.5 / 2**15),
+    (".ogg", None, "VORBIS", None),
+    (".mp3", None, "MPEG_LAYER_III", None),
+]
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).uniform(-1, 1, (3000, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("suffix", "subtype", "stored", "error"), FORMATS)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_round_trip(suffix, subtype, stored, error, channels, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    source = make_music(30001, channels)
+    audio.write(path, source, 44100, subtype)
+    assert soundfile.info(path).subtype == stored
+    decoded, rate = audio.read(path)
+    assert rate == 44100
+    assert decoded.shape == source.shape
+    if error is None:
+        assert 10 * np.log10((source**2).sum() / ((decoded - source) ** 2).sum()) > 10
+    else:
+        assert np.abs(decoded - source).max() <= error
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(samples=st.integers(1, 4000), splits=st.lists(st.integers(0, 4000), max_size=4))
+def test_any_length_in_any_blocks(suffix, tmp_path_factory, samples, splits):
+    folder = tmp_path_factory.mktemp("blocks")
+    source = make_music(samples, 2)
+    audio.write(folder / f"whole{suffix}", source, 44100)
+    with audio.Writer(folder / f"blocks{suffix}", 44100, 2) as writer:
+        for block in np.split(source, sorted(splits)):
+            writer.write(block)
+    whole, _ = audio.read(folder / f"whole{suffix}")
+    blocks, _ = audio.read(folder / f"blocks{suffix}")
+    assert len(whole) == samples
+    assert np.array_equal(blocks, whole)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize(("subtype", "bits"), [("PCM_16", 16), ("PCM_24", 24)])
+def test_decoded_pcm_is_written_back_to_the_bit(suffix, subtype, bits, tmp_path):
+    codes = np.random.default_rng(0).integers(-(2 ** (bits - 1)), 2 ** (bits - 1), (5000, 2))
+    source = (codes / 2 ** (bits - 1)).astype(np.float32)
+    audio.write(tmp_path / f"a{suffix}", source, 44100, subtype)
+    assert np.array_equal(audio.read(tmp_path / f"a{suffix}")[0], source)
+
+
+def test_full_scale_fits_pcm(tmp_path):
+    audio.write(tmp_path / "a.wav", np.array([[1.0], [-1.0]]), 44100, "PCM_16")
+    assert soundfile.read(tmp_path / "a.wav", dtype="int16")[0].tolist() == [32767, -32768]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".ogg", ".mp3"])
+def test_levels_above_one_are_kept(suffix, tmp_path):
+    source = 3 * make_music(20000, 2)
+    audio.write(tmp_path / f"a{suffix}", source, 44100)
+    peak = np.abs(audio.read(tmp_path / f"a{suffix}")[0]).max()
+    assert peak == pytest.approx(2.7, rel=0.1)
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [(".wav", "PCM_16"), (".wav", "PCM_24"), (".flac", None)])
+def test_what_would_clip_is_refused(suffix, subtype, noise, tmp_path):
+    with pytest.raises(ValueError, match=r"reaches 1\.5 .* would clip .*'FLOAT', or lower the level"):
+        audio.write(tmp_path / f"a{suffix}", noise / np.abs(noise).max() * 1.5, 44100, subtype)
+    with (
+        pytest.raises(ValueError, match="would clip"),
+        audio.Writer(tmp_path / f"a{suffix}", 44100, 2, subtype) as writer,
+    ):
+        writer.write(noise)
+        writer.write(2 * noise)
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_axis_is_one_channel(noise, tmp_path):
+    audio.write(tmp_path / "a.wav", noise[:, 0], 44100)
+    assert np.array_equal(audio.read(tmp_path / "a.wav")[0], noise[:, :1])
+
+
+def test_doubles_strides_and_strings(noise, tmp_path):
+    audio.write(str(tmp_path / "a.WAV"), np.asfortranarray(noise[::-1].astype(np.float64)), np.int64(44100))
+    assert np.array_equal(audio.read(tmp_path / "a.WAV")[0], noise[::-1])
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (np.zeros((100, 2), np.int16), "received int16"),
+        (np.zeros((2, 3, 4), np.float32), r"received \(2, 3, 4\)"),
+        (np.float32(0.5), r"received \(\)"),
+        (np.zeros((0, 2), np.float32), "no samples"),
+        (np.full((100, 2), np.nan, np.float32), "NaN or infinite"),
+        (np.full((100, 2), -np.inf, np.float32), "NaN or infinite"),
+    ],
+)
+def test_bad_audio(bad, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        audio.write(tmp_path / "a.wav", bad, 44100)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("a.m4a", {}, r"cannot write '\.m4a', expected one of .*\.wav"),
+        ("a", {}, "cannot write 'no suffix'"),
+        ("a.wav", {"subtype": "PCM_8"}, "subtype must be one of .*'PCM_16'.* received 'PCM_8'"),
+        ("a.mp3", {"subtype": "PCM_16"}, "subtype must be one of"),
+        ("a.mp3", {"channels": 3}, "1 or 2 channels, received 3"),
+        ("a.mp3", {"sample_rate": 96000}, "2 channels at 96000 Hz"),
+        ("a.flac", {"channels": 9}, "9 channels"),
+        ("a.wav", {"channels": 0}, "channels must be a positive integer, received 0"),
+        ("a.wav", {"sample_rate": 44100.5}, "sample_rate must be a positive integer, received 44100.5"),
+        ("a.wav", {"sample_rate": -1}, "sample_rate must be"),
+    ],
+)
+def test_what_a_format_cannot_hold(name, arguments, words, tmp_path):
+    arguments = {"sample_rate": 44100, "channels": 2, **arguments}
+    with pytest.raises(ValueError, match=words) as caught, audio.Writer(tmp_path / name, **arguments):
+        pytest.fail("the writer opened")
+    assert str(tmp_path / name) in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_block_with_other_channels(noise, tmp_path):
+    with (
+        pytest.raises(ValueError, match=r"\[samples, 2\], received float32 of shape \(3000, 1\)"),
+        audio.Writer(tmp_path / "a.wav", 44100, 2) as writer,
+    ):
+        writer.write(noise[:, :1])
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_existing_file_is_kept(noise, tmp_path):
+    path = tmp_path / "a.wav"
+    audio.write(path, noise, 44100)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        audio.write(path, noise / 2, 44100)
+    assert path.read_bytes() == before
+    audio.write(path, noise / 2, 44100, overwrite=True)
+    assert np.array_equal(audio.read(path)[0], noise / 2)
+
+
+def test_a_file_that_appears_meanwhile_is_kept(noise, tmp_path):
+    path = tmp_path / "a.wav"
+    with pytest.raises(FileExistsError), audio.Writer(path, 44100, 2) as writer:
+        writer.write(noise)
+        path.write_text("another's")
+    assert path.read_text() == "another's"
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_nothing_appears_before_the_end_nor_after_an_exception(suffix, error, noise, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    path.write_text("before")
+    with pytest.raises(error), audio.Writer(path, 44100, 2, overwrite=True) as writer:
+        writer.write(noise)
+        assert path.read_text() == "before"
+        raise error
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_an_exception_in_closing_leaves_nothing(noise, tmp_path, monkeypatch):
+    def fail(source, target):
+        raise OSError(errno.EACCES, "no")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no"):
+        audio.write(tmp_path / "a.wav", noise, 44100)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_folder(noise, tmp_path):
+    with pytest.raises(FileNotFoundError, match="folder does not exist"):
+        audio.write(tmp_path / "none" / "a.wav", noise, 44100)
+
+
+def test_a_folder_in_the_place_of_the_file(noise, tmp_path):
+    (tmp_path / "a.wav").mkdir()
+    with pytest.raises(ValueError, match="is a folder"):
+        audio.write(tmp_path / "a.wav", noise, 44100, overwrite=True)
+
+
+def test_a_folder_that_may_not_be_written(noise, tmp_path, monkeypatch):
+    def refuse(self, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "touch", refuse)  # the superuser, who runs tests in containers, may write anywhere
+    with pytest.raises(PermissionError, match=r"cannot write \(Permission denied\): .*a\.wav"):
+        audio.write(tmp_path / "a.wav", noise, 44100)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files as only posix systems can")
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_a_full_disk(suffix, tmp_path):
+    program = """
+import os, resource, signal, sys
+import numpy as np
+from tfsep import audio
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+try:
+    audio.write(sys.argv[1], np.random.default_rng(0).normal(0, 0.1, (60000, 2)), 44100)
+except OSError as error:
+    print(error)
+"""
+    path = tmp_path / f"a{suffix}"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert "could not write all samples" in done.stdout
+    assert str(path) in done.stdout
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_wav_ends_at_four_gigabytes(noise, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "_WAV_LIMIT", noise.nbytes)
+    audio.write(tmp_path / "fits.wav", noise, 44100)
+    with (
+        pytest.raises(ValueError, match="at most 4 GiB; write flac"),
+        audio.Writer(tmp_path / "a.wav", 44100, 2) as writer,
+    ):
+        writer.write(noise)
+        writer.write(noise[:1])
+
+
+def test_a_long_ogg_in_one_call(tmp_path):
+    """libsndfile crashes the process where it gets as many samples at once."""
+    audio.write(tmp_path / "a.ogg", np.zeros((3_000_000, 1), np.float32), 8000)
+    assert audio.info(tmp_path / "a.ogg").samples == 3_000_000

@@ -1,0 +1,191 @@
+import logging
+
+import numpy as np
+import pytest
+
+from tfsep import audio
+from tfsep.datasets import Corpus, Stem, Track, components
+
+SOURCES = ("vocals", "drums", "bass")
+
+
+@pytest.fixture
+def stems(noise):
+    return {source: noise(1000, seed=seed) for seed, source in enumerate(SOURCES)}
+
+
+@pytest.fixture
+def folder(tmp_path, stems, write_song):
+    mixture = sum(stems.values()) + 0.01
+    files = {f"{source}.wav": samples for source, samples in stems.items()}
+    return write_song(tmp_path / "song", {**files, "mixture.wav": mixture})
+
+
+@pytest.fixture
+def track(folder):
+    return Track("song", {source: Stem(folder / f"{source}.wav") for source in SOURCES})
+
+
+def test_facts_come_without_decoding(track, monkeypatch):
+    monkeypatch.setattr(audio, "read", None)
+    assert (track.name, track.sources) == ("song", SOURCES)
+    assert (track.sample_rate, track.samples, track.channels) == (8000, 1000, 2)
+
+
+def test_whole_sources_are_the_files(track, stems):
+    for source, samples in stems.items():
+        excerpt = track.read(source)
+        assert excerpt.dtype == np.float32
+        np.testing.assert_array_equal(excerpt, samples)
+
+
+@pytest.mark.parametrize("source", [*SOURCES, "mixture"])
+@pytest.mark.parametrize(("start", "samples"), [(0, 1), (0, 1000), (123, 456), (999, 1), (500, None), (1000, 0)])
+def test_excerpt_equals_slice(track, source, start, samples):
+    stop = None if samples is None else start + samples
+    np.testing.assert_array_equal(track.read(source, start, samples), track.read(source)[start:stop])
+
+
+def test_excerpt_decodes_no_more_than_asked(track, monkeypatch):
+    calls = []
+    read = audio.read
+
+    def spy(path, start=0, samples=None, stream=0):
+        calls.append((path.name, start, samples))
+        return read(path, start, samples, stream)
+
+    monkeypatch.setattr(audio, "read", spy)
+    track.read("drums", 100, 50)
+    assert calls == [("drums.wav", 100, 50)]
+
+
+def test_mixture_is_the_sum_without_a_file(track, stems):
+    np.testing.assert_allclose(track.read("mixture"), sum(stems.values()), atol=1e-7)
+
+
+def test_mixture_is_the_file_where_there_is_one(folder, track, stems):
+    track = Track("song", track.stems, Stem(folder / "mixture.wav"))
+    np.testing.assert_allclose(track.read("mixture", 10, 20), sum(stems.values())[10:30] + 0.01, atol=1e-7)
+
+
+@pytest.mark.parametrize(("start", "samples"), [(-1, 5), (0, 1001), (990, 11), (1001, None), (0, -1)])
+def test_excerpt_beyond_the_ends_is_an_error(track, start, samples):
+    with pytest.raises(ValueError, match="song has 1000 samples"):
+        track.read("vocals", start, samples)
+
+
+def test_unknown_source_is_an_error_that_lists_the_known(track):
+    with pytest.raises(ValueError, match=r"song has no source 'piano'.*vocals.*drums.*bass"):
+        track.read("piano")
+    with pytest.raises(ValueError, match=r"'piano'.*vocals, drums, bass"):
+        track.read_sources(["vocals", "piano"])
+
+
+def test_read_sources_keeps_the_order_of_the_names(track, stems):
+    read = track.read_sources(("bass", "vocals"), 5, 10)
+    assert list(read) == ["bass", "vocals"]
+    np.testing.assert_array_equal(read["vocals"], stems["vocals"][5:15])
+    np.testing.assert_array_equal(read["bass"], stems["bass"][5:15])
+
+
+def test_accompaniment_is_the_sum_of_the_other_stems(folder, track, stems):
+    # Not the mixture less the vocals: the file's residual belongs to no stem.
+    track = Track("song", track.stems, Stem(folder / "mixture.wav"))
+    read = track.read_sources(("vocals", "accompaniment"))
+    np.testing.assert_allclose(read["accompaniment"], stems["drums"] + stems["bass"], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("names", "sources", "expected"),
+    [
+        (("vocals",), SOURCES, {"vocals": ("vocals",)}),
+        (("accompaniment", "vocals"), SOURCES, {"accompaniment": ("drums", "bass"), "vocals": ("vocals",)}),
+        (("drums", "accompaniment"), SOURCES, {"drums": ("drums",), "accompaniment": ("vocals", "bass")}),
+        (("vocals", "accompaniment"), ("vocals", "accompaniment"), {n: (n,) for n in ("vocals", "accompaniment")}),
+    ],
+)
+def test_components(names, sources, expected):
+    assert components(names, sources) == expected
+
+
+def test_nothing_left_to_accompany_is_an_error():
+    with pytest.raises(ValueError, match="accompaniment"):
+        components((*SOURCES, "accompaniment"), SOURCES)
+
+
+def test_missing_stem_is_silence_said_once(track, caplog):
+    with caplog.at_level(logging.WARNING, "tfsep"):
+        track = Track("song", {**track.stems, "other": None})
+        for _ in range(3):
+            silence = track.read("other", 10, 20)
+    assert silence.shape == (20, 2)
+    assert not silence.any()
+    assert [record.getMessage() for record in caplog.records] == ["song has no other: silence stands in."]
+
+
+def test_shorter_stem_is_continued_with_silence_said_once(track, folder, noise, caplog):
+    short = noise(300, seed=9)
+    audio.write(folder / "other.wav", short, 8000)
+    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    with caplog.at_level(logging.WARNING, "tfsep"):
+        assert track.samples == 1000
+        np.testing.assert_array_equal(track.read("other"), np.pad(short, ((0, 700), (0, 0))))
+    np.testing.assert_array_equal(track.read("other", 290, 20), np.pad(short[290:], ((0, 10), (0, 0))))
+    assert not track.read("other", 600, 100).any()
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["song: stems of 300 to 1000 samples; the shorter ones are continued with silence."]
+
+
+def test_mono_stem_of_a_stereo_song_is_duplicated(track, folder, noise, stems):
+    mono = noise(1000, channels=1, seed=9)
+    audio.write(folder / "other.wav", mono, 8000)
+    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    assert track.channels == 2
+    np.testing.assert_array_equal(track.read("other"), np.repeat(mono, 2, axis=1))
+    np.testing.assert_allclose(track.read("mixture"), sum(stems.values()) + mono, atol=1e-7)
+
+
+def test_stem_of_another_rate_is_an_error_that_names_it(track, folder, noise):
+    audio.write(folder / "other.wav", noise(1000), 16000)
+    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    with pytest.raises(audio.AudioError, match=r"other\.wav has 16000 Hz.*vocals\.wav.*8000 Hz"):
+        track.read("vocals")
+
+
+def test_stem_of_other_channels_is_an_error_that_names_it(track, folder, noise):
+    audio.write(folder / "other.wav", noise(1000, channels=3), 8000)
+    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    with pytest.raises(audio.AudioError, match=r"vocals\.wav has 2 channels, while song has 3"):
+        track.read("other")
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no audio at all, but some text"])
+def test_unreadable_stem_is_an_error_that_names_it(track, folder, content):
+    (folder / "drums.wav").write_bytes(content)
+    with pytest.raises(audio.AudioError, match=r"drums\.wav"):
+        track.read("vocals")
+
+
+def test_lost_stem_is_an_error_that_names_it(track, folder):
+    (folder / "drums.wav").unlink()
+    with pytest.raises(FileNotFoundError, match=r"drums\.wav"):
+        track.read("vocals")
+
+
+def test_track_without_a_stem_is_an_error():
+    with pytest.raises(ValueError, match="'song' has no stem"):
+        Track("song", {"vocals": None})
+
+
+def test_corpus_is_a_sequence_of_tracks(track):
+    other = Track("other", {"piano": track.stems["vocals"]})
+    corpus = Corpus("two songs", [track, other])
+    assert len(corpus) == 2
+    assert list(corpus) == [track, other]
+    assert corpus[1] is other
+    assert corpus.sources == (*SOURCES, "piano")
+
+
+def test_corpus_without_tracks_is_an_error():
+    with pytest.raises(ValueError, match="nothing holds no tracks"):
+        Corpus("nothing", [])

@@ -1,0 +1,83 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tfsep import audio
+from tfsep.datasets import Stem, Track
+from tfsep.pipeline import cache
+
+# One step of the stored samples: a whole number of these is stored without rounding.
+UNIT = 1 / cache.SCALE
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("TFSEP_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make_model():
+    """A function that makes what the pipeline asks of a model."""
+
+    def make(sources=("vocals", "drums"), sample_rate=8000, channels=1, segment=8, context=0):
+        return SimpleNamespace(
+            sources=sources, sample_rate=sample_rate, channels=channels, segment=segment, context=context
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_track(tmp_path):
+    """A function that writes stems, in units of the stored samples `[samples]` or `[samples, channels]`."""
+
+    def make(name, stems, mixture=None, sample_rate=8000):
+        folder = tmp_path / "songs" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {**stems, "mixture": mixture} if mixture is not None else stems
+        for source, units in files.items():
+            samples = (np.asarray(units) * UNIT).astype(np.float32)
+            audio.write(folder / f"{source}.wav", samples, sample_rate, overwrite=True)
+        mixture = Stem(folder / "mixture.wav") if mixture is not None else None
+        return Track(name, {source: Stem(folder / f"{source}.wav") for source in stems}, mixture)
+
+    return make
+
+
+@pytest.fixture
+def make_songs(make_track):
+    """A function that makes songs whose vocals say the song and the place: 1000 * number + place, from 1 on."""
+
+    def make(lengths=(40, 30, 50)):
+        return [
+            make_track(
+                f"song{number}",
+                {
+                    "vocals": 1000 * number + np.arange(1, length + 1),
+                    "drums": np.full(length, 100 * (number + 1)),
+                    "bass": np.full(length, -(number + 1)),
+                },
+                # The mixture file has 7, 14, … more than the stems.
+                mixture=1000 * number + np.arange(1, length + 1) + 99 * (number + 1) + 7 * (number + 1),
+            )
+            for number, length in enumerate(lengths)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def units():
+    """A function that brings a dataset's batches to numpy, in whole units of the stored samples."""
+
+    def convert(dataset):
+        batches = []
+        for mixture, sources in dataset:
+            sources = {name: np.rint(audio.numpy() / UNIT).astype(int) for name, audio in sources.items()}
+            batches.append((np.rint(mixture.numpy() / UNIT).astype(int), sources))
+        return batches
+
+    return convert

@@ -1,0 +1,281 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfsep.pipeline import Gain, Remix, cache, excerpts
+
+UNIT = 1 / cache.SCALE
+ALL = ("vocals", "drums", "bass")
+
+
+def arrays(dataset):
+    """Every array of every batch, the mixture first."""
+    return [array.numpy() for mixture, sources in dataset for array in (mixture, *sources.values())]
+
+
+def same(first, second):
+    return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def draws(batches):
+    """Song and start of every example, as the vocals of `make_songs` say them."""
+    first = np.concatenate([sources["vocals"][:, 0, 0] for _, sources in batches])
+    return [divmod(int(value) - 1, 1000) for value in first]
+
+
+def test_batches_have_the_model_s_shape(make_songs, make_model):
+    dataset = excerpts(make_songs(), make_model(channels=2, segment=8, context=3), batch_size=4)
+    mixture, sources = dataset.element_spec
+    assert list(sources) == ["vocals", "drums"]
+    for spec in (mixture, *sources.values()):
+        assert spec == tf.TensorSpec((4, 14, 2), tf.float32)
+    # 5 + 4 + 7 windows
+    assert dataset.cardinality() == 16 // 4
+    batches = list(dataset)
+    assert len(batches) == 4
+    for mixture, sources in batches:
+        for audio in (mixture, *sources.values()):
+            assert audio.shape == (4, 14, 2)
+
+
+def test_excerpts_are_the_songs_own(make_songs, make_model, units):
+    for mixture, sources in units(excerpts(make_songs(), make_model(ALL), 5, augment=())):
+        song, start = np.divmod(sources["vocals"][:, 0, 0] - 1, 1000)
+        place = np.arange(8)
+        np.testing.assert_array_equal(
+            sources["vocals"][:, :, 0], 1000 * song[:, None] + start[:, None] + place + 1
+        )
+        np.testing.assert_array_equal(sources["drums"][:, :, 0], np.tile(100 * (song[:, None] + 1), 8))
+        np.testing.assert_array_equal(sources["bass"][:, :, 0], np.tile(-(song[:, None] + 1), 8))
+        # The file's residual is in the mixture.
+        np.testing.assert_array_equal(mixture - sum(sources.values()), np.tile(7 * (song + 1), (8, 1)).T[..., None])
+
+
+def test_sources_that_the_model_lacks_stay_in_the_mixture(make_songs, make_model, units):
+    for mixture, sources in units(excerpts(make_songs(), make_model(("drums",)), 5, augment=())):
+        assert list(sources) == ["drums"]
+        song = sources["drums"] // 100 - 1
+        # Drums and residual, vocals and bass
+        vocals = mixture - 107 * (song + 1) + song + 1
+        np.testing.assert_array_equal((vocals - 1) // 1000, song)
+
+
+def test_remixed_mixture_is_the_sum_of_the_sources_and_a_residual(make_songs, make_model, units):
+    residuals, remixed = [], 0
+    for mixture, sources in units(excerpts(make_songs(), make_model(ALL), 5, augment=(Remix(1.0),))):
+        songs = np.stack([sources["vocals"] // 1000, sources["drums"] // 100 - 1, -sources["bass"] - 1])[:, :, 0, 0]
+        residual = mixture - sum(sources.values())
+        np.testing.assert_array_equal(residual, np.broadcast_to(residual[:, :1, :1], residual.shape))
+        residuals.extend(residual[:, 0, 0])
+        remixed += (songs != songs[0]).any()
+    assert remixed == 3
+    assert set(residuals) == {7, 14, 21}
+
+
+def test_scaled_mixture_is_the_sum_of_the_sources_and_a_residual(make_track, make_model):
+    track = make_track("song", {"vocals": np.arange(1, 200), "drums": np.full(199, 50)}, np.arange(1, 200) + 150)
+    ratios = []
+    for mixture, sources in excerpts([track], make_model(), 8, augment=(Gain(0.5, 1.2),)):
+        ratios.append(((mixture - sources["vocals"] - sources["drums"]).numpy() / UNIT / 100)[:, 0, 0])
+        assert np.ptp(mixture - sources["vocals"] - sources["drums"], axis=(1, 2)).max() < 1e-6
+        drums = sources["drums"].numpy() / UNIT / 50
+        assert (drums > 0.499).all() and (drums < 1.201).all()
+    ratios = np.concatenate(ratios)
+    assert (ratios > 0.499).all() and (ratios < 1.201).all()
+    assert np.ptp(ratios) > 0.3
+
+
+def test_by_default_songs_are_remixed_and_scaled(make_songs, make_model):
+    songs, model = make_songs(), make_model(ALL)
+    assert same(arrays(excerpts(songs, model, 4)), arrays(excerpts(songs, model, 4, augment=(Remix(0.7), Gain(0.5, 1.2)))))
+    assert not same(arrays(excerpts(songs, model, 4)), arrays(excerpts(songs, model, 4, augment=())))
+
+
+def test_same_seed_same_batches(make_songs, make_model):
+    songs, model = make_songs(), make_model()
+    for augment in ((), (Remix(), Gain())):
+        first = arrays(excerpts(songs, model, 4, seed=3, augment=augment))
+        assert same(first, arrays(excerpts(songs, model, 4, seed=3, augment=augment)))
+        assert not same(first, arrays(excerpts(songs, model, 4, seed=4, augment=augment)))
+
+
+@pytest.mark.parametrize("parallel", [1, 7])
+def test_batches_do_not_depend_on_the_threads(make_songs, make_model, monkeypatch, parallel):
+    songs, model = make_songs(), make_model()
+    expected = arrays(excerpts(songs, model, 4, steps_per_epoch=20))
+    monkeypatch.setattr(tf.data, "AUTOTUNE", parallel)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = parallel
+    assert same(expected, arrays(excerpts(songs, model, 4, steps_per_epoch=20).with_options(options)))
+
+
+def test_every_iteration_is_the_next_epoch(make_songs, make_model):
+    songs, model = make_songs(), make_model()
+    dataset = excerpts(songs, model, 4, seed=5)
+    epochs = [arrays(dataset) for _ in range(3)]
+    assert not same(epochs[0], epochs[1])
+    # A run that goes on at the second epoch sees what it would have seen.
+    resumed = excerpts(songs, model, 4, seed=5, first_epoch=1)
+    assert same(epochs[1], arrays(resumed))
+    assert same(epochs[2], arrays(resumed))
+
+
+def test_epochs_are_consecutive_batches(make_songs, make_model):
+    songs, model = make_songs(), make_model()
+    long = arrays(excerpts(songs, model, 4, steps_per_epoch=6))
+    short = excerpts(songs, model, 4, steps_per_epoch=3)
+    assert same(long, arrays(short) + arrays(short))
+
+
+def test_keras_trains_on_consecutive_epochs(make_songs, make_model):
+    import keras
+
+    seen = []
+
+    class Listener(keras.Model):
+        def train_step(self, data):
+            seen.append(data[0].numpy())
+            return {"loss": tf.constant(0.0)}
+
+    songs, model = make_songs(), make_model()
+    listener = Listener()
+    listener.compile(run_eagerly=True)
+    listener.fit(excerpts(songs, model, 4, steps_per_epoch=3), epochs=2, shuffle=False, verbose=0)
+    assert same(seen, arrays(excerpts(songs, model, 4, steps_per_epoch=6))[::3])
+
+
+def test_every_position_of_every_song_is_drawn(make_songs, make_model, units):
+    batches = units(excerpts(make_songs((12, 20)), make_model(), 50, augment=(), steps_per_epoch=10))
+    assert set(draws(batches)) == {(0, start) for start in range(5)} | {(1, start) for start in range(13)}
+
+
+def test_every_song_is_drawn_equally_often_in_changing_order(make_songs, make_model, units):
+    songs = make_songs((12, 100, 9, 30, 50))
+    drawn = [song for song, _ in draws(units(excerpts(songs, make_model(), 3, augment=(), steps_per_epoch=50)))]
+    turns = [tuple(drawn[at : at + 5]) for at in range(0, 150, 5)]
+    assert all(sorted(turn) == [0, 1, 2, 3, 4] for turn in turns)
+    assert len(set(turns)) > 15
+    assert set(Counter(drawn).values()) == {30}
+
+
+def test_default_epoch_is_as_long_as_the_audio(make_songs, make_model):
+    # 40, 30 and 50 samples are 3 + 2 + 4 windows of 15.
+    for batch_size, steps in ((1, 9), (2, 4), (9, 1)):
+        assert excerpts(make_songs(), make_model(segment=15), batch_size).cardinality() == steps
+
+
+def test_context_is_real_neighbours_and_zeros_beyond_the_ends(make_songs, make_model, units):
+    (song,) = make_songs((20,))
+    starts = set()
+    for mixture, sources in units(excerpts([song], make_model(ALL, context=3), 4, augment=(), steps_per_epoch=25)):
+        for example in range(4):
+            vocals = sources["vocals"][example, :, 0]
+            start = vocals[3] - 1
+            places = np.arange(start - 3, start + 11)
+            inside = (places >= 0) & (places < 20)
+            np.testing.assert_array_equal(vocals, np.where(inside, places + 1, 0))
+            np.testing.assert_array_equal(mixture[example, :, 0], np.where(inside, places + 1 + 106, 0))
+            starts.add(int(start))
+    # The segment itself never leaves the song.
+    assert starts == set(range(13))
+
+
+def test_song_shorter_than_a_segment_is_continued_with_zeros(make_songs, make_model, units):
+    (batch,) = units(excerpts(make_songs((5,)), make_model(segment=8, context=2), 1, augment=()))
+    np.testing.assert_array_equal(batch[1]["vocals"][0, :, 0], [0, 0, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0])
+
+
+def test_song_of_one_sample(make_songs, make_model, units):
+    (batch,) = units(excerpts(make_songs((1,)), make_model(segment=4), 1, augment=()))
+    np.testing.assert_array_equal(batch[1]["vocals"][0, :, 0], [1, 0, 0, 0])
+
+
+def test_stereo_and_mono_songs_for_a_stereo_model(make_track, make_model, units):
+    left, right = np.arange(1, 41), 100 * np.arange(1, 41)
+    stereo = make_track("stereo", {"vocals": np.stack([left, right], axis=1), "drums": np.zeros((40, 2))})
+    mono = make_track("mono", {"vocals": left, "drums": np.zeros(40)})
+    model = make_model(channels=2)
+    for mixture, sources in units(excerpts([stereo], model, 2, augment=())):
+        np.testing.assert_array_equal(sources["vocals"][..., 1], 100 * sources["vocals"][..., 0])
+        np.testing.assert_array_equal(mixture, sources["vocals"])
+    for _, sources in units(excerpts([mono], model, 2, augment=())):
+        np.testing.assert_array_equal(sources["vocals"][..., 1], sources["vocals"][..., 0])
+
+
+def test_songs_are_resampled_to_the_model_s_rate(make_track, make_model):
+    track = make_track("song", {"vocals": np.full(400, 1000), "drums": np.zeros(400)}, sample_rate=16000)
+    dataset = excerpts([track], make_model(segment=200, sample_rate=8000), 1, augment=())
+    assert dataset.cardinality() == 1
+    ((_, sources),) = dataset
+    np.testing.assert_allclose(sources["vocals"][0, 50:-50, 0] / UNIT, 1000, atol=2)
+
+
+def test_accompaniment_is_the_sum_of_the_other_stems(make_songs, make_model, units):
+    for mixture, sources in units(excerpts(make_songs(), make_model(("vocals", "accompaniment")), 5, augment=())):
+        song = sources["vocals"] // 1000
+        np.testing.assert_array_equal(sources["accompaniment"], 99 * (song + 1))
+        np.testing.assert_array_equal(mixture - sources["vocals"] - sources["accompaniment"], 7 * (song + 1))
+
+
+def test_accompaniment_as_a_stem_in_some_songs_and_as_several_in_others(make_songs, make_track, make_model, units):
+    karaoke = make_track("karaoke", {"vocals": np.arange(5001, 5051), "accompaniment": np.full(50, 33)})
+    songs = [karaoke, *make_songs((40, 30))]
+    seen = set()
+    for mixture, sources in units(excerpts(songs, make_model(("vocals", "accompaniment")), 3, augment=())):
+        song = sources["vocals"][:, 0, 0] // 1000
+        expected = np.select([song == 5], [33], 99 * (song + 1))
+        np.testing.assert_array_equal(sources["accompaniment"][:, 0, 0], expected)
+        rest = (mixture - sources["vocals"] - sources["accompaniment"])[:, 0, 0]
+        np.testing.assert_array_equal(rest, np.select([song == 5], [0], 7 * (song + 1)))
+        seen.update(song)
+    assert seen == {0, 1, 5}
+
+
+def test_songs_with_different_sources(make_songs, make_track, make_model, units):
+    piano = make_track("piano", {"piano": np.full(40, 500), "vocals": np.arange(7001, 7041)})
+    model = make_model(("drums", "vocals"))
+    seen = set()
+    for mixture, sources in units(excerpts([*make_songs((40,)), piano], model, 2, augment=())):
+        for song, drums, total in zip(sources["vocals"] // 1000, sources["drums"], mixture - sources["vocals"], strict=True):
+            song = int(song[0, 0])
+            np.testing.assert_array_equal(drums, 0 if song == 7 else 100)
+            np.testing.assert_array_equal(total, 500 if song == 7 else 106)
+            seen.add(song)
+    assert seen == {0, 7}
+
+
+def test_songs_are_decoded_once(make_songs, make_model, monkeypatch):
+    from tfsep.datasets import Track
+
+    songs, model = make_songs(), make_model()
+    dataset = excerpts(songs, model, 4)
+    monkeypatch.setattr(Track, "read", None)
+    assert same(arrays(dataset), arrays(excerpts(songs, model, 4)))
+
+
+def test_batch_larger_than_the_data_is_an_error(make_songs, make_model):
+    message = r"batch of 17 is larger than the data: 16 windows of 8 samples at 8000 Hz in 3 tracks.*Lower batch_size"
+    with pytest.raises(ValueError, match=message):
+        excerpts(make_songs(), make_model(), 17)
+    # Asked for, it draws songs again.
+    assert len(list(excerpts(make_songs(), make_model(), 17, steps_per_epoch=2))) == 2
+
+
+def test_no_tracks_is_an_error(make_model):
+    with pytest.raises(ValueError, match="no tracks"):
+        excerpts([], make_model())
+
+
+def test_unknown_source_is_an_error_before_any_decoding(make_songs, make_model, cache_folder):
+    with pytest.raises(ValueError, match=r"'piano' in the data\. Available: vocals, drums, bass"):
+        excerpts(make_songs(), make_model(("vocals", "piano")))
+    assert not cache_folder.exists()
+
+
+@pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"steps_per_epoch": 0}, {"steps_per_epoch": -1}])
+def test_sizes_below_one_are_errors(make_songs, make_model, arguments):
+    ((name, value),) = arguments.items()
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        excerpts(make_songs(), make_model(), **arguments)

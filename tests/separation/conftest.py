@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+
+class Identity:
+    """A model that gives the mixture back as "plain", and turned over as "minus"."""
+
+    sources = ("plain", "minus")
+
+    def __init__(self, segment=100, context=0, channels=1, sample_rate=8000):
+        self.segment = segment
+        self.context = context
+        self.channels = channels
+        self.sample_rate = sample_rate
+        self.shapes = set()
+
+    def separate_window(self, window):
+        assert window.dtype == np.float32
+        self.shapes.add(window.shape)
+        centre = window[:, self.context : window.shape[1] - self.context]
+        return {"plain": centre, "minus": -centre}
+
+
+@pytest.fixture(scope="session")
+def identity():
+    return Identity
+
+
+@pytest.fixture
+def noise():
+    """A function that makes noise `[samples, channels]`, the same for the same seed."""
+
+    def make(samples, channels=2, seed=0):
+        generator = np.random.default_rng(seed)
+        return (0.1 * generator.standard_normal((samples, channels))).astype(np.float32)
+
+    return make

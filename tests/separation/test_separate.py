@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfsep import audio
+from tfsep.separation import separate, stem_names
+
+RATES = (8000, 11025, 16000, 22050, 44100, 48000)
+
+
+def test_estimates_have_the_song_s_layout(identity, noise):
+    song = noise(1234)
+    stems = separate(song, identity(), 8000)
+    assert list(stems) == ["plain", "minus"]
+    for sign, stem in zip((1, -1), stems.values(), strict=True):
+        assert stem.dtype == np.float32
+        assert stem.flags.c_contiguous
+        np.testing.assert_allclose(stem, sign * song, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=60, derandomize=True, database=None)
+@given(
+    samples=st.integers(1, 3000),
+    rate=st.sampled_from(RATES),
+    model_rate=st.sampled_from(RATES),
+    channels=st.integers(1, 3),
+    segment=st.integers(10, 1000),
+    residual=st.sampled_from([None, "rest"]),
+)
+def test_length_is_exact_and_the_residual_completes_the_mixture(
+    identity, samples, rate, model_rate, channels, segment, residual
+):
+    song = np.random.default_rng(samples).uniform(-1, 1, (samples, channels)).astype(np.float32)
+    stems = separate(song, identity(segment, 5, 1, model_rate), rate, residual=residual)
+    assert list(stems) == list(stem_names(identity(), residual))
+    assert all(stem.shape == song.shape for stem in stems.values())
+    if residual:
+        np.testing.assert_allclose(sum(stems.values()), song, atol=1e-6)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 5, 1000, 44100, 44101, 44103])
+def test_down_and_up_again_keeps_length_and_place(identity, samples):
+    song = np.sin(2 * np.pi * 440 / 44100 * np.arange(samples, dtype=np.float32))
+    stem = separate(song, identity(3000, 100, sample_rate=11025), 44100)["plain"]
+    assert stem.shape == song.shape
+    inside = slice(500, -500)
+    np.testing.assert_allclose(stem[inside], song[inside], atol=2e-3)
+
+
+def test_one_dimension_in_one_dimension_out(identity, noise):
+    song = noise(500, channels=1)[:, 0]
+    for channels in (1, 2):
+        stems = separate(song, identity(channels=channels), 8000, residual="rest")
+        assert all(stem.shape == (500,) for stem in stems.values())
+        np.testing.assert_allclose(stems["plain"], song, atol=1e-6)
+    assert separate(song[:, np.newaxis], identity(), 8000)["plain"].shape == (500, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_array_is_not_altered(identity, noise, dtype):
+    class Vandal(identity):
+        def separate_window(self, window):
+            stems = {name: stem.copy() for name, stem in super().separate_window(window).items()}
+            window[:] = 99
+            return stems
+
+    song = noise(500).astype(dtype)
+    before = song.copy()
+    song.flags.writeable = False
+    stems = separate(song, Vandal(), 8000, residual="rest")
+    stems["plain"][:] = 5
+    np.testing.assert_array_equal(song, before)
+
+
+def test_level_is_neither_changed_nor_clipped(identity, noise):
+    song = 30 * noise(500)
+    assert np.abs(song).max() > 5
+    np.testing.assert_allclose(separate(song, identity(), 8000)["plain"], song, rtol=1e-6, atol=1e-6)
+
+
+def test_silence_stays_silence(identity):
+    stems = separate(np.zeros((300, 2), np.float32), identity(), 44100, residual="rest")
+    assert not any(stem.any() for stem in stems.values())
+
+
+def test_residual_is_the_mixture_less_all_estimates(identity, noise):
+    class Third(identity):
+        def separate_window(self, window):
+            return {"plain": window / 3, "minus": window / 3}
+
+    song = noise(1000)
+    stems = separate(song, Third(), 8000, residual="other")
+    assert list(stems) == ["plain", "minus", "other"]
+    np.testing.assert_allclose(stems["other"], song / 3, atol=1e-6)
+
+
+def test_overlap_and_batch_size_reach_the_engine(identity, noise):
+    model = identity()
+    separate(noise(1000, 1), model, 8000, batch_size=7)
+    assert model.shapes == {(7, 100, 1)}
+    with pytest.raises(ValueError, match="overlap=2"):
+        separate(noise(1000), model, 8000, overlap=2)
+
+
+def test_progress_is_told(identity, noise):
+    calls = []
+    separate(noise(1000), identity(sample_rate=4000), 8000, progress=lambda *call: calls.append(call))
+    # At the model's rate.
+    assert calls[-1] == (500, 500)
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_file_says_its_own_rate(identity, noise, tmp_path, kind):
+    song = noise(2000)
+    audio.write(tmp_path / "song.wav", song, 16000)
+    from_file = separate(kind(tmp_path / "song.wav"), identity())
+    from_array = separate(song, identity(), 16000)
+    for name, stem in from_array.items():
+        np.testing.assert_array_equal(from_file[name], stem)
+    with pytest.raises(ValueError, match="sample_rate belongs to an array"):
+        separate(tmp_path / "song.wav", identity(), 16000)
+
+
+@pytest.mark.parametrize(
+    ("song", "message"),
+    [
+        (np.zeros((100, 2), np.int16), "dtype int16.*Divide by full scale"),
+        (np.zeros((0, 2), np.float32), r"empty.*\(0, 2\)"),
+        (np.zeros(0, np.float32), r"empty.*\(0,\)"),
+        (np.zeros((1, 100, 2), np.float32), r"\[samples, channels\].*\(1, 100, 2\)"),
+        (np.float32(0), r"\[samples, channels\].*\(\)"),
+        (np.zeros((2, 44100), np.float32), r"\[samples, channels\] with at most 32.*\(2, 44100\).*Transpose"),
+        (np.array([0, np.nan], np.float32), "NaN or infinite"),
+        (np.array([0, -np.inf], np.float32), "NaN or infinite"),
+        (np.array([0, 1e300]), "NaN or infinite"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_audio_of_another_kind_is_an_error(identity, song, message):
+    with pytest.raises(ValueError, match=message):
+        separate(song, identity(), 8000)
+
+
+@pytest.mark.parametrize("sample_rate", [None, 0, -8000])
+def test_array_without_a_rate_is_an_error(identity, noise, sample_rate):
+    with pytest.raises(ValueError, match=f"sample_rate={sample_rate}"):
+        separate(noise(100), identity(), sample_rate)
+
+
+def test_three_channels_for_a_stereo_model_are_an_error(identity, noise):
+    with pytest.raises(ValueError, match="2 channels. Received: 3 channels"):
+        separate(noise(100, 3), identity(channels=2), 8000)
+
+
+def test_residual_of_a_source_s_name_is_an_error(identity, noise):
+    with pytest.raises(ValueError, match="'plain' already"):
+        separate(noise(100), identity(), 8000, residual="plain")
+
+
+def test_unreadable_files_are_errors_that_name_them(identity, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.wav"):
+        separate(tmp_path / "nothing.wav", identity())
+    (tmp_path / "text.mp3").write_text("no audio")
+    with pytest.raises(audio.AudioError, match=r"text\.mp3"):
+        separate(tmp_path / "text.mp3", identity())
+
+
+def test_unknown_model_is_an_error_that_lists_the_presets(noise):
+    with pytest.raises(ValueError, match=r"No model 'no-such-model'.*Presets:"):
+        separate(noise(100), "no-such-model", 8000)

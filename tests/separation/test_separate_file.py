@@ -1,0 +1,213 @@
+import importlib
+import weakref
+
+import numpy as np
+import pytest
+
+from tfsep import audio
+from tfsep.separation import separate, separate_file
+
+# The package gives the function that name.
+module = importlib.import_module("tfsep.separation.separate")
+
+
+@pytest.fixture
+def song(tmp_path, noise):
+    path = tmp_path / "song.wav"
+    audio.write(path, noise(5000), 16000)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "stems" / "song"
+
+
+def contents(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("block", [1, 1000, 1 << 18])
+@pytest.mark.parametrize("residual", [None, "rest"])
+def test_files_hold_what_separate_gives(identity, song, folder, monkeypatch, block, residual):
+    monkeypatch.setattr(module, "_BLOCK", max(block, 50))
+    options = {"overlap": 0.5, "batch_size": 3, "residual": residual}
+    paths = separate_file(song, folder, identity(context=10), **options)
+    expected = separate(song, identity(context=10), **options)
+    assert paths == {name: folder / f"{name}.wav" for name in expected}
+    assert contents(folder) == sorted(f"{name}.wav" for name in expected)
+    for name, path in paths.items():
+        stem, sample_rate = audio.read(path)
+        assert sample_rate == 16000
+        np.testing.assert_allclose(stem, expected[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("suffix", "subtype", "tolerance"), [(".flac", None, 2**-20), (".wav", "PCM_16", 2**-15)])
+def test_format_can_be_chosen(identity, song, folder, suffix, subtype, tolerance):
+    paths = separate_file(song, str(folder), identity(), suffix=suffix, subtype=subtype)
+    stem, _ = audio.read(paths["plain"])
+    assert paths["plain"].name == f"plain{suffix}"
+    np.testing.assert_allclose(stem, separate(song, identity())["plain"], atol=tolerance)
+
+
+def test_song_of_one_sample(identity, tmp_path, folder):
+    audio.write(tmp_path / "one.wav", np.full((1, 2), 0.5, np.float32), 44100)
+    paths = separate_file(tmp_path / "one.wav", folder, identity(), residual="rest")
+    stems = [audio.read(path)[0] for path in paths.values()]
+    np.testing.assert_allclose(sum(stems), np.full((1, 2), 0.5), atol=1e-6)
+
+
+def test_file_is_streamed(identity, song, folder, monkeypatch):
+    monkeypatch.setattr(audio, "read", None)
+    separate_file(song, folder, identity(), residual="rest")
+
+
+@pytest.mark.parametrize("residual", [None, "rest"])
+def test_memory_does_not_grow_with_the_length(identity, tmp_path, folder, monkeypatch, residual):
+    audio.write(tmp_path / "long.wav", np.zeros((200_000, 1), np.float32), 16000)
+    blocks, alive, most = audio.blocks, weakref.WeakValueDictionary(), []
+
+    def spy(path, block_size, stream=0):
+        for number, block in enumerate(blocks(path, block_size, stream)):
+            alive[number] = block
+            most.append(len(alive))
+            yield block
+
+    monkeypatch.setattr(module, "_BLOCK", 1000)
+    monkeypatch.setattr(audio, "blocks", spy)
+    separate_file(tmp_path / "long.wav", folder, identity(), residual=residual)
+    assert len(most) == 200
+    assert max(most) < 20
+
+
+def test_figure_is_drawn_on_request(identity, song, folder):
+    separate_file(song, folder, identity(), plot=True)
+    assert contents(folder) == ["minus.wav", "plain.wav", "waveforms.png"]
+    assert (folder / "waveforms.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("existing", ["plain.wav", "minus.wav", "waveforms.png"])
+def test_existing_output_is_kept(identity, song, folder, existing):
+    folder.mkdir(parents=True)
+    (folder / existing).write_text("precious")
+    model = identity()
+    with pytest.raises(FileExistsError, match=f"{existing}.*exists"):
+        separate_file(song, folder, model, plot=True)
+    assert contents(folder) == [existing]
+    assert (folder / existing).read_text() == "precious"
+    # Said before the work, not after it.
+    assert not model.shapes
+
+
+def test_existing_output_is_replaced_on_request(identity, song, folder):
+    first = separate_file(song, folder, identity(), plot=True)
+    before, _ = audio.read(first["plain"])
+    first["plain"].write_text("old")
+    (folder / "waveforms.png").write_text("old")
+    second = separate_file(song, folder, identity(), plot=True, overwrite=True)
+    np.testing.assert_array_equal(audio.read(second["plain"])[0], before)
+    assert (folder / "waveforms.png").read_bytes() != b"old"
+    assert contents(folder) == ["minus.wav", "plain.wav", "waveforms.png"]
+
+
+class Breaking:
+    """A model that fails at its third call."""
+
+    def __init__(self, model, error):
+        self.model, self.error, self.calls = model, error, 0
+
+    def __getattr__(self, name):
+        if name == "compiled_separate_window":
+            raise AttributeError
+        return getattr(self.model, name)
+
+    def separate_window(self, window):
+        self.calls += 1
+        if self.calls == 3:
+            raise self.error
+        return self.model.separate_window(window)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
+def test_nothing_is_left_behind_after_a_failure(identity, song, folder, error):
+    with pytest.raises(error):
+        separate_file(song, folder, Breaking(identity(), error), residual="rest")
+    # Not even the folders that it made.
+    assert not folder.parent.exists()
+    assert song.exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_what_was_there_stays_after_a_failure(identity, song, folder, error):
+    folder.mkdir(parents=True)
+    (folder / "plain.wav").write_text("precious")
+    (folder / "notes.txt").write_text("precious")
+    with pytest.raises(error):
+        separate_file(song, folder, Breaking(identity(), error), overwrite=True)
+    assert contents(folder) == ["notes.txt", "plain.wav"]
+    assert (folder / "plain.wav").read_text() == "precious"
+
+
+def test_empty_folder_that_was_there_stays_after_a_failure(identity, song, folder):
+    folder.mkdir(parents=True)
+    with pytest.raises(RuntimeError):
+        separate_file(song, folder, Breaking(identity(), RuntimeError))
+    assert contents(folder) == []
+
+
+def test_damage_in_the_middle_of_a_song_leaves_nothing_behind(identity, song, folder, monkeypatch):
+    blocks = audio.blocks
+
+    def damaged(path, block_size):
+        yield from list(blocks(path, 1000))[:2]
+        raise audio.AudioError(f"{path}: is damaged")
+
+    monkeypatch.setattr(audio, "blocks", damaged)
+    with pytest.raises(audio.AudioError, match=r"song\.wav"):
+        separate_file(song, folder, identity())
+    assert not folder.parent.exists()
+
+
+def test_nan_in_a_song_is_an_error_that_names_it(identity, tmp_path, folder):
+    import soundfile
+
+    samples = np.zeros(5000, np.float32)
+    samples[4000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(audio.AudioError, match=r"nan\.wav: sample 4000 is NaN"):
+        separate_file(tmp_path / "nan.wav", folder, identity())
+    assert not folder.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"overlap": 1}, "overlap=1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"residual": "minus"}, "'minus' already"),
+        ({"suffix": ".xyz"}, r"\.xyz"),
+        ({"subtype": "PCM_99"}, "PCM_99"),
+    ],
+)
+def test_wrong_arguments_are_errors_and_leave_nothing_behind(identity, song, folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        separate_file(song, folder, identity(), **options)
+    assert not folder.parent.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no audio"])
+def test_unreadable_song_is_an_error_that_names_it(identity, tmp_path, folder, content):
+    (tmp_path / "bad.wav").write_bytes(content)
+    with pytest.raises(audio.AudioError, match=r"bad\.wav"):
+        separate_file(tmp_path / "bad.wav", folder, identity())
+    with pytest.raises(FileNotFoundError, match=r"nothing\.wav"):
+        separate_file(tmp_path / "nothing.wav", folder, identity())
+    assert not folder.parent.exists()
+
+
+def test_folder_that_cannot_be_made_is_an_error_that_names_it(identity, song, tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "stems"):
+        with pytest.raises(OSError, match="file"):
+            separate_file(song, folder, identity())
+    assert (tmp_path / "file").read_text() == ""
