@@ -249,10 +249,7 @@ def presets() -> None:
     from tfsep import presets as shelf
 
     for name in shelf.names():
-        config = shelf.read_config(shelf.folder(name))
-        print(name)
-        for line in config.get("summary", []):
-            print(f"    {line}")
+        print("\n    ".join([name, *shelf.summary(name)]))
 
 
 @app.command()

@@ -24,11 +24,21 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary = scratch / path.name
         yield temporary
         if path.is_dir():
-            # A folder cannot be replaced by a rename: the old one steps aside first.
-            os.replace(path, scratch / "old")
-        os.replace(temporary, path)
+            _replace_folder(temporary, path, scratch / "old")
+        else:
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _replace_folder(new: Path, path: Path, old: Path) -> None:
+    # A folder cannot be replaced by a rename: the old one steps aside first, and back if the new one fails.
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except BaseException:
+        os.replace(old, path)
+        raise
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -55,7 +55,7 @@ def plot_sources(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | 
         title: str, written above.
     """
     figure = _figure(12.0, 1.9 * len(stems))
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     for row, (name, stem) in enumerate(stems.items()):
         axes = figure.add_subplot(len(stems), 2, 2 * row + 1, ylabel=name)
         _draw_waveform(axes, stem, sample_rate)
@@ -85,8 +85,12 @@ def _draw_waveform(axes, stem: np.ndarray, sample_rate: int, columns: int = 2000
 
 
 def _draw_spectrogram(axes, stem: np.ndarray, sample_rate: int, n_fft: int = 2048) -> None:
+    from scipy.signal import spectrogram
+
     mono = np.pad(stem.mean(axis=1), (0, max(0, n_fft - len(stem))))
-    # At most about 1,500 columns are drawn, however long the song is.
-    hop = max(n_fft // 4, len(mono) // 1500)
-    overlap = max(0, n_fft - hop)
-    axes.specgram(mono + 1e-9, NFFT=n_fft, noverlap=overlap, Fs=sample_rate / 1000, vmin=-140)
+    # About 1,500 columns are drawn, or more where the frames of a long song would lie apart.
+    hop = min(n_fft, max(n_fft // 4, len(mono) // 1500))
+    power = spectrogram(mono, nperseg=n_fft, noverlap=n_fft - hop, window="hann", scaling="spectrum")[2]
+    extent = (0, len(mono) / sample_rate, 0, sample_rate / 2000)
+    decibels = 10 * np.log10(power + 1e-12)
+    axes.imshow(decibels, origin="lower", aspect="auto", extent=extent, vmin=-120, vmax=0)

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-from conftest import SAMPLES, encode
+from material import SAMPLES, encode
 
 from tfsep import audio
 
@@ -39,7 +39,7 @@ def test_a_missing_file(tmp_path):
 
 
 def test_a_folder(tmp_path):
-    refuses(tmp_path, "folder")
+    refuses(tmp_path, "is a folder")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.m4a", "a"])
@@ -117,6 +117,23 @@ def test_small_liberties_of_wav_writers(tmp_path):
     assert audio.info(path).samples == 1000
     path.write_bytes(wav_bytes(bytes(4000)) + b"LIST" + struct.pack("<I", 4) + b"INFO")
     assert audio.info(path).samples == 1000
+
+
+def test_a_wav_with_an_odd_chunk_before_its_data(tmp_path):
+    path = tmp_path / "a.wav"
+    whole = wav_bytes(bytes(4000), riff_size=36 + 12 + 4000)
+    path.write_bytes(whole[:36] + b"note" + struct.pack("<I", 3) + b"abc\0" + whole[36:])
+    assert audio.info(path).samples == 1000
+    path.write_bytes(path.read_bytes()[:-4])
+    refuses(path, "truncated")
+
+
+def test_an_aac_that_changes_its_rate(music, tmp_path):
+    first = encode(tmp_path / "1.aac", music).read_bytes()
+    second = encode(tmp_path / "2.aac", music, rate=22050).read_bytes()
+    path = tmp_path / "joined.aac"
+    path.write_bytes(first + second)
+    refuses(path, "changes its rate or channels")
 
 
 def test_wav_with_64_bit_sizes(music, tmp_path):

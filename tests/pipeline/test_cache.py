@@ -50,7 +50,7 @@ def test_channels_are_brought_to_the_model_s(make_track):
     np.testing.assert_array_equal(cache.decode([stereo], 8000, 1)[0][0, :, 0], (left + right) // 2)
     np.testing.assert_array_equal(cache.decode([stereo], 8000, 2)[0][0], np.stack([left, right], axis=1))
     np.testing.assert_array_equal(cache.decode([mono], 8000, 2)[0][0], np.stack([left, left], axis=1))
-    with pytest.raises(ValueError, match="stereo has 2 channels.*3 channels"):
+    with pytest.raises(ValueError, match=r"stereo has 2 channels.*3 channels"):
         cache.decode([stereo], 8000, 3)
 
 
@@ -160,10 +160,10 @@ def test_full_disk_is_an_error_that_names_the_song(track, cache_folder, monkeypa
 
     monkeypatch.setattr(cache, "open", FullDisk, raising=False)
     monkeypatch.setattr(cache, "_fingerprint", lambda *args: "key")
-    with pytest.raises(OSError, match=r"decoded audio of song0 could not be written \(No space left.*free space") as raised:
+    message = r"decoded audio of song0 could not be written \(No space left.*free space.*" + cache_folder.name
+    with pytest.raises(OSError, match=message) as raised:
         cache.decode([track], 8000, 1)
     assert raised.value.errno == errno.ENOSPC
-    assert str(cache_folder) in str(raised.value)
     assert list(cache_folder.iterdir()) == []
 
 

@@ -24,9 +24,7 @@ def run(audio, model, block_size=None, **options):
     channels=st.sampled_from([(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (1, 5)]),
     block_size=st.integers(1, 100),
 )
-def test_identity_gives_its_input_back(
-    identity, samples, segment, context, overlap, batch_size, channels, block_size
-):
+def test_identity_gives_its_input_back(identity, samples, segment, context, overlap, batch_size, channels, block_size):
     audio = np.random.default_rng(samples).uniform(-1, 1, (samples, channels[0])).astype(np.float32)
     model = identity(segment, context, channels[1])
     estimates = run(audio, model, block_size, overlap=overlap, batch_size=batch_size)

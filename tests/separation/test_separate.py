@@ -149,7 +149,7 @@ def test_array_without_a_rate_is_an_error(identity, noise, sample_rate):
 
 
 def test_three_channels_for_a_stereo_model_are_an_error(identity, noise):
-    with pytest.raises(ValueError, match="2 channels. Received: 3 channels"):
+    with pytest.raises(ValueError, match=r"2 channels\. Received: 3 channels"):
         separate(noise(100, 3), identity(channels=2), 8000)
 
 

@@ -76,9 +76,9 @@ def _has_exact_times(container: av.container.InputContainer, track: av.AudioStre
     past than one can know.
     """
     return (
-        container.format.name.startswith("mov")
-        and (track.codec.name == "alac" or (track.codec.name, track.profile) == ("aac", "LC"))
+        (track.codec.name == "alac" or (track.codec.name, track.profile) == ("aac", "LC"))
         and track.time_base * track.rate == 1
+        and track.start_time is not None
         and bool(track.duration)
     )
 

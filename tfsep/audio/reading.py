@@ -13,7 +13,7 @@ from tfsep.audio.formats import AudioError, AudioInfo
 
 
 def info(path: str | os.PathLike, stream: int = 0) -> AudioInfo:
-    """The rate, length and channels of an audio file, found without decoding it.
+    """The rate, length and channels of an audio file, mostly found without decoding it.
 
     The length is that of the full decode for every format. Files that do not tell it (raw aac, mp3 without a
     Xing or Info header, streamed flac, webm) are decoded once to count; the result is kept while the file does

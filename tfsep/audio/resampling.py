@@ -69,7 +69,7 @@ def _resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int,
             continue
         if stream is None:
             stream = soxr.ResampleStream(from_rate, to_rate, block.shape[1], dtype="float32", quality=_QUALITY)
-        output = stream.resample_chunk(block)[:remaining]
+        output = stream.resample_chunk(block)
         remaining -= len(output)
         if len(output):
             yield output

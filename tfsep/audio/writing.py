@@ -1,5 +1,6 @@
 """Arrays to audio files, atomically: a file appears whole or not at all."""
 
+import contextlib
 import errno
 import numbers
 import os
@@ -9,6 +10,9 @@ from types import TracebackType
 
 import numpy as np
 import soundfile
+
+from tfsep.audio import reading
+from tfsep.audio.formats import AudioError
 
 # Of each suffix the subtypes, the default first.
 _SUBTYPES = {
@@ -153,7 +157,8 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self._file.close()
+            with contextlib.suppress(soundfile.LibsndfileError):  # _commit finds out what did not reach the disk
+                self._file.close()
             if kind is None:
                 self._commit()
         finally:
@@ -162,9 +167,11 @@ class Writer:
     def _commit(self) -> None:
         if self._samples == 0:
             raise ValueError(f"{self._path}: no samples were written.")
-        # Encoders flush their last samples on closing, where libsndfile reports no failure.
-        if soundfile.info(self._temporary).frames != self._samples:
-            raise self._disk_error()
+        # Encoders write their last samples on closing, and libsndfile does not tell if that fails.
+        try:
+            reading.read(self._temporary, start=self._samples - 1, samples=1)
+        except (AudioError, ValueError) as error:
+            raise self._disk_error() from error
         self._check_target()
         os.replace(self._temporary, self._path)
 

@@ -16,19 +16,26 @@ class ExportedSeparator:
 
     Args:
         path: path of the SavedModel.
+
+    Raises:
+        ValueError: if it is damaged.
     """
 
     def __init__(self, path: str | Path):
         import tensorflow as tf
 
-        facts = json.loads(Path(path, FACTS).read_text(encoding="utf-8"))
-        self.sources = tuple(facts["sources"])
-        self.sample_rate = facts["sample_rate"]
-        self.channels = facts["channels"]
-        self.segment = facts["segment"]
-        self.context = facts["context"]
-        # Kept: the functions are of no use once the object that holds their variables is gone.
-        self._saved_model = tf.saved_model.load(str(path))
+        try:
+            facts = json.loads(Path(path, FACTS).read_text(encoding="utf-8"))
+            self.sources = tuple(facts["sources"])
+            self.sample_rate = facts["sample_rate"]
+            self.channels = facts["channels"]
+            self.segment = facts["segment"]
+            self.context = facts["context"]
+            # Kept: the functions are of no use once the object that holds their variables is gone.
+            self._saved_model = tf.saved_model.load(str(path))
+        except Exception as error:
+            # TensorFlow raises many kinds for a damaged SavedModel.
+            raise ValueError(f"{path} is not a complete SavedModel of tfsep: {presets.reason(error)}") from error
 
     def separate_window(self, window) -> dict:
         """See `Separator.separate_window`."""
@@ -69,7 +76,7 @@ def _load_keras(path: Path) -> Separator:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:
         # Keras raises many kinds for a damaged archive.
-        raise ValueError(f"{path} is not a complete Keras model: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path} is not a complete Keras model: {presets.reason(error)}") from error
     if not isinstance(model, Separator):
         raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
     return model

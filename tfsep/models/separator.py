@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Separator(_Steps, keras.Model):
         dtype: Keras dtype or policy of the network. STFTs, losses and masks stay float32 under any policy.
 
     Raises:
-        ValueError: for no sources or repeated ones, or sizes below one.
+        ValueError: for no sources or repeated ones, or sizes that are no positive integers.
     """
 
     def __init__(
@@ -61,21 +62,19 @@ class Separator(_Steps, keras.Model):
     ):
         # Keras must not cast the waveform to half precision: the network casts at its own border.
         super().__init__(autocast=False, **kwargs)
-        if isinstance(sources, str) or not sources or len(set(sources)) != len(sources):
+        names = () if isinstance(sources, str) else tuple(sources or ())
+        if not names or len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"sources must be one or more different names. Received: sources={sources!r}.")
-        for name, value, least in (
-            ("sample_rate", sample_rate, 1),
-            ("channels", channels, 1),
-            ("segment", segment, 1),
-            ("context", context, 0),
-        ):
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}. Received: {name}={value!r}.")
-        self.sources = tuple(sources)
+        check_integer("sample_rate", sample_rate)
+        check_integer("channels", channels)
+        check_integer("segment", segment)
+        check_integer("context", context, least=0)
+        self.sources = names
         self.sample_rate = int(sample_rate)
         self.channels = int(channels)
         self.segment = int(segment)
         self.context = int(context)
+        self.input_spec = keras.InputSpec(ndim=3, axes={-1: self.channels})
         self.default_loss = MeanAbsoluteAndSquaredError()
         self._make_metrics()
 
@@ -135,6 +134,12 @@ class Separator(_Steps, keras.Model):
         """
         if sample_weight is not None:
             raise ValueError("Separators take no sample weights. Give batches of (mixture, sources).")
+        given = list(y) if isinstance(y, dict) else []
+        if not set(self.sources) <= set(given):
+            raise ValueError(
+                f"The references must be a dict with the audio of {list(self.sources)}. Received: "
+                f"{given or type(y).__name__}."
+            )
         targets = self.targets(y)
         references = ops.stack([ops.cast(targets[name], "float32") for name in self.sources], axis=1)
         estimates = ops.stack([ops.cast(y_pred[name], "float32") for name in self.sources], axis=1)
@@ -165,7 +170,7 @@ class Separator(_Steps, keras.Model):
         names = ("sample_rate", "channels", "segment", "context")
         return {"sources": list(self.sources), **{name: getattr(self, name) for name in names}}
 
-    def export(self, filepath: str | Path, format: str = "tf_saved_model", **kwargs) -> None:
+    def export(self, filepath: str | Path, format: str = "tf_saved_model", verbose: bool = False) -> None:
         """Writes a SavedModel: waveform in, `{source: waveform}` out, batch and time dynamic.
 
         Endpoints `separate` and `serving_default` take float32 `[batch, samples, channels]` at `sample_rate`.
@@ -175,6 +180,7 @@ class Separator(_Steps, keras.Model):
         Args:
             filepath: path of a folder, which must not exist.
             format: str. Only `"tf_saved_model"`; defaults to it.
+            verbose: bool, print the endpoints. Defaults to False.
 
         Raises:
             FileExistsError: if `filepath` exists.
@@ -191,9 +197,15 @@ class Separator(_Steps, keras.Model):
             signature = [keras.InputSpec(shape=(None, None, self.channels), dtype="float32", name="mixture")]
             for endpoint in ("separate", "serving_default"):
                 archive.add_endpoint(endpoint, self._serve, signature)
-            archive.write_out(str(temporary), verbose=False, **kwargs)
+            archive.write_out(str(temporary), verbose=verbose)
             (temporary / "assets.extra").mkdir()
             (temporary / FACTS).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
 
     def _serve(self, mixture):
         return self(mixture, training=False)
+
+
+def check_integer(name: str, value: int, least: int = 1) -> None:
+    """Raises ValueError unless an argument is an integer of at least `least`."""
+    if not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}. Received: {name}={value!r}.")

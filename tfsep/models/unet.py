@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import keras
 from keras import layers, ops
 
-from tfsep.models.separator import Separator
+from tfsep.models.separator import Separator, check_integer
+
+_NO_WORD = re.compile(r"\W", re.ASCII)
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
@@ -53,6 +56,8 @@ class UNet(Separator):
     ):
         # `context` is 0 for this network and stands in `get_config` of the base.
         super().__init__(sources, sample_rate, channels, segment, **{"context": 0, **kwargs})
+        check_integer("filters", filters)
+        check_integer("depth", depth, least=0)
         self.filters = filters
         self.depth = depth
         self.network = _network(self.sources, channels, filters, depth, self.dtype_policy)
@@ -82,9 +87,11 @@ def _network(sources: Sequence[str], channels: int, filters: int, depth: int, dt
         x = layers.UpSampling1D(2, dtype=dtype, name=f"up_{level + 1}_upsample")(x)
         x = layers.Concatenate(dtype=dtype, name=f"up_{level + 1}_skip")([x, skips[level]])
         x = _block(x, filters * 2**level, 5, f"up_{level + 1}", dtype)
-    heads = {
-        name: layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=f"head_{name}")(x) for name in sources
-    }
+    heads = {}
+    for name in sources:
+        # TensorFlow wants names of layers without spaces and the like; those of sources are the user's.
+        head = layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=f"head_{_NO_WORD.sub('_', name)}")
+        heads[name] = head(x)
     return keras.Model(inputs, heads, name="network")
 
 

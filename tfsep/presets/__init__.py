@@ -38,6 +38,19 @@ def read_config(path: str | Path) -> dict:
     return json.loads(Path(path, CONFIG).read_text(encoding="utf-8"))
 
 
+def summary(name: str) -> list[str]:
+    """What a preset is and how it scores, in lines for a person; loads no TensorFlow."""
+    config = read_config(folder(name))
+    model, scores = config["model"], config["scores"]
+    facts = model["config"]
+    lines = [f"{model['class_name']} at {facts['sample_rate']} Hz, {facts['channels']} channel(s)"]
+    lines.append(f"{scores['protocol']} SDR in dB on {scores['data']}:")
+    rows = scores["rows"]
+    for source in facts["sources"]:
+        lines.append(f"{source:14}" + ", ".join(f"{row} {rows[row][source]:.2f}" for row in rows))
+    return lines
+
+
 def save(model: Separator, path: str | Path, card: str = "", **facts) -> None:
     """Writes a model as a preset folder, in place of one that stands there.
 
@@ -85,17 +98,25 @@ def load(path: str | Path) -> Separator:
     try:
         model = keras.saving.deserialize_keras_object(read_config(path)["model"])
         model.load_weights(path / WEIGHTS)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{path} is not a complete preset folder: {reason}") from error
+    except Exception as error:
+        # Keras raises many kinds for what it cannot read.
+        raise ValueError(f"{path} is not a complete preset folder: {reason(error)}") from error
     return model
 
 
+def reason(error: Exception) -> str:
+    """The first line of an error's message, which Keras likes to continue over many."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _save_half(model: Separator, path: Path) -> None:
-    """Weights as Keras stores them, in half precision and compressed."""
+    """Weights as Keras stores them, in half precision."""
     import h5py
     import numpy as np
 
+    for weight in model.weights:
+        if not np.all(np.abs(weight) <= np.finfo(np.float16).max):
+            raise ValueError(f"Weight {weight.path} is not finite in half precision, in which presets are stored.")
     full = path.with_name("full.weights.h5")
     model.save_weights(full)
 
@@ -103,10 +124,7 @@ def _save_half(model: Separator, path: Path) -> None:
         if isinstance(item, h5py.Group):
             target.require_group(name).attrs.update(item.attrs)
             return
-        half = item[()].astype(np.float16) if item.dtype == np.float32 else item[()]
-        if half.dtype == np.float16 and not np.isfinite(half).all():
-            raise ValueError(f"Weight {name} is not finite in half precision.")
-        target.create_dataset(name, data=half)
+        target.create_dataset(name, data=item[()].astype(np.float16) if item.dtype == np.float32 else item[()])
 
     with h5py.File(full) as source, h5py.File(path, "w") as target:
         target.attrs.update(source.attrs)

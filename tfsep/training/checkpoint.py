@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tfsep import presets
 from tfsep.files import replacing, write_text
@@ -40,7 +40,7 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(logs["loss"]):
+        if not self._is_finite(logs):
             self.model.stop_training = True
             return
         state = self.state
@@ -52,8 +52,17 @@ class RunCheckpoint(keras.callbacks.Callback):
             facts = {"epoch": epoch + 1, "validation": logs}
             presets.save(self.model, self.folder / BEST, _card(self.model, epoch + 1), training=facts)
         self._write()
-        if self.patience is not None and epoch + 1 - state["best_epoch"] >= self.patience:
-            self.model.stop_training = True
+        self.model.stop_training |= self.out_of_patience
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether `patience` epochs have brought no better value."""
+        return self.patience is not None and self.state["epoch"] - self.state["best_epoch"] >= self.patience
+
+    def _is_finite(self, logs: dict) -> bool:
+        # The last update of an epoch may spoil the weights after the last loss was taken.
+        values = [logs["loss"], logs[self.monitor], *self.model.get_weights()]
+        return all(np.isfinite(value).all() for value in values)
 
     def _write(self) -> None:
         name = f"checkpoint-{self.state['epoch']:04d}.keras"
@@ -69,7 +78,12 @@ class RunCheckpoint(keras.callbacks.Callback):
 def read_state(folder: str | Path) -> dict | None:
     """The state of a run, or None where no epoch has been finished."""
     path = Path(folder, STATE)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}. Start the run anew in another folder.") from error
 
 
 def _card(model: keras.Model, epoch: int) -> str:

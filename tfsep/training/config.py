@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
+from types import NoneType
 
 import yaml
+
+_TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "None": NoneType}
 
 
 @dataclasses.dataclass
@@ -43,6 +47,13 @@ class TrainConfig:
     mixed_precision: str = "float32"
     jit_compile: bool | str = "auto"
 
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = _plain(getattr(self, field.name), field.type)
+            if not isinstance(value, tuple(_TYPES[kind.split("[")[0]] for kind in field.type.split(" | "))):
+                raise ValueError(f"{field.name} must be {field.type}. Received: {field.name}={value!r}.")
+            setattr(self, field.name, value)
+
     def to_yaml(self) -> str:
         """The configuration as YAML, which `read_config` reads again."""
         return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
@@ -56,11 +67,11 @@ def read_config(path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is no YAML mapping or has an unknown key.
+        ValueError: if the file is no YAML mapping, or has an unknown key or a value of the wrong type.
     """
     try:
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{path} must hold a mapping of settings. Received: {type(settings).__name__}.")
@@ -68,4 +79,22 @@ def read_config(path: str | Path) -> dict:
     unknown = [key for key in settings if key not in known]
     if unknown:
         raise ValueError(f"{path} has unknown keys {unknown}. Known: {', '.join(known)}.")
-    return settings
+    try:
+        config = TrainConfig(**settings)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return {name: getattr(config, name) for name in settings}
+
+
+def _plain(value, kind: str):
+    """The value as YAML keeps it: a path as text, a tuple as a list; and `1e-3`, text to YAML, as a number."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item, "") for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item, "") for key, item in value.items()}
+    if isinstance(value, str) and "float" in kind:
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value

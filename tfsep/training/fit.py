@@ -54,7 +54,8 @@ def fit(
         patience: int, epochs without a better validation loss before stopping. Defaults to None, never.
         seed: int, of the excerpts and augmentations. Defaults to 0.
         jit_compile: bool or `"auto"`, see `keras.Model.compile`. Defaults to `"auto"`.
-        resume: bool. Go on from the run's last whole epoch, if there is one. Defaults to False.
+        resume: bool. Go on from the run's last whole epoch, if there is one, with the optimiser, learning rate
+            and loss that the run was started with. Defaults to False.
         verbose: `0`, `1` (bar), `2` (a line an epoch) or `"auto"`, as in Keras.
 
     Returns:
@@ -67,6 +68,11 @@ def fit(
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}. Received: schedule={schedule!r}.")
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
+    if learning_rate <= 0:
+        raise ValueError(f"learning_rate must be above 0. Received: learning_rate={learning_rate!r}.")
     output = Path(output)
     state = read_state(output)
     if state and not resume:
@@ -99,14 +105,15 @@ def fit(
         batches,
         validation_data=validation,
         initial_epoch=first_epoch,
-        epochs=epochs,
+        # A run that has stopped early stays so.
+        epochs=first_epoch if checkpoint.out_of_patience else epochs,
         callbacks=callbacks,
         shuffle=False,
         verbose=verbose,
     )
     if len(history.epoch) > checkpoint.state["epoch"] - first_epoch:
         raise RuntimeError(
-            f"The loss became infinite or not a number in epoch {checkpoint.state['epoch'] + 1}. Lower the "
-            f"learning rate; the last good epoch is kept in {output}."
+            f"The loss became infinite or not a number in epoch {checkpoint.state['epoch'] + 1}. Train anew with a "
+            f"lower learning rate; {output} keeps the epochs before."
         )
     return model

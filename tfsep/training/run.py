@@ -13,6 +13,7 @@ from tfsep import datasets
 from tfsep.files import write_text
 from tfsep.models import MODELS, Separator, load_model
 from tfsep.pipeline import AUGMENTATIONS
+from tfsep.training.checkpoint import read_state
 from tfsep.training.config import TrainConfig, read_config
 from tfsep.training.fit import fit
 
@@ -49,10 +50,11 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     if not config.output:
         raise ValueError("No output. Give the folder that will hold the run.")
     output = Path(config.output)
-    if resume and (output / CONFIG).exists():
+    state = read_state(output)
+    if state and not resume:
+        raise FileExistsError(f"{output} holds a run of {state['epoch']} epochs. Give --resume, or another output.")
+    if state and (output / CONFIG).exists():
         _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
-    elif (output / CONFIG).exists():
-        raise FileExistsError(f"{output} holds a run already. Give --resume, or another output.")
     augment = [_augmentation(name, arguments) for name, arguments in config.augment.items()]
     keras.utils.set_random_seed(config.seed)
     model = _model(config)
@@ -92,6 +94,8 @@ def _model(config: TrainConfig) -> Separator:
     options = dict(config.options)
     start = load_model(config.start_from) if config.start_from else None
     if start is not None:
+        if not isinstance(start, MODELS[config.model]):
+            raise ValueError(f"{config.start_from} holds a {type(start).__name__}. Expected a model {config.model!r}.")
         # What is not set anew is as in the model to start from.
         options = {**start.get_config(), **options}
         for name in ("name", "trainable", "dtype"):

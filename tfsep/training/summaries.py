@@ -14,7 +14,7 @@ class AudioSummaries(keras.callbacks.Callback):
     Args:
         folder: path of the log folder.
         dataset: `tf.data.Dataset` of `(mixture, {source: audio})`; its first batch is used.
-        every: int, epochs between two estimates. Defaults to 5.
+        every: int, epochs between two estimates, of which the first epoch has one. Defaults to 5.
         examples: int, how many windows. Defaults to 3.
     """
 
@@ -27,11 +27,11 @@ class AudioSummaries(keras.callbacks.Callback):
         self.every = every
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self._write({"mixture": self.mixture}, 0)
-        self._write({f"{name}/target": audio for name, audio in self.sources.items()}, 0)
+        self._write({"mixture": self.model.centre(self.mixture)}, 0)
+        self._write({f"{name}/target": self.model.centre(audio) for name, audio in self.sources.items()}, 0)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if (epoch + 1) % self.every == 0:
+        if epoch % self.every == 0:
             estimates = self.model.separate_window(self.mixture)
             self._write({f"{name}/estimate": audio for name, audio in estimates.items()}, epoch + 1)
 

@@ -1,0 +1,146 @@
+import json
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tfsep import presets
+from tfsep.models import UNet
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    return UNet(sources=("vocals", "bass"), sample_rate=8000, segment=512, filters=2, depth=2)
+
+
+@pytest.fixture
+def preset(model, tmp_path):
+    presets.save(model, tmp_path / "preset", "# A model", scores={"vocals": 1.5})
+    return tmp_path / "preset"
+
+
+def datasets(path) -> dict:
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def test_loads_what_was_saved_within_half_precision(model, preset):
+    loaded = presets.load(preset)
+    assert loaded.get_config() == model.get_config()
+    for theirs, ours in zip(loaded.weights, model.weights, strict=True):
+        assert theirs.dtype == "float32"
+        np.testing.assert_array_equal(theirs, ours.numpy().astype("float16").astype("float32"), err_msg=ours.path)
+    mixture = np.random.default_rng(0).normal(0, 0.1, (1, 512, 1)).astype("float32")
+    np.testing.assert_allclose(loaded(mixture)["bass"], model(mixture)["bass"], atol=1e-3)
+
+
+def test_saving_again_changes_nothing(preset, tmp_path):
+    presets.save(presets.load(preset), tmp_path / "again")
+    first, second = (datasets(folder / presets.WEIGHTS) for folder in (preset, tmp_path / "again"))
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_what_the_folder_holds(preset):
+    assert sorted(path.name for path in preset.iterdir()) == ["README.md", "config.json", "model.weights.h5"]
+    assert (preset / "README.md").read_text() == "# A model"
+    config = presets.read_config(preset)
+    assert config["model"]["registered_name"] == "tfsep>UNet"
+    assert config["versions"].keys() == {"tfsep", "keras"}
+    assert config["scores"] == {"vocals": 1.5}
+
+
+def test_a_trained_model_is_stored_without_its_optimizer(model, preset, tmp_path):
+    mixture = np.ones((2, 512, 1), "float32")
+    model.compile(keras.optimizers.Adam(0.123))
+    model.fit(mixture, dict.fromkeys(model.sources, mixture), verbose=0)
+    presets.save(model, tmp_path / "trained")
+    assert "0.123" not in (tmp_path / "trained" / presets.CONFIG).read_text()
+    fresh, trained = datasets(preset / presets.WEIGHTS), datasets(tmp_path / "trained" / presets.WEIGHTS)
+    assert fresh.keys() == trained.keys()
+    assert {weights.dtype for weights in trained.values()} == {np.dtype("float16")}
+    assert not presets.load(tmp_path / "trained").compiled
+    assert model.compiled
+
+
+def test_replaces_a_preset(model, preset):
+    model.network.get_layer("head_bass").bias.assign([0.25])
+    presets.save(model, preset, "# Another")
+    assert (preset / "README.md").read_text() == "# Another"
+    assert float(presets.load(preset).network.get_layer("head_bass").bias[0]) == 0.25
+    assert [path.name for path in preset.parent.iterdir()] == ["preset"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
+def test_weights_that_half_precision_cannot_hold_are_an_error(model, preset, value):
+    model.network.get_layer("head_bass").bias.assign([value])
+    with pytest.raises(ValueError, match=r"head_bass.* is not finite in half precision"):
+        presets.save(model, preset)
+    assert float(presets.load(preset).network.get_layer("head_bass").bias[0]) == 0
+
+
+def truncated(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def of_another_model(data: bytes) -> bytes:
+    config = json.loads(data)
+    config["model"]["config"]["filters"] = 3
+    return json.dumps(config).encode()
+
+
+def of_an_unknown_class(data: bytes) -> bytes:
+    config = json.loads(data)
+    config["model"] |= {"class_name": "Nonsense", "registered_name": "tfsep>Nonsense", "module": None}
+    return json.dumps(config).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (presets.CONFIG, truncated),
+        (presets.CONFIG, lambda data: b""),
+        (presets.CONFIG, lambda data: b"[]"),
+        (presets.CONFIG, lambda data: b'{"model": "text"}'),
+        (presets.CONFIG, lambda data: b"\xff\xfe"),
+        (presets.CONFIG, lambda data: None),
+        (presets.CONFIG, of_another_model),
+        (presets.CONFIG, of_an_unknown_class),
+        (presets.WEIGHTS, truncated),
+        (presets.WEIGHTS, lambda data: b""),
+        (presets.WEIGHTS, lambda data: b"no weights"),
+        (presets.WEIGHTS, lambda data: None),
+    ],
+)
+def test_damage_is_named_in_one_line(preset, name, damage):
+    data = damage((preset / name).read_bytes())
+    if data is None:
+        (preset / name).unlink()
+    else:
+        (preset / name).write_bytes(data)
+    with pytest.raises(ValueError, match=r"is not a complete preset folder: .") as error:
+        presets.load(preset)
+    assert str(preset) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_shipped_presets_load_and_are_small():
+    for name in presets.names():
+        folder = presets.folder(name)
+        presets.load(folder)
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 20e6
+        assert (folder / presets.CARD).read_text().startswith("# ")
+
+
+def test_an_unknown_name_lists_the_presets(monkeypatch, model, tmp_path):
+    monkeypatch.setattr(presets, "_FOLDER", tmp_path)
+    for name in ("b", "a"):
+        presets.save(model, tmp_path / name)
+    assert presets.names() == ["a", "b"]
+    assert presets.folder("a") == tmp_path / "a"
+    with pytest.raises(ValueError, match=r"No model 'c'.*Presets: a, b"):
+        presets.folder("c")

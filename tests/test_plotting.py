@@ -1,0 +1,61 @@
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tfsep import plotting
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def stems():
+    time = np.arange(4000) / 8000
+    tone = np.sin(2 * np.pi * 440 * time)[:, np.newaxis].astype("float32")
+    return {"vocals": 0.5 * np.repeat(tone, 2, axis=1), "drums": np.zeros((4000, 1), "float32")}
+
+
+def is_drawn(path) -> bool:
+    image = matplotlib.image.imread(path)
+    return image.std() > 0.01
+
+
+def test_losses(tmp_path):
+    history = {"loss": [2.0, 1.0], "vocals_loss": [1.0, 0.5], "val_loss": [2.1, 1.2], "val_vocals_si_sdr": [0.0, 1.0]}
+    plotting.plot_losses(history, tmp_path / "loss.png")
+    one = matplotlib.image.imread(tmp_path / "loss.png").shape
+    assert is_drawn(tmp_path / "loss.png")
+    plotting.plot_losses(history | {"drums_loss": [1.0, 0.5]}, tmp_path / "loss.png")
+    more = matplotlib.image.imread(tmp_path / "loss.png").shape
+    assert more[1] / one[1] == pytest.approx(3 / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("plot", [plotting.plot_waveforms, plotting.plot_sources])
+@pytest.mark.parametrize("samples", [1, 2, 700, 4000])
+def test_sources_of_any_length(stems, tmp_path, plot, samples):
+    plot({name: stem[:samples] for name, stem in stems.items()}, 8000, tmp_path / "a.png")
+    assert is_drawn(tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_waveforms_share_a_scale_and_keep_the_peaks(monkeypatch, tmp_path):
+    click = np.zeros((100_000, 1), "float32")
+    click[50_001] = -0.75
+    drawn = []
+    monkeypatch.setattr(plotting, "_save", lambda figure, path: drawn.append(figure))
+    plotting.plot_waveforms({"a": click, "b": 0.1 * click}, 1000, tmp_path / "a.png")
+    first, second = drawn[0].axes
+    assert first.get_ylim() == second.get_ylim() == pytest.approx((-0.75, 0.75))
+    points = first.collections[0].get_paths()[0].vertices
+    assert points[:, 1].min() == -0.75
+    assert points[points[:, 1].argmin(), 0] == pytest.approx(50, abs=0.1)
+
+
+def test_titles_are_no_formulas(stems, tmp_path):
+    plotting.plot_sources(stems, 8000, tmp_path / "a.png", title=r"Ke$ha - $\nonsense$")
+    assert is_drawn(tmp_path / "a.png")
+
+
+def test_a_figure_that_fails_leaves_nothing(stems, tmp_path):
+    with pytest.raises(ValueError, match="nonsense"):
+        plotting.plot_waveforms(stems, 8000, tmp_path / "a.nonsense")
+    assert not list(tmp_path.iterdir())

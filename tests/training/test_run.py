@@ -1,0 +1,181 @@
+"""From a configuration to a run: what is built, what is written, what is refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import yaml
+
+from tfsep import presets
+from tfsep.training import TrainConfig, run, train
+
+OPTIONS = {"sample_rate": 8000, "segment": 512, "filters": 2, "depth": 1}
+
+
+@pytest.fixture
+def config(corpus, tmp_path):
+    def config(**settings) -> TrainConfig:
+        small = {"epochs": 1, "batch_size": 2, "steps_per_epoch": 2, "options": OPTIONS}
+        return TrainConfig(**{"data": [f"stems:{corpus}"], "output": tmp_path / "run", **small, **settings})
+
+    return config
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """`train` stops short of training: the arguments that `fit` gets, and the model back."""
+    seen = {}
+
+    def fit(model, train, valid, output, **arguments):
+        seen.update(arguments, model=model, train=train, valid=valid, output=output)
+        return model
+
+    monkeypatch.setattr(run, "fit", fit)
+    return seen
+
+
+class TestRun:
+    def test_trains_and_keeps_configuration_and_versions(self, config, tmp_path):
+        model = train(config(), verbose=0)
+        assert float(model.optimizer.iterations) == 2
+        folder = tmp_path / "run"
+        assert (folder / "best" / "model.weights.h5").is_file()
+        assert TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text())) == config()
+        assert yaml.safe_load((folder / "versions.yaml").read_text()).keys() == {
+            "tfsep",
+            "tensorflow",
+            "keras",
+            "numpy",
+        }
+
+        # The very run is in the folder, under whatever way of writing the same settings.
+        same = dataclasses.replace(config(), epochs=2, options={**OPTIONS, "sources": ("vocals", "drums")})
+        with pytest.raises(FileExistsError, match=r"run holds a run of 1 epochs. Give --resume, or another output"):
+            train(config(), verbose=0)
+        with pytest.raises(ValueError, match=r"started with other settings: options=\{.*Resume it with those"):
+            train(same, resume=True)
+        with pytest.raises(ValueError, match=r"other settings: learning_rate=0.001, seed=0\. Resume"):
+            train(config(learning_rate=0.1, seed=1), resume=True)
+        assert TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text())) == config()
+
+        folder = folder.rename(tmp_path / "moved")
+        resumed = train(config(epochs=2, output=folder), resume=True, verbose=0)
+        assert float(resumed.optimizer.iterations) == 4
+        assert TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text())).epochs == 2
+
+    def test_a_cosine_resumes_over_the_same_epochs_alone(self, config, untrained, tmp_path):
+        train(config(schedule="cosine", options={**OPTIONS, "sources": ("vocals",)}))
+        (tmp_path / "run" / "state.json").write_text('{"epoch": 1}')
+        train(config(schedule="cosine", options={**OPTIONS, "sources": ("vocals",)}), resume=True)
+        with pytest.raises(ValueError, match=r"other settings: epochs=1\."):
+            train(config(schedule="cosine", options={**OPTIONS, "sources": ("vocals",)}, epochs=2), resume=True)
+
+    def test_what_failed_before_its_first_epoch_may_start_again(self, config, untrained, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "fit", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                train(config(batch_size=1000))
+        train(config(batch_size=2))
+        train(config(batch_size=3), resume=True)
+
+    def test_settings_reach_the_training(self, config, untrained, tmp_path):
+        settings = {
+            "epochs": 7,
+            "batch_size": 3,
+            "steps_per_epoch": 5,
+            "learning_rate": 0.01,
+            "schedule": "cosine",
+            "clipnorm": 0.5,
+            "patience": 4,
+            "seed": 9,
+            "jit_compile": True,
+        }
+        model = train(config(**settings, mixed_precision="mixed_bfloat16", augment={"gain": {"low": 0.9}}), verbose=2)
+        assert untrained.items() >= settings.items()
+        assert untrained["output"] == tmp_path / "run"
+        assert (untrained["resume"], untrained["verbose"]) == (False, 2)
+        assert [(type(augment).__name__, augment.low) for augment in untrained["augment"]] == [("Gain", 0.9)]
+        assert model.compute_dtype == "bfloat16"
+
+    def test_data_are_split(self, config, untrained, corpus):
+        train(config())
+        assert [track.name for track in untrained["train"]] == ["song0", "song1", "song2"]
+        assert [track.name for track in untrained["valid"]] == ["song3"]
+        train(config(data=[f"stems:{corpus}"] * 2, valid=["embedded"]))
+        assert len(untrained["train"]) == 6
+        assert [track.name for track in untrained["valid"]] == ["The Easton Ellises - Falcon 69"]
+
+    def test_the_seed_makes_the_model(self, config, untrained):
+        first, second, other = (train(config(seed=seed)).get_weights() for seed in (1, 1, 2))
+        assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+        assert not np.array_equal(first[0], other[0])
+
+
+class TestStartFrom:
+    @pytest.fixture
+    def start(self, make_model):
+        model = make_model(sources=("drums", "vocals"))
+        model.set_weights([weight + 0.25 for weight in model.get_weights()])
+        return model
+
+    def test_a_preset_gives_weights_and_options(self, config, untrained, start, tmp_path):
+        presets.save(start, tmp_path / "preset")
+        model = train(config(start_from=tmp_path / "preset", options={"segment": 256}))
+        assert model.sources == ("drums", "vocals")
+        assert model.segment == 256
+        for ours, theirs in zip(model.weights, start.weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, err_msg=ours.path)
+
+    def test_a_checkpoint_in_another_precision(self, config, untrained, start, tmp_path):
+        start.compile("sgd")
+        start.save(tmp_path / "checkpoint.keras")
+        model = train(config(start_from=tmp_path / "checkpoint.keras", options={}, mixed_precision="mixed_float16"))
+        assert model.compute_dtype == "float16"
+        assert not model.compiled
+        for ours, theirs in zip(model.weights, start.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
+
+    @pytest.mark.parametrize("options", [{"filters": 3}, {"depth": 2}, {"sources": ["vocals"]}, {"channels": 2}])
+    def test_weights_must_fit(self, config, start, tmp_path, options):
+        presets.save(start, tmp_path / "preset")
+        with pytest.raises(ValueError, match="preset has other weights than the model to train"):
+            train(config(start_from=tmp_path / "preset", options=options))
+        assert not (tmp_path / "run").exists()
+
+    def test_a_saved_model_cannot_be_trained(self, config, start, tmp_path):
+        start.export(tmp_path / "exported")
+        with pytest.raises(ValueError, match="exported holds a ExportedSeparator. Expected a model 'unet'"):
+            train(config(start_from=tmp_path / "exported"))
+
+    def test_an_unknown_name(self, config):
+        with pytest.raises(ValueError, match=r"No model 'nothing': .*Presets: "):
+            train(config(start_from="nothing"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": []}, "No data to train on"),
+        ({"output": ""}, "No output"),
+        ({"data": ["nowhere:/x"]}, "Unknown data 'nowhere:/x'"),
+        ({"model": "wave"}, "Unknown model 'wave'. Known: unet"),
+        ({"augment": {"echo": {}}}, "Unknown augmentation 'echo'. Known: remix, gain"),
+        ({"augment": {"gain": {"loud": 1}}}, "Augmentation 'gain': .*'loud'"),
+        ({"augment": {"gain": {"low": 2.0}}}, "low=2.0"),
+        ({"options": {"kernel": 3}}, "kernel"),
+        ({"options": {"dtype": "float32"}}, "Model 'unet': .*dtype"),
+        ({"options": {"sample_rate": "fast"}}, "sample_rate='fast'"),
+        ({"mixed_precision": "half"}, "half"),
+    ],
+    ids=str,
+)
+def test_wrong_settings_are_named_and_leave_nothing_behind(config, tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message) as error:
+        train(config(**settings))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_folder_of_data(config, tmp_path):
+    with pytest.raises(FileNotFoundError, match="missing is not a folder"):
+        train(config(data=[f"stems:{tmp_path / 'missing'}"]))
