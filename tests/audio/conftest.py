@@ -56,5 +56,6 @@ def files(tmp_path_factory, music) -> dict[str, Path]:
         "m4a alac": ffmpeg("alac.m4a", music, "alac"),
         "mp4 fragments": ffmpeg("a.mp4", music, container_options={"movflags": "frag_keyframe+empty_moov"}),
         "aac": ffmpeg("a.aac", music),
+        "mpeg-ts": ffmpeg("a.ts", music),
         "webm": ffmpeg("a.webm", music, "libopus", rate=48000),
     }

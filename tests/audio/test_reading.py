@@ -17,11 +17,11 @@ from tfsep.audio import headers
 
 # What the docstring of `read` promises about an excerpt, by format; to the bit where none is named.
 TOLERANCE = {"mp3": 2e-7, "mp3 48k": 2e-7, "mp3 mono": 2e-7, "mp3 low": 2e-7, "opus": 1e-6}
-FRAMED = {"m4a", "m4a mono 22k", "m4a 5.1", "mp4 fragments", "aac"}  # whole frames: the last one is padded
+FRAMED = {"m4a", "m4a mono 22k", "m4a 5.1", "mp4 fragments", "aac", "mpeg-ts"}  # whole frames: the last one is padded
 KINDS = [
     *("wav 16", "wav 24", "wav float", "flac", "ogg", "ogg flac", "opus"),
     *("mp3", "mp3 48k", "mp3 mono", "mp3 low", "mp3 16k mono", "mp3 uncounted"),
-    *("m4a", "m4a mono 22k", "m4a 5.1", "m4a alac", "mp4 fragments", "aac", "webm"),
+    *("m4a", "m4a mono 22k", "m4a 5.1", "m4a alac", "mp4 fragments", "aac", "mpeg-ts", "webm"),
 ]
 
 

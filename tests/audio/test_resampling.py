@@ -47,11 +47,15 @@ def test_blocks_give_what_the_whole_gives(samples, channels, rates, splits):
     assert np.array_equal(np.concatenate([whole[:0], *blocks]), whole)
 
 
-def test_a_length_that_soxr_rounds_down():
-    source = make_music(490, 1)
-    whole = audio.resample(source, 24000, 176400)
-    assert len(whole) == round(490 * 176400 / 24000) == 3602
-    blocks = audio.resample_blocks([source], 24000, 176400, 490)
+@pytest.mark.parametrize(
+    ("samples", "from_rate", "to_rate", "expected"), [(490, 24000, 176400, 3602), (202, 44100, 11025, 50)]
+)
+def test_lengths_at_one_half(samples, from_rate, to_rate, expected):
+    """soxr makes one sample less of the first and one more of the second."""
+    source = make_music(samples, 1)
+    whole = audio.resample(source, from_rate, to_rate)
+    assert len(whole) == round(samples * to_rate / from_rate) == expected
+    blocks = audio.resample_blocks([source], from_rate, to_rate, samples)
     assert np.array_equal(np.concatenate(list(blocks)), whole)
 
 

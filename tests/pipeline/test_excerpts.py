@@ -100,6 +100,20 @@ def test_same_seed_same_batches(make_songs, make_model):
         assert not same(first, arrays(excerpts(songs, model, 4, seed=4, augment=augment)))
 
 
+def test_augmentations_draw_by_seed_batch_and_place(make_track, make_model):
+    # Every excerpt is the same, so that all differences are the gains'.
+    track = make_track("song", {"vocals": np.full(100, 1000), "drums": np.full(100, 1000)})
+
+    def gains(count, seed):
+        batches = excerpts([track], make_model(), 2, seed=seed, augment=(Gain(),) * count)
+        return np.stack([sources["vocals"][:, 0, 0] / UNIT / 1000 for _, sources in batches])
+
+    once = gains(1, seed=0)
+    assert len(np.unique(once)) == once.size
+    assert (once != gains(1, seed=1)).all()
+    assert (np.abs(gains(2, seed=0) - once**2) > 1e-4).all()
+
+
 @pytest.mark.parametrize("parallel", [1, 7])
 def test_batches_do_not_depend_on_the_threads(make_songs, make_model, monkeypatch, parallel):
     songs, model = make_songs(), make_model()
