@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from tfsep import audio
 from tfsep.datasets import StemsFolder
 from tfsep.models import UNet
-from tfsep.training import fit
+from tfsep.training import checkpoint, fit
 
 RATE = 8000
 
@@ -25,11 +27,17 @@ def corpus(tmp_path_factory):
     return root
 
 
+@pytest.fixture(autouse=True)
+def _quick_figures(monkeypatch):
+    """Drawing takes longer than training here. Runs of fixtures of a wider scope are drawn."""
+    monkeypatch.setattr(checkpoint, "plot_losses", lambda history, path: Path(path).touch())
+
+
 @pytest.fixture(scope="package")
 def make_model():
     def make(**options) -> UNet:
         keras.utils.set_random_seed(0)
-        return UNet(**{"sample_rate": RATE, "segment": 512, "filters": 2, "depth": 1, **options})
+        return UNet(**{"sample_rate": RATE, "segment": 512, "filters": 2, "depth": 0, **options})
 
     return make
 

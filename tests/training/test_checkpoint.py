@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tfsep import presets
+from tfsep.models import UNet
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 
 
@@ -85,6 +86,23 @@ def test_what_is_not_finite_is_not_kept(model, tmp_path, epochs_before, value, w
     callback.on_epoch_end(epochs_before, logs)
     assert model.stop_training
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(("owner", "write", "loss"), [(UNet, "save", 3.0), (presets, "_save_half", 1.0)])
+def test_an_interrupted_write_keeps_the_epoch_before(model, tmp_path, monkeypatch, owner, write, loss):
+    """While the checkpoint is written, and while the best model is."""
+    feed(tmp_path, model, [2.0])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    whole = getattr(owner, write)
+
+    def interrupted(*args, **kwargs):
+        whole(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, write, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        feed(tmp_path, model, [loss])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_no_run_has_no_state(tmp_path):

@@ -9,7 +9,7 @@ import yaml
 from tfsep import presets
 from tfsep.training import TrainConfig, run, train
 
-OPTIONS = {"sample_rate": 8000, "segment": 512, "filters": 2, "depth": 1}
+OPTIONS = {"sample_rate": 8000, "segment": 512, "filters": 2, "depth": 0}
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ class TestStartFrom:
 
     def test_a_saved_model_cannot_be_trained(self, config, start, tmp_path):
         start.export(tmp_path / "exported")
-        with pytest.raises(ValueError, match="exported holds a ExportedSeparator. Expected a model 'unet'"):
+        with pytest.raises(ValueError, match=r"exported holds a ExportedSeparator. Expected a model 'unet'"):
             train(config(start_from=tmp_path / "exported"))
 
     def test_an_unknown_name(self, config):

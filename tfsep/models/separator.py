@@ -12,14 +12,14 @@ from keras import ops
 
 from tfsep.files import replacing
 from tfsep.losses import MeanAbsoluteAndSquaredError
-from tfsep.metrics import SISDR, SilentReferences
 
 if keras.backend.backend() == "tensorflow":
     from tfsep.models.tensorflow_steps import TensorFlowSteps as _Steps
 else:
-    # Other backends train with Keras's own steps, which call `compute_loss`.
+    # Other backends train with Keras's own steps, which call `compute_loss` and report losses alone.
     class _Steps:
-        pass
+        def _make_validation_metrics(self) -> None:
+            pass
 
 
 # Where a SavedModel keeps what `describe` says.
@@ -76,13 +76,8 @@ class Separator(_Steps, keras.Model):
         self.context = int(context)
         self.input_spec = keras.InputSpec(ndim=3, axes={-1: self.channels})
         self.default_loss = MeanAbsoluteAndSquaredError()
-        self._make_metrics()
-
-    def _make_metrics(self) -> None:
         self.source_losses = [keras.metrics.Mean(name=f"{name}_loss") for name in self.sources]
-        self.source_si_sdrs = [SISDR(name=f"{name}_si_sdr") for name in self.sources]
-        self.source_improvements = [SISDR(name=f"{name}_si_sdr_improvement") for name in self.sources]
-        self.silent_references = SilentReferences(name="silent_references")
+        self._make_validation_metrics()
 
     # What a subclass says.
 

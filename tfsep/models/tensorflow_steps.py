@@ -7,9 +7,16 @@ from functools import cached_property
 import keras
 import tensorflow as tf
 
+from tfsep.metrics import SISDR, SilentReferences
+
 
 class TensorFlowSteps:
     """`train_step` and `test_step` with a gradient tape; mixed into `Separator` where TensorFlow is the backend."""
+
+    def _make_validation_metrics(self) -> None:
+        self.source_si_sdrs = [SISDR(name=f"{name}_si_sdr") for name in self.sources]
+        self.source_improvements = [SISDR(name=f"{name}_si_sdr_improvement") for name in self.sources]
+        self.silent_references = SilentReferences(name="silent_references")
 
     def train_step(self, data):
         mixture, sources, weights = keras.utils.unpack_x_y_sample_weight(data)
