@@ -60,9 +60,9 @@ def test_lossy_overshoot_is_kept_and_clipping_is_said(make_track, caplog):
         (rows,) = cache.decode([make_track("loud", {"vocals": [1.5 * full_scale, -2 * full_scale]})], 8000, 1)
         assert not caplog.records
         np.testing.assert_array_equal(rows[0, :, 0], [1.5 * full_scale, -2 * full_scale])
-        (rows,) = cache.decode([make_track("louder", {"vocals": [3 * full_scale, -3 * full_scale]})], 8000, 1)
+        (rows,) = cache.decode([make_track("louder", {"vocals": [5 * full_scale, -5 * full_scale]})], 8000, 1)
     np.testing.assert_array_equal(rows[0, :, 0], [32767, -32768])
-    assert [record.getMessage() for record in caplog.records] == ["louder: samples beyond -2 and 2 are clipped."]
+    assert [record.getMessage() for record in caplog.records] == ["louder: samples beyond -4 and 4 are clipped."]
 
 
 def test_decoded_audio_is_used_again(track, no_decoding):

@@ -19,8 +19,8 @@ from tfsep.files import replacing
 
 _log = logging.getLogger("tfsep")
 
-# The 16 bits span [-2, 2): lossy decoders overshoot full scale, and clipping would change the material.
-SCALE = 2.0**14
+# The 16 bits span [-4, 4): lossy decoders overshoot full scale, and the residual of a mastered mixture does so by far.
+SCALE = 2.0**13
 
 
 def default_folder() -> Path:
@@ -66,7 +66,7 @@ def decode(
 def _fingerprint(track: Track, sample_rate: int, channels: int) -> str:
     stems = (*track.stems.items(), ("mix", track.mixture))
     layout = [(source, stem and (track.files.index(stem.path), stem.stream)) for source, stem in stems]
-    digest = hashlib.blake2b(repr((layout, sample_rate, channels)).encode(), digest_size=16)
+    digest = hashlib.blake2b(repr((layout, sample_rate, channels, SCALE)).encode(), digest_size=16)
     for path in track.files:
         with open(path, "rb") as file:
             while chunk := file.read(1 << 20):
@@ -95,7 +95,7 @@ def _decode(track: Track, sample_rate: int, channels: int, path: Path) -> None:
 def _append(file: BinaryIO, samples: np.ndarray, name: str) -> None:
     units = np.rint(samples * SCALE)
     if np.abs(units).max(initial=0) > 2**15:
-        _log.warning("%s: samples beyond -2 and 2 are clipped.", name)
+        _log.warning("%s: samples beyond -4 and 4 are clipped.", name)
     try:
         file.write(np.clip(units, -(2**15), 2**15 - 1).astype("<i2", order="C"))
     except OSError as error:
