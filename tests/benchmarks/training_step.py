@@ -59,10 +59,8 @@ def main() -> int:
     product_rate = 2 * SIZE**3 / statistics.median(product_times) / 1e9
     share = step_rate / product_rate
     print(f"{'':28}{'seconds':>10}{'GFLOP/s':>10}")
-    print(
-        f"{'training step, batch ' + str(arguments.batch_size):28}{statistics.median(step_times):10.3f}{step_rate:10.1f}"
-    )
-    print(f"{'numpy matrix product':28}{statistics.median(product_times):10.3f}{product_rate:10.1f}")
+    for name, times, rate in (("training step", step_times, step_rate), ("numpy product", product_times, product_rate)):
+        print(f"{name:28}{statistics.median(times):10.3f}{rate:10.1f}")
     short = [] if share >= TARGET else ["share_of_matmul_rate"]
     figures = {
         "share_of_matmul_rate": round(share, 3),
