@@ -23,6 +23,7 @@ _MODULES = (
     "pipeline",
     "plotting",
     "presets",
+    "report",
     "separation",
     "training",
 )

@@ -149,7 +149,7 @@ def test_specs_open_corpora(songs):
         datasets.from_spec(f"musdb18:{root}")
 
 
-@pytest.mark.parametrize("spec", ["", "stems", "stems:", "corpus:/data", "/data/musdb18", "embedded:x"])
+@pytest.mark.parametrize("spec", ["", "stems", "stems:", "corpus:/data", "/data/musdb18", "embedded:x", "mixing:/a"])
 def test_unknown_spec_is_an_error_that_lists_the_known(spec):
-    with pytest.raises(ValueError, match=r"Unknown data.*musdb18:PATH, stems:PATH, embedded"):
+    with pytest.raises(ValueError, match=r"Unknown data.*musdb18:PATH.*mir1k:PATH.*mixing:TARGETS,OTHERS or embedded"):
         datasets.from_spec(spec)

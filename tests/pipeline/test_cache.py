@@ -43,6 +43,18 @@ def test_audio_is_resampled(make_track):
     np.testing.assert_allclose(rows[0, 50:-50, 0], wave[100:-100:2], atol=5)
 
 
+@pytest.mark.parametrize("sample_rate", [8000, 5000])
+def test_long_songs_are_decoded_in_blocks_to_the_same(make_track, monkeypatch, tmp_path, sample_rate):
+    generator = np.random.default_rng(0)
+    stems = {name: generator.integers(-2000, 2000, (20500, 2)) for name in ("vocals", "drums")}
+    song = make_track("song", stems, mixture=sum(stems.values()) + generator.integers(-9, 9, (20500, 2)))
+    whole = cache.decode([song], sample_rate, 2, tmp_path / "whole")[0]
+    monkeypatch.setattr(cache, "_BLOCK", 1)
+    blocks = cache.decode([song], sample_rate, 2, tmp_path / "blocks")[0]
+    np.testing.assert_array_equal(blocks, whole)
+    assert whole[-1].any()
+
+
 def test_channels_are_brought_to_the_model_s(make_track):
     left, right = np.arange(0, 20, 2), np.arange(0, 60, 6)
     stereo = make_track("stereo", {"vocals": np.stack([left, right], axis=1)})
@@ -112,13 +124,13 @@ def test_order_of_the_tracks_is_kept(make_songs):
 
 
 def test_entry_appears_only_when_it_is_whole(track, cache_folder, monkeypatch):
-    resample, seen = audio.resample, []
+    resample, seen = audio.resample_blocks, []
 
     def spy(*args):
         seen.extend(cache_folder.glob("*.npy"))
         return resample(*args)
 
-    monkeypatch.setattr(audio, "resample", spy)
+    monkeypatch.setattr(audio, "resample_blocks", spy)
     cache.decode([track], 8000, 1)
     assert seen == []
     assert len(list(cache_folder.glob("*.npy"))) == 1
@@ -126,7 +138,7 @@ def test_entry_appears_only_when_it_is_whole(track, cache_folder, monkeypatch):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_interrupted_decoding_leaves_nothing(track, cache_folder, monkeypatch, error):
-    resample, calls = audio.resample, []
+    resample, calls = audio.resample_blocks, []
 
     def fail_at_the_third(*args):
         calls.append(args)
@@ -134,7 +146,7 @@ def test_interrupted_decoding_leaves_nothing(track, cache_folder, monkeypatch, e
             raise error
         return resample(*args)
 
-    monkeypatch.setattr(audio, "resample", fail_at_the_third)
+    monkeypatch.setattr(audio, "resample_blocks", fail_at_the_third)
     with pytest.raises(error):
         cache.decode([track], 8000, 1)
     assert list(cache_folder.iterdir()) == []
@@ -153,13 +165,15 @@ def test_full_disk_is_an_error_that_names_the_song(track, cache_folder, monkeypa
         def __exit__(self, *error):
             self.file.close()
 
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
         def write(self, data):
             if isinstance(data, np.ndarray):
                 raise OSError(errno.ENOSPC, "No space left on device")
             return self.file.write(data)
 
     monkeypatch.setattr(cache, "open", FullDisk, raising=False)
-    monkeypatch.setattr(cache, "_fingerprint", lambda *args: "key")
     message = r"decoded audio of song0 could not be written \(No space left.*free space.*" + cache_folder.name
     with pytest.raises(OSError, match=message) as raised:
         cache.decode([track], 8000, 1)

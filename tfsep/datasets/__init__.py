@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from tfsep.datasets.dsd100 import DSD100
+from tfsep.datasets.ikala import IKala
+from tfsep.datasets.mir1k import MIR1K
+from tfsep.datasets.mixing import Mixing
 from tfsep.datasets.musdb18 import MUSDB18, embedded
+from tfsep.datasets.nussl_adapter import from_nussl
+from tfsep.datasets.stem import Stem
 from tfsep.datasets.stems_folder import StemsFolder
-from tfsep.datasets.track import Corpus, Stem, Track, components
+from tfsep.datasets.store import Store
+from tfsep.datasets.track import Corpus, Track, components
 
-__all__ = ["MUSDB18", "Corpus", "Stem", "StemsFolder", "Track", "components", "embedded", "from_spec"]
+__all__ = [
+    "DSD100",
+    "MIR1K",
+    "MUSDB18",
+    "Corpus",
+    "IKala",
+    "Mixing",
+    "Stem",
+    "StemsFolder",
+    "Store",
+    "Track",
+    "components",
+    "embedded",
+    "from_nussl",
+    "from_spec",
+]
 
-_KINDS = {"musdb18": MUSDB18, "stems": StemsFolder}
+_KINDS = {"musdb18": MUSDB18, "dsd100": DSD100, "mir1k": MIR1K, "ikala": IKala, "stems": StemsFolder, "store": Store}
+
+# What the command line says of `--data`.
+NOTATION = f"{', '.join(f'{kind}:PATH' for kind in _KINDS)}, mixing:TARGETS,OTHERS or embedded"
 
 
 def from_spec(spec: str, split: str = "train") -> Corpus:
     """Opens a corpus by the notation of the command line.
 
     Args:
-        spec: `"musdb18:PATH"`, `"stems:PATH"`, or `"embedded"` for the song that comes with the installation.
+        spec: `"musdb18:PATH"`, `"dsd100:PATH"`, `"mir1k:PATH"`, `"ikala:PATH"`, `"stems:PATH"`, `"store:PATH"`,
+            `"mixing:TARGETS,OTHERS"`, or `"embedded"` for the song that comes with the installation.
         split: `"train"`, `"valid"` or `"test"`. Defaults to `"train"`.
 
     Returns:
@@ -27,7 +53,8 @@ def from_spec(spec: str, split: str = "train") -> Corpus:
     kind, _, path = spec.partition(":")
     if spec == "embedded":
         return embedded()
-    if kind not in _KINDS or not path:
-        kinds = ", ".join(f"{name}:PATH" for name in _KINDS)
-        raise ValueError(f"Unknown data {spec!r}. Expected one of: {kinds}, embedded.")
-    return _KINDS[kind](path, split=split)
+    if kind == "mixing" and path.count(",") == 1:
+        return Mixing(*path.split(","), split=split)
+    if kind in _KINDS and path:
+        return _KINDS[kind](path, split=split)
+    raise ValueError(f"Unknown data {spec!r}. Expected one of: {NOTATION}.")

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from tfsep.datasets.track import Corpus, Stem, Track
+from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder
+from tfsep.datasets.stem import Stem
+from tfsep.datasets.track import Corpus, Track
 
 _log = logging.getLogger("tfsep")
 
@@ -58,16 +60,13 @@ class MUSDB18(Corpus):
     """
 
     def __init__(self, root: str | Path, split: str = "train", mixture: str = "file", download: bool = False):
-        if split not in ("train", "valid", "test"):
-            raise ValueError(f"split must be 'train', 'valid' or 'test'. Received: split={split!r}.")
-        if mixture not in ("file", "sum"):
-            raise ValueError(f"mixture must be 'file' or 'sum'. Received: mixture={mixture!r}.")
+        check_choice("split", split, SPLITS)
+        check_choice("mixture", mixture, MIXTURES)
         root = Path(root).expanduser()
         folder = root / ("test" if split == "test" else "train")
         if download and not folder.is_dir():
             _download_preview(root)
-        if not root.is_dir():
-            raise FileNotFoundError(f"{root} is not a folder. Expected the folder that holds train/ and test/.")
+        existing_folder(root, "the folder that holds train/ and test/")
         tracks = sorted(_tracks(folder, mixture), key=lambda track: track.name)
         if split != "test":
             tracks = [track for track in tracks if (track.name in VALIDATION) == (split == "valid")]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tfsep.datasets.track import Corpus, Stem, Track
+from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
+from tfsep.datasets.splits import divide
+from tfsep.datasets.stem import Stem
+from tfsep.datasets.track import Corpus, Track
 
 _log = logging.getLogger("tfsep")
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".aif", ".aiff")
 _ORDER = ("vocals", "drums", "bass", "other", "accompaniment")
 _MIXTURES = ("mixture", "mix")
-
-# Without folders of their own, every seventh song is for validation.
-_VALID_EVERY = 7
 
 
 class StemsFolder(Corpus):
@@ -35,29 +35,12 @@ class StemsFolder(Corpus):
     """
 
     def __init__(self, root: str | Path, split: str | None = None):
-        if split not in (None, "train", "valid", "test"):
-            raise ValueError(f"split must be 'train', 'valid', 'test' or None. Received: split={split!r}.")
-        root = Path(root).expanduser()
-        if not root.is_dir():
-            raise FileNotFoundError(f"{root} is not a folder. Expected a folder with one folder a song.")
-        songs = _split(root, split)
+        check_choice("split", split, (*SPLITS, None))
+        root = existing_folder(root, "a folder with one folder a song")
+        songs = divide(root, split, _songs)
         found = {source for stems in songs.values() for source in stems} - set(_MIXTURES)
         sources = [*(s for s in _ORDER if s in found), *sorted(found - set(_ORDER))]
         super().__init__(root.name, [_track(name, stems, sources) for name, stems in sorted(songs.items())])
-
-
-def _split(root: Path, split: str | None) -> dict[str, dict[str, Stem]]:
-    if split and (root / split).is_dir():
-        return _songs(root / split)
-    if split == "test" or (split and (root / "train").is_dir()):
-        raise ValueError(f"{root} has no folder {split!r}. Put the {split} songs there, or use split=None.")
-    songs = _songs(root)
-    if split is None:
-        return songs
-    if split == "train" and len(songs) == 1:
-        raise ValueError(f"{root} holds one song, which is kept for validation. Add songs, or make a folder 'train'.")
-    held_out = list(songs)[_VALID_EVERY - 1 :: _VALID_EVERY] or list(songs)[-1:]
-    return {name: stems for name, stems in songs.items() if (name in held_out) == (split == "valid")}
 
 
 def _songs(folder: Path) -> dict[str, dict[str, Stem]]:

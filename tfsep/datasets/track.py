@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from tfsep import audio
+from tfsep.datasets.stem import Stem, digest
 
 _log = logging.getLogger("tfsep")
-
-
-@dataclass(frozen=True)
-class Stem:
-    """Where one source of a song is stored: a file, and the stream in it (0 but for `.stem.mp4`)."""
-
-    path: Path
-    stream: int = 0
 
 
 class Track:
@@ -60,28 +51,27 @@ class Track:
         """Names of the sources, in the corpus's order."""
         return tuple(self.stems)
 
-    @property
-    def files(self) -> list[Path]:
-        """Every file that the track reads, each once."""
-        stems = [*self.stems.values(), self.mixture]
-        return sorted({stem.path for stem in stems if stem is not None})
+    def digest(self) -> str:
+        """Hash of the audio of the track's sources and mixture and of their names; that of the track is no part."""
+        stems = (*self.stems.items(), ("mixture", self.mixture))
+        return digest([(source, stem and stem.digest()) for source, stem in stems])
 
     @cached_property
     def _infos(self) -> dict[Stem, audio.AudioInfo]:
         stems = [stem for stem in (*self.stems.values(), self.mixture) if stem is not None]
-        infos = {stem: audio.info(stem.path, stem.stream) for stem in stems}
+        infos = {stem: stem.info() for stem in stems}
         rate = infos[stems[0]].sample_rate
         for stem, info in infos.items():
             if info.sample_rate != rate:
                 raise audio.AudioError(
-                    f"{stem.path} has {info.sample_rate} Hz, while {stems[0].path.name} of the same track has "
+                    f"{stem.name} has {info.sample_rate} Hz, while {stems[0].name} of the same track has "
                     f"{rate} Hz. Resample one of them."
                 )
         channels = max(info.channels for info in infos.values())
         for stem, info in infos.items():
             if info.channels not in (1, channels):
                 raise audio.AudioError(
-                    f"{stem.path} has {info.channels} channels, while {self.name} has {channels}. Expected "
+                    f"{stem.name} has {info.channels} channels, while {self.name} has {channels}. Expected "
                     f"{channels}, or one."
                 )
         lengths = {info.samples for info in infos.values()}
@@ -158,7 +148,7 @@ class Track:
             return excerpt
         available = max(0, min(samples, self._infos[stem].samples - start))
         if available:
-            excerpt[:available] = audio.read(stem.path, start, available, stem.stream)[0]
+            excerpt[:available] = stem.read(start, available)
         return excerpt
 
 

@@ -24,21 +24,17 @@ class Remix:
     """
 
     def __init__(self, probability: float = 0.7):
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability must be in [0, 1]. Received: probability={probability}.")
-        self.probability = probability
+        self.probability = _probability(probability)
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         batch, sources = tf.shape(stems)[0], stems.shape[1]
         # A roll along the batch by another distance for each source: no source stays where it was.
-        shift_seed, chance_seed = tf.unstack(tf.random.split(seed, 2))
-        shifts = tf.random.stateless_uniform(
-            [sources], shift_seed, minval=1, maxval=tf.maximum(batch, 2), dtype=tf.int32
-        )
+        shift_seed, chance_seed = _split(seed)
+        shifts = _integers([sources], shift_seed, 1, tf.maximum(batch, 2))
         rows = (tf.range(batch)[:, tf.newaxis] + shifts) % batch
         columns = tf.broadcast_to(tf.range(sources), tf.shape(rows))
         rolled = tf.gather_nd(stems, tf.stack([rows, columns], axis=-1))
-        chance = tf.random.stateless_uniform([batch, 1, 1, 1], chance_seed)
+        chance = _uniform([batch, 1, 1, 1], chance_seed)
         return tf.where(chance < self.probability, rolled, stems)
 
 
@@ -58,7 +54,134 @@ class Gain:
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         shape = [tf.shape(stems)[0], stems.shape[1], 1, 1]
-        return stems * tf.random.stateless_uniform(shape, seed, self.low, self.high)
+        return stems * _uniform(shape, seed, self.low, self.high)
 
 
-AUGMENTATIONS = {"remix": Remix, "gain": Gain}
+class Ratio:
+    """Mixes the first source and the others at a random ratio: `(1 - r) * first + r * others`, `r` in U(0, 1).
+
+    Reference:
+        ElAraby et al., "S-SepGAN", 2020, which mixes piano and other instruments so.
+    """
+
+    def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        ratio = _uniform([tf.shape(stems)[0], 1, 1, 1], seed)
+        return tf.concat([(1 - ratio) * stems[:, :1], ratio * stems[:, 1:]], axis=1)
+
+
+class Shift:
+    """Rotates one source of each example in time against the others, by a random multiple of `step`.
+
+    Args:
+        step: int, samples. Windows that are no longer stay as they are. Defaults to 10000.
+
+    Reference:
+        Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
+        ISMIR 2014.
+    """
+
+    def __init__(self, step: int = 10000):
+        if step < 1:
+            raise ValueError(f"step must be at least 1. Received: step={step}.")
+        self.step = step
+
+    def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        batch, sources, samples = tf.shape(stems)[0], stems.shape[1], stems.shape[2]
+        source_seed, shift_seed = _split(seed)
+        # The residual is no source.
+        chosen = _integers([batch], source_seed, 0, sources - 1)
+        turns = _integers([batch], shift_seed, 0, -(-samples // self.step))
+        shifts = tf.one_hot(chosen, sources, dtype=tf.int32) * (turns * self.step)[:, tf.newaxis]
+        places = (tf.range(samples) - shifts[:, :, tf.newaxis]) % samples
+        return tf.gather(stems, places, axis=2, batch_dims=2)
+
+
+class Mute:
+    """Silences each source with some probability, but never all sources of an example.
+
+    Args:
+        probability: float. Defaults to 0.1.
+
+    Reference:
+        J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018.
+    """
+
+    def __init__(self, probability: float = 0.1):
+        self.probability = _probability(probability)
+
+    def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        chances = _uniform([tf.shape(stems)[0], stems.shape[1] - 1], seed)
+        kept = (chances >= self.probability) | (chances == tf.reduce_max(chances, axis=1, keepdims=True))
+        # What belongs to no source stays.
+        kept = tf.pad(tf.cast(kept, stems.dtype), [[0, 0], [0, 1]], constant_values=1.0)
+        return stems * kept[:, :, tf.newaxis, tf.newaxis]
+
+
+class Swap:
+    """Exchanges left and right of each source of each example with some probability.
+
+    Args:
+        probability: float. Defaults to 0.5.
+
+    Reference:
+        Uhlich et al., 2017 (see `Remix`).
+    """
+
+    def __init__(self, probability: float = 0.5):
+        self.probability = _probability(probability)
+
+    def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        chances = _uniform([tf.shape(stems)[0], stems.shape[1], 1, 1], seed)
+        return tf.where(chances < self.probability, tf.reverse(stems, [-1]), stems)
+
+
+class Polarity:
+    """Changes the sign of each source of each example with some probability.
+
+    Args:
+        probability: float. Defaults to 0.5.
+
+    Reference:
+        Défossez et al., "Music source separation in the waveform domain", 2019.
+    """
+
+    def __init__(self, probability: float = 0.5):
+        self.probability = _probability(probability)
+
+    def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        chances = _uniform([tf.shape(stems)[0], stems.shape[1], 1, 1], seed)
+        return tf.where(chances < self.probability, -stems, stems)
+
+
+# The same seed is to give the same numbers on every device and under XLA. So the algorithm is named, which TensorFlow
+# would select by the device, and real numbers are made of integers, from which XLA makes others.
+_STEPS = 2**24
+
+
+def _integers(shape: list, seed: tf.Tensor, low: int, high: int | tf.Tensor) -> tf.Tensor:
+    return tf.random.stateless_uniform(shape, seed, low, high, tf.int32, alg="philox")
+
+
+def _uniform(shape: list, seed: tf.Tensor, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
+    return low + (high - low) * tf.cast(_integers(shape, seed, 0, _STEPS), tf.float32) / _STEPS
+
+
+def _split(seed: tf.Tensor) -> list[tf.Tensor]:
+    return tf.unstack(tf.random.split(seed, 2, alg="philox"))
+
+
+def _probability(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"probability must be in [0, 1]. Received: probability={value}.")
+    return value
+
+
+AUGMENTATIONS = {
+    "remix": Remix,
+    "gain": Gain,
+    "ratio": Ratio,
+    "shift": Shift,
+    "mute": Mute,
+    "swap": Swap,
+    "polarity": Polarity,
+}

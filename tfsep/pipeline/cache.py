@@ -1,11 +1,10 @@
-"""Tracks decoded and resampled once, kept as 16-bit samples that are mapped into memory."""
+"""Tracks decoded and resampled once, kept as samples that are mapped into memory."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -15,12 +14,14 @@ from tqdm import tqdm
 
 from tfsep import audio
 from tfsep.datasets import Track
+from tfsep.datasets.stem import digest
+from tfsep.datasets.store import DTYPES, SCALE, StoredTrack
 from tfsep.files import replacing
 
 _log = logging.getLogger("tfsep")
 
-# The 16 bits span [-4, 4): lossy decoders overshoot full scale, and the residual of a mastered mixture does so by far.
-SCALE = 2.0**13
+# Seconds decoded at a time, so that memory does not grow with the song.
+_BLOCK = 30
 
 
 def default_folder() -> Path:
@@ -28,34 +29,70 @@ def default_folder() -> Path:
     return Path(os.environ.get("TFSEP_CACHE", "~/.cache/tfsep")).expanduser()
 
 
+def open_audio(
+    tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None = None
+) -> list[Decoded | StoredTrack]:
+    """Opens tracks for reading at memory speed: stored ones as they are where they fit, the others decoded.
+
+    Args:
+        tracks, sample_rate, channels, folder: see `decode`.
+
+    Returns:
+        One object a track, which has `samples`, `dtype` and `copy_into(rows, start)`.
+    """
+
+    def fits(track: Track) -> bool:
+        return isinstance(track, StoredTrack) and (track.sample_rate, track.channels) == (sample_rate, channels)
+
+    others = [track for track in tracks if not fits(track)]
+    arrays = iter(decode(others, sample_rate, channels, folder) if others else ())
+    return [track if fits(track) else Decoded(next(arrays)) for track in tracks]
+
+
+class Decoded:
+    """A decoded song, `[sources + 1, samples, channels]`, mapped into memory."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+        self.dtype = array.dtype
+        self.samples = array.shape[1]
+
+    def copy_into(self, rows: Sequence[np.ndarray], start: int) -> None:
+        """Fills a row `[samples, channels]` for each source and for the residual from `start` on."""
+        for row, decoded in zip(rows, self.array, strict=True):
+            row[:] = decoded[start : start + len(row)]
+
+
 def decode(
     tracks: Sequence[Track],
     sample_rate: int,
     channels: int,
     folder: str | Path | None = None,
+    dtype: str = "int16",
 ) -> list[np.ndarray]:
     """Decodes and resamples tracks, or finds them in the cache.
 
-    The cache is keyed by the content of the track's files, the rate and the channels; it may be deleted at any
-    time.
+    The cache is keyed by the content of the track's files, the rate, the channels and the type; it may be deleted
+    at any time.
 
     Args:
         tracks: tracks whose stems are wanted.
         sample_rate: int, samples per second wanted.
         channels: int, channels wanted. To one: the mean. From one: duplicated.
         folder: path of the cache. Defaults to `default_folder()`.
+        dtype: `"int16"`, in units of `1 / SCALE`, or `"float32"`. Defaults to `"int16"`.
 
     Returns:
-        One int16 array a track, mapped into memory, `[sources + 1, samples, channels]` in units of `1 / SCALE`.
-        The last row is the residual: the mixture less the sum of the stems.
+        One array a track, mapped into memory, `[sources + 1, samples, channels]`. The last row is the residual:
+        the mixture less the sum of the stems.
     """
     folder = Path(folder) if folder is not None else default_folder()
     folder.mkdir(parents=True, exist_ok=True)
 
     def decode_one(track: Track) -> Path:
-        path = folder / f"{_fingerprint(track, sample_rate, channels)}.npy"
+        path = folder / f"{digest(track.digest(), sample_rate, channels, dtype, SCALE)}.npy"
         if not path.exists():
-            _decode(track, sample_rate, channels, path)
+            _decode(track, sample_rate, channels, np.dtype(DTYPES[dtype]), path)
         return path
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -63,41 +100,48 @@ def decode(
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
-def _fingerprint(track: Track, sample_rate: int, channels: int) -> str:
-    stems = (*track.stems.items(), ("mix", track.mixture))
-    layout = [(source, stem and (track.files.index(stem.path), stem.stream)) for source, stem in stems]
-    digest = hashlib.blake2b(repr((layout, sample_rate, channels, SCALE)).encode(), digest_size=16)
-    for path in track.files:
-        with open(path, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _decode(track: Track, sample_rate: int, channels: int, path: Path) -> None:
-    def read(source: str) -> np.ndarray:
-        samples = _to_channels(track.read(source), channels, track.name)
-        return audio.resample(samples, track.sample_rate, sample_rate)
-
-    mixture = read("mixture")
-    residual = mixture.copy()
+def _decode(track: Track, sample_rate: int, channels: int, dtype: np.dtype, path: Path) -> None:
+    samples = round(track.samples * sample_rate / track.sample_rate)
+    header = {"descr": dtype.str, "fortran_order": False, "shape": (len(track.sources) + 1, samples, channels)}
     # Written, not mapped: a full disk under a map would kill the process.
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        header = {"descr": "<i2", "fortran_order": False, "shape": (len(track.sources) + 1, *mixture.shape)}
         np.lib.format.write_array_header_1_0(file, header)
-        for source in track.sources:
-            stem = read(source)
-            residual -= stem
-            _append(file, stem, track.name)
-        _append(file, residual, track.name)
+        first, start = file.tell(), 0
+        for rows in _blocks(track, sample_rate, channels):
+            for row, block in enumerate(rows):
+                file.seek(first + dtype.itemsize * channels * (row * samples + start))
+                _write(file, _units(block, track.name) if dtype.kind == "i" else block, dtype, track.name)
+            start += len(rows[0])
 
 
-def _append(file: BinaryIO, samples: np.ndarray, name: str) -> None:
+def _blocks(track: Track, sample_rate: int, channels: int) -> Iterator[list[np.ndarray]]:
+    """A song's sources and its residual, block by block at the wanted rate."""
+    # Without a file of its own, the mixture is the sum and nothing is left over.
+    names = track.sources if track.mixture is None else (*track.sources, "mixture")
+    for blocks in zip(*(_resampled(track, name, sample_rate, channels) for name in names), strict=True):
+        stems = blocks[: len(track.sources)]
+        residual = np.zeros_like(stems[0]) if track.mixture is None else blocks[-1] - sum(stems)
+        yield [*stems, residual]
+
+
+def _resampled(track: Track, source: str, sample_rate: int, channels: int) -> Iterator[np.ndarray]:
+    size = _BLOCK * track.sample_rate
+    starts = range(0, track.samples, size)
+    blocks = (track.read(source, start, min(size, track.samples - start)) for start in starts)
+    blocks = (_to_channels(block, channels, track.name) for block in blocks)
+    return audio.resample_blocks(blocks, track.sample_rate, sample_rate, track.samples)
+
+
+def _units(samples: np.ndarray, name: str) -> np.ndarray:
     units = np.rint(samples * SCALE)
     if np.abs(units).max(initial=0) > 2**15:
         _log.warning("%s: samples beyond -4 and 4 are clipped.", name)
+    return np.clip(units, -(2**15), 2**15 - 1)
+
+
+def _write(file: BinaryIO, samples: np.ndarray, dtype: np.dtype, name: str) -> None:
     try:
-        file.write(np.clip(units, -(2**15), 2**15 - 1).astype("<i2", order="C"))
+        file.write(samples.astype(dtype, order="C"))
     except OSError as error:
         raise OSError(
             error.errno,

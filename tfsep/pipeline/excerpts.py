@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,12 @@ import tensorflow as tf
 from tfsep.datasets import Track, components
 from tfsep.pipeline import cache as decoded
 from tfsep.pipeline.augment import Gain, Remix
+from tfsep.pipeline.python_calls import numpy_function
+
+# An excerpt that is silent, with no sample above -60 dB of full scale, is drawn anew; the last attempt stands.
+_SILENCE = 1e-3
+_ATTEMPTS = 4
+_GLANCE = 97
 
 
 def excerpts(
@@ -25,11 +31,14 @@ def excerpts(
     first_epoch: int = 0,
     augment: Sequence[Callable] = (Remix(), Gain()),
     cache: str | Path | None = None,
+    jit_compile: bool = True,
 ) -> tf.data.Dataset:
     """Random excerpts for training.
 
-    Every song is drawn equally often, at any position. Batch `b` depends on `(seed, b)` alone, and an epoch is
-    `steps_per_epoch` consecutive batches, so that a run may stop and go on, with any number of threads.
+    Every song is drawn equally often, at any position. An excerpt in which all of the model's sources are silent
+    (below -60 dB of full scale throughout) is drawn anew, at most three times. Batch `b` depends on `(seed, b)`
+    alone, and an epoch is `steps_per_epoch` consecutive batches, so that a run may stop and go on, with any number
+    of threads.
 
     Args:
         tracks: sequence of tracks: a corpus, or several added as lists.
@@ -41,6 +50,8 @@ def excerpts(
         augment: augmentations (`tfsep.pipeline.augment`), applied in order. Defaults to sources from other songs
             in 70 % of the examples and gains from 0.5 to 1.2.
         cache: path of the folder of decoded audio. Defaults to `$TFSEP_CACHE`, else `~/.cache/tfsep`.
+        jit_compile: bool, compile the augmentations with XLA, several times as fast; False for augmentations of
+            your own that XLA cannot compile. Defaults to True.
 
     Returns:
         A `tf.data.Dataset` of `(mixture, {source: audio})`, float32
@@ -63,25 +74,29 @@ def excerpts(
             )
     epochs = itertools.count(first_epoch)
 
-    def batch_numbers() -> Iterator[int]:
-        epoch = next(epochs)
-        yield from range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)
+    def batch_numbers(_) -> tf.data.Dataset:
+        epoch = tf.ensure_shape(tf.numpy_function(lambda: np.int64(next(epochs)), [], tf.int64), [])
+        return tf.data.Dataset.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)
 
     def load(number: np.int64) -> np.ndarray:
-        examples = range(number * batch_size, (number + 1) * batch_size)
-        return np.stack([stems.excerpt(*stems.draw(seed, example)) for example in examples])
+        return stems.draw(seed, range(number * batch_size, (number + 1) * batch_size))
 
-    def assemble(number: tf.Tensor) -> tuple:
-        batch = tf.numpy_function(load, [number], tf.int16, stateful=False)
-        batch = tf.ensure_shape(batch, [batch_size, *stems.shape])
-        batch = tf.cast(batch, tf.float32) / decoded.SCALE
+    # XLA makes one pass over memory of what would be one for each augmentation.
+    @tf.function(jit_compile=jit_compile)
+    def assemble(batch: tf.Tensor, number: tf.Tensor) -> tuple:
+        batch = stems.to_float(batch)
         for index, augmentation in enumerate(augment):
-            key = tf.random.fold_in(tf.constant([seed, index], tf.int32), tf.cast(number, tf.int32))
+            key = tf.random.fold_in(tf.constant([seed, index], tf.int32), tf.cast(number, tf.int32), alg="philox")
             batch = augmentation(batch, key)
         return stems.split(batch)
 
-    numbers = tf.data.Dataset.from_generator(batch_numbers, output_signature=tf.TensorSpec((), tf.int64))
-    dataset = numbers.map(assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    # A generator would be finalised by one more call of Python, at which the interpreter's end can hang.
+    numbers = tf.data.Dataset.from_tensors(0).flat_map(batch_numbers)
+    dataset = numbers.map(
+        lambda number: assemble(stems.with_shape(numpy_function(load, [number], stems.dtype), batch_size), number),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps_per_epoch))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
@@ -99,16 +114,16 @@ def windows(
         A track's last window is completed with zeros.
     """
     stems = _Stems(tracks, model, batch_size, cache)
-    positions = np.array(
-        [(track, start) for track, audio in enumerate(stems.audio) for start in range(0, audio.shape[1], model.segment)]
-    )
+    positions = [
+        (track, start) for track, samples in enumerate(stems.samples) for start in range(0, samples, model.segment)
+    ]
 
-    def assemble(position: tf.Tensor) -> tf.Tensor:
-        window = tf.numpy_function(lambda position: stems.excerpt(*position), [position], tf.int16, stateful=False)
-        return tf.cast(tf.ensure_shape(window, stems.shape), tf.float32) / decoded.SCALE
+    def assemble(places: tf.Tensor) -> tuple:
+        batch = stems.with_shape(numpy_function(stems.load, [places], stems.dtype), None)
+        return stems.split(stems.to_float(batch))
 
-    dataset = tf.data.Dataset.from_tensor_slices(positions).map(assemble, tf.data.AUTOTUNE)
-    return dataset.batch(batch_size).map(stems.split).prefetch(tf.data.AUTOTUNE)
+    dataset = tf.data.Dataset.from_tensor_slices(np.array(positions)).batch(batch_size)
+    return dataset.map(assemble, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 class _Stems:
@@ -124,8 +139,13 @@ class _Stems:
         self.parts = self._parts(model.sources)
         self.segment, self.context = model.segment, model.context
         self.shape = (len(self.sources) + 1, model.segment + 2 * model.context, model.channels)
-        self.audio = decoded.decode(tracks, model.sample_rate, model.channels, cache)
-        self.windows = sum(-(-audio.shape[1] // self.segment) for audio in self.audio)
+        self.audio = decoded.open_audio(tracks, model.sample_rate, model.channels, cache)
+        self.dtype = np.result_type(*(audio.dtype for audio in self.audio))
+        self.samples = [audio.samples for audio in self.audio]
+        self.windows = sum(-(-samples // self.segment) for samples in self.samples)
+        # The rows of each track's sources and of its residual.
+        self.rows = [[*(self.sources.index(source) for source in track.sources), -1] for track in tracks]
+        self.wanted = sorted({self.sources.index(part) for parts in self.parts.values() for part in parts})
         self._order = functools.lru_cache(maxsize=8)(self._shuffled)
 
     def _parts(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -141,22 +161,52 @@ class _Stems:
     def _shuffled(self, seed: int, turn: int) -> np.ndarray:
         return np.random.default_rng((seed, 0, turn)).permutation(len(self.audio))
 
-    def draw(self, seed: int, example: int) -> tuple[int, int]:
-        """Track and start of a training example: songs by turns in a new order each turn, any position."""
+    def draw(self, seed: int, examples: Iterable[int]) -> np.ndarray:
+        """The windows of training examples, as `load` gives them: each a function of the seed and its number."""
+        examples = list(examples)
+        batch = self.load(self._place(seed, example, 0) for example in examples)
+        for attempt in range(1, _ATTEMPTS):
+            silent = [place for place, window in enumerate(batch) if self._is_silent(window)]
+            if not silent:
+                break
+            batch[silent] = self.load(self._place(seed, examples[place], attempt) for place in silent)
+        return batch
+
+    def _place(self, seed: int, example: int, attempt: int) -> tuple[int, int]:
+        """Track and start of an example: songs by turns in a new order each turn, any position."""
         turn, place = divmod(int(example), len(self.audio))
         track = self._order(seed, turn)[place]
-        last = max(0, self.audio[track].shape[1] - self.segment)
-        return track, np.random.default_rng((seed, 1, int(example))).integers(last + 1)
+        last = max(0, self.samples[track] - self.segment)
+        return track, np.random.default_rng((seed, 1, int(example), attempt)).integers(last + 1)
 
-    def excerpt(self, track: int, start: int) -> np.ndarray:
-        """One window with its context, zeros beyond the song's ends and for sources that the song lacks."""
-        audio = self.audio[track]
-        begin, end = start - self.context, start + self.segment + self.context
-        inside = slice(max(begin, 0), min(end, audio.shape[1]))
-        rows = [self.sources.index(source) for source in self.tracks[track].sources]
-        window = np.zeros(self.shape, np.int16)
-        window[[*rows, -1], inside.start - begin : inside.stop - begin] = audio[:, inside]
-        return window
+    def _is_silent(self, window: np.ndarray) -> bool:
+        loudest = _SILENCE * (decoded.SCALE if self.dtype.kind == "i" else 1)
+        # Most windows show at a glance that they are not.
+        return not any((np.abs(window[row, ::step]) > loudest).any() for step in (_GLANCE, 1) for row in self.wanted)
+
+    def load(self, places: Iterable[tuple[int, int]]) -> np.ndarray:
+        """Windows at (track, start) with their context, as stored, `[batch, sources + residual, samples, channels]`.
+
+        Zeros stand beyond a song's ends, and for sources that it lacks.
+        """
+        places = list(places)
+        batch = np.zeros((len(places), *self.shape), self.dtype)
+        for window, (track, start) in zip(batch, places, strict=True):
+            begin, end = start - self.context, start + self.segment + self.context
+            first, last = max(begin, 0), min(end, self.samples[track])
+            inside = [window[row, first - begin : last - begin] for row in self.rows[track]]
+            self.audio[track].copy_into(inside, first)
+            if self.dtype != self.audio[track].dtype:  # 16-bit songs beside float ones
+                window /= decoded.SCALE
+        return batch
+
+    def with_shape(self, batch: tf.Tensor, batch_size: int | None) -> tf.Tensor:
+        """What `load` gave, whose shape TensorFlow cannot know."""
+        return tf.ensure_shape(batch, [batch_size, *self.shape])
+
+    def to_float(self, batch: tf.Tensor) -> tf.Tensor:
+        """What `load` gave, as float32 audio."""
+        return tf.cast(batch, tf.float32) / decoded.SCALE if self.dtype.kind == "i" else batch
 
     def split(self, batch: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Rows `[batch, sources + residual, samples, channels]` -> mixture and the model's sources."""

@@ -1,0 +1,206 @@
+"""The page of scores: what it says, and what it refuses."""
+
+import html
+import json
+import re
+
+import numpy as np
+import pytest
+from report_material import NASTY, RATE, SECONDS, make_estimates, save_results, tone
+
+from tfsep import audio, report
+from tfsep.report.figures import Box, box_plot
+from tfsep.report.results import read_results
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def songs_of(page):
+    scripts = re.findall(r'<script type="application/json" class="song-data">(.*?)</script>', page.read_text("utf-8"))
+    return [json.loads(text) for text in scripts]
+
+
+def cells(page, label):
+    """Texts of the row of the table with bounds that has this label."""
+    table = page.read_text("utf-8").split("<h2>Table</h2>")[1]
+    row = re.search(rf"</i>{re.escape(html.escape(label))}</th>(.*?)</tr>", table).group(1)
+    return re.findall(r"<td>(.*?)</td>", re.sub(r"</?span[^>]*>", "", row))
+
+
+def test_scores_alone(results, tmp_path):
+    page = report.write_report(results, tmp_path / "page")
+    assert page == tmp_path / "page" / "index.html"
+    scores = json.loads((results / "summary.json").read_text())["rows"]
+    for row, label in (("model", "unet"), ("mixture", "mixture"), ("IRM1", "IRM1")):
+        shown = [f"{values['SDR']['median']:.2f}" for values in scores[row]["scores"].values()]
+        assert [cell.split()[0] for cell in cells(page, label)] == shown
+    low, high = scores["model"]["scores"]["drums"]["SDR"]["interval"]
+    assert cells(page, "unet")[1].endswith(f"[{low:.2f}, {high:.2f}]")
+    text = page.read_text("utf-8")
+    assert songs_of(page) == [] and "WaveSurfer" not in text
+    assert text.count("<svg") == 3  # two sources, and the play button's
+    assert html.escape(NASTY) in text and NASTY not in text
+
+
+def test_bounds_that_models_share_are_shown_once(results, tmp_path):
+    other = save_results(tmp_path / "other", "other", shift=2.0)
+    text = report.write_report([results, other], tmp_path / "page").read_text("utf-8")
+    table = text.split("<h2>Table</h2>")[1].split("</table>")[0]
+    assert re.findall(r"</i>(.*?)</th>", table) == ["IRM1", "other", "unet", "mixture"]  # best first
+
+
+def test_bounds_with_values_of_tracks_are_boxes(results, tmp_path):
+    summary = json.loads((results / "summary.json").read_text())
+    before = report.write_report(results, tmp_path / "before").read_text("utf-8")
+    for row in ("mixture", "IRM1"):
+        summary["rows"][row]["track_medians"] = {key: {"SDR": [1.0, 2.0, None, 4.0]} for key in ("vocals", "drums")}
+    (results / "summary.json").write_text(json.dumps(summary))
+    (read,) = read_results([results])
+    assert read.row_tracks("IRM1", "drums", "SDR")[:2] == [1.0, 2.0]
+    after = report.write_report(results, tmp_path / "after").read_text("utf-8")
+    assert "a diamond" in before and "a diamond" not in after
+
+
+def test_failed_tracks_are_named(results, tmp_path):
+    summary = json.loads((results / "summary.json").read_text())
+    summary["failures"] = {"delta": "cut <short>"}
+    (results / "summary.json").write_text(json.dumps(summary))
+    assert "delta: cut &lt;short&gt;" in report.write_report(results, tmp_path / "page").read_text("utf-8")
+
+
+def test_best_middle_and_worst_are_heard(results, tmp_path, data, estimates):
+    page = report.write_report(results, tmp_path / "page", estimates={"unet": estimates}, data=data, seconds=1)
+    songs = songs_of(page)
+    assert [song["name"] for song in songs] == ["gamma", "beta", NASTY]
+    song = songs[0]
+    assert (song["start"], song["duration"], song["total"]) == (1.5, 1.0, SECONDS)
+    assert song["versions"] == ["truth", "unet"]
+    lanes = [(stem["lane"], stem["version"]) for stem in song["stems"]]
+    assert lanes == [("mixture", None), ("vocals", 0), ("drums", 0), ("vocals", 1), ("drums", 1)]
+    assert [stem["note"] for stem in song["stems"]][:3] == ["", "", ""]
+    assert re.fullmatch(r"SDR [23]\.\d dB", song["stems"][3]["note"])
+    # Truth 0.3 and estimate 0.1 on the common scale of the mixture's peak.
+    peaks = [max(stem["peaks"][0]) for stem in song["stems"]]
+    assert peaks[0] == 100 and peaks[1] / peaks[3] == pytest.approx(3, rel=0.1)
+    assert "Sound: at most 1 s of each song, from its middle" in page.read_text("utf-8")
+
+
+def test_estimates_alone(results, tmp_path, estimates):
+    page = report.write_report(results, tmp_path / "page", ["beta"], {"someone": estimates}, start=1, seconds=None)
+    (song,) = songs_of(page)
+    assert (song["versions"], song["start"], song["duration"]) == (["someone"], 1.0, SECONDS - 1)
+    assert [stem["lane"] for stem in song["stems"]] == ["vocals", "drums"]
+
+
+def test_truth_of_an_accompaniment_is_of_its_model(tmp_path, data):
+    first = save_results(tmp_path / "voice", "voice", targets=("vocals", "accompaniment"))
+    second = save_results(tmp_path / "both", "both")
+    page = report.write_report([first, second], tmp_path / "page", ["beta"], data=data)
+    (song,) = songs_of(page)
+    assert [stem["lane"] for stem in song["stems"]] == ["mixture", "vocals", "drums", "accompaniment"]
+    # Two tones of 0.3 beside one: drums and bass.
+    peaks = {stem["lane"]: max(stem["peaks"][0]) for stem in song["stems"]}
+    assert peaks["accompaniment"] / peaks["drums"] == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize("options", [{"tracks": ["beta", "nobody"]}, {}], ids=["named", "in data"])
+def test_a_track_that_is_not_there(results, tmp_path, data, options):
+    known = [track for track in data if track.name == "beta"]
+    with pytest.raises(ValueError, match=r"No track '(nobody|gamma)'"):
+        report.write_report(results, tmp_path / "page", data=known, **options)
+    assert not (tmp_path / "page").exists()
+
+
+def test_tracks_without_sound(results, tmp_path):
+    with pytest.raises(ValueError, match="need data with the true sources, or estimates"):
+        report.write_report(results, tmp_path / "page", tracks=["beta"])
+
+
+def test_estimates_on_another_timeline(results, tmp_path, data, estimates):
+    def refused(match, error=ValueError):
+        with pytest.raises(error, match=match):
+            report.write_report(results, tmp_path / "page", ["beta"], {"unet": estimates}, data=data)
+
+    folder = estimates / "beta"
+    for stem in folder.iterdir():
+        audio.write(stem, tone(250)[:-1], RATE, overwrite=True)
+    refused(r"beta has 31999 samples, while the truth of beta has 32000")
+    for stem in folder.iterdir():
+        audio.write(stem, tone(250), 2 * RATE, overwrite=True)
+    refused("beta has 16000 Hz")
+    audio.write(folder / "vocals.flac", tone(250), RATE, overwrite=True)
+    refused(r"(vocals|drums)\.flac has (8000|16000) Hz")
+    (folder / "vocals.flac").write_bytes(b"no sound")
+    refused("vocals.flac", audio.AudioError)
+    for stem in folder.iterdir():
+        stem.unlink()
+    refused("beta holds no stem. Expected audio files such as vocals.wav")
+    folder.rmdir()
+    refused("beta is not a folder", FileNotFoundError)
+
+
+def test_an_excerpt_that_cannot_be(results, tmp_path, data):
+    for options, message in (
+        ({"seconds": 0}, "seconds must be above 0"),
+        ({"seconds": float("nan")}, "seconds must be above 0"),
+        ({"start": -1}, "start must be 0 or more"),
+        ({"start": 4}, "is 4.00 s long. Received: start=4"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            report.write_report(results, tmp_path / "page", data=data, **options)
+
+
+def test_an_existing_page_is_kept(results, tmp_path):
+    page = report.write_report(results, tmp_path / "page")
+    page.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"index\.html exists"):
+        report.write_report(results, tmp_path / "page")
+    assert page.read_text() == "mine"
+    report.write_report(results, tmp_path / "page", overwrite=True)
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert [path.name for path in page.parent.iterdir()] == ["index.html"]
+
+
+def test_a_place_that_cannot_be_written(results, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot write \(.*index\.html'"):
+        report.write_report(results, tmp_path / "file" / "page")
+
+
+def test_a_box_plot_draws_quartiles_and_lets_the_page_colour_it():
+    values = [1.0, 2.0, 3.0, 4.0, 100.0, float("nan")]
+    boxes = [Box("a $_x$ <b> 🎈" + 30 * "x", values, 3.0, series=0), Box("IRM1", [], 8.0, (7.0, 9.0))]
+    svg = box_plot(boxes, "vocals", "SDR in dB", (0.0, 101.0))
+    assert svg.startswith("<svg") and "width=" not in svg[:60]
+    assert "a $_x$ &lt;b&gt;" in svg and "…" in svg and "<b>" not in svg
+    assert "var(--series-0)" in svg and "var(--bound)" in svg and "#0102" not in svg
+    assert svg == box_plot(boxes, "vocals", "SDR in dB", (0.0, 101.0))
+
+
+def test_quartiles(monkeypatch):
+    from tfsep.report import figures
+
+    drawn = []
+    monkeypatch.setattr(figures, "_svg", lambda figure: drawn.append(figure.axes[0]))
+    values = np.array([1.0, 2.0, 3.0, 4.0, 100.0])
+    box_plot([Box("a", values, 3.0, series=0)], "vocals", "dB", (0.0, 101.0))
+    (bar,) = drawn[0].patches
+    assert (bar.get_x(), bar.get_width()) == (2.0, 2.0)
+    whiskers = [collection.get_segments()[0][:, 0].tolist() for collection in drawn[0].collections]
+    assert whiskers == [[1.0, 2.0], [4.0, 4.0], [3.0, 3.0]]  # 100 is a dot beyond them
+    assert drawn[0].lines[0].get_xdata().tolist() == values.tolist()
+
+
+def test_two_estimates_of_one_source(results, tmp_path):
+    folder = make_estimates(tmp_path / "est", 0.1)
+    audio.write(folder / "beta" / "vocals.wav", tone(250), RATE)
+    with pytest.raises(ValueError, match="two files for 'vocals'"):
+        report.write_report(results, tmp_path / "page", ["beta"], {"unet": folder})
+
+
+def test_bounds_that_models_do_not_share_say_whose_they_are(results, tmp_path):
+    other = save_results(tmp_path / "voice", "voice", targets=("vocals",))
+    text = report.write_report([results, other], tmp_path / "page").read_text("utf-8")
+    table = text.split("<h2>Table</h2>")[1].split("</table>")[0]
+    labels = re.findall(r"</i>(.*?)</th>", table)
+    assert {"IRM1 of unet", "IRM1 of voice", "unet", "voice"} <= set(labels) and len(labels) == 6

@@ -1,0 +1,152 @@
+"""The page of stems, and the sound inside a page."""
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile
+from report_material import NASTY, RATE, tone
+
+from tfsep import audio, report
+from tfsep.report import figures, songs
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two songs as `tfsep separate -o` writes them."""
+    for song in (NASTY, "second"):
+        (tmp_path / "stems" / song).mkdir(parents=True)
+        for place, stem in enumerate(("drums", "vocals", "rest")):
+            audio.write(tmp_path / "stems" / song / f"{stem}.wav", tone(300 + 100 * place, 0.2), RATE)
+    (tmp_path / "stems" / "empty").mkdir()
+    (tmp_path / "stems" / NASTY / "waveforms.png").write_bytes(b"")
+    return tmp_path / "stems"
+
+
+def read(page):
+    text = page.read_text("utf-8")
+    data = re.findall(r'class="song-data">(.*?)</script>', text)
+    sounds = dict(re.findall(r'<script type="text/plain" id="(.*?)">(.*?)</script>', text))
+    return [json.loads(song) for song in data], {name: base64.b64decode(sound) for name, sound in sounds.items()}
+
+
+def test_songs_of_a_folder(folder):
+    page = report.write_stems_page(folder, seconds=2)
+    assert page == folder / "index.html"
+    assert "<title>Stems of 2 songs</title>" in page.read_text("utf-8")
+    found, sounds = read(page)
+    assert [song["name"] for song in found] == [NASTY, "second"]
+    assert [stem["lane"] for stem in found[0]["stems"]] == ["vocals", "drums", "rest"]
+    assert len(sounds) == 6
+    sound, rate = soundfile.read(io.BytesIO(sounds[found[0]["stems"][0]["sound"]]))
+    assert rate == RATE and len(sound) == 2 * RATE
+    middle = tone(400, 0.2)[RATE : 3 * RATE, 0]
+    assert np.abs(sound - middle)[500:-500].max() < 0.04
+
+
+def test_one_song_with_its_mixture(folder, tmp_path):
+    audio.write(tmp_path / "song.flac", tone(500), RATE)
+    page = report.write_stems_page(folder / "second", tmp_path / "a.html", mixtures={"second": tmp_path / "song.flac"})
+    (song,), _ = read(page)
+    assert [stem["lane"] for stem in song["stems"]] == ["mixture", "vocals", "drums", "rest"]
+    assert song["stems"][0]["version"] is None
+    assert "<title>Stems of second</title>" in page.read_text("utf-8")
+    audio.write(folder / "second" / "mixture.wav", tone(500), RATE)
+    (again,), _ = read(report.write_stems_page(folder / "second", tmp_path / "b.html"))
+    assert [stem["lane"] for stem in again["stems"]] == ["mixture", "vocals", "drums", "rest"]
+
+
+def test_names_are_escaped(folder):
+    text = report.write_stems_page(folder / NASTY).read_text("utf-8")
+    assert "<title>Stems of Ke$ha &amp; &lt;b&gt;&quot;Bob&quot;&lt;script&gt;" in text
+    assert NASTY not in text and "<script> 'n'" not in text and "\\u003cscript>" in text
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [(100, RATE, "has 100 samples, while"), (None, 11025, "has 11025 Hz, while")],
+    ids=["length", "rate"],
+)
+def test_stems_on_two_timelines(folder, samples, rate, message):
+    audio.write(folder / "second" / "vocals.wav", tone(300)[:samples], rate, overwrite=True)
+    with pytest.raises(ValueError, match=r"(drums|rest)\.wav has|vocals\.wav") as error:
+        report.write_stems_page(folder)
+    assert "Expected one rate and one length" in str(error.value)
+    audio.write(folder / "second" / "vocals.wav", tone(300), RATE, overwrite=True)
+    audio.write(folder.parent / "mixture.wav", tone(300)[:samples], rate)
+    with pytest.raises(ValueError, match=message):
+        report.write_stems_page(folder, mixtures={"second": folder.parent / "mixture.wav"})
+    assert not (folder / "index.html").exists()
+
+
+def test_folders_without_stems(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
+        report.write_stems_page(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="empty holds no stems"):
+        report.write_stems_page(folder / "empty")
+    audio.write(folder / "empty" / "mixture.wav", tone(300), RATE)
+    with pytest.raises(ValueError, match="a mixture alone"):
+        report.write_stems_page(folder / "empty")
+    with pytest.raises(ValueError, match="has no song 'third'"):
+        report.write_stems_page(folder / "second", mixtures={"third": "song.wav"})
+    with pytest.raises(FileNotFoundError, match=r"song\.wav"):
+        report.write_stems_page(folder / "second", mixtures={"second": "song.wav"})
+
+
+def test_existing_outputs(folder):
+    page = report.write_stems_page(folder)
+    with pytest.raises(FileExistsError, match=r"index\.html exists"):
+        report.write_stems_page(folder)
+    report.write_stems_page(folder, overwrite=True, seconds=1)
+    assert read(page)[0][0]["duration"] == 1
+    with pytest.raises(FileExistsError, match="second is a folder"):
+        report.write_stems_page(folder, folder / "second", overwrite=True)
+
+
+@pytest.mark.parametrize("samples", [1, 700, 3000])
+@pytest.mark.parametrize("silent", [False, True])
+def test_short_and_silent_stems(tmp_path, samples, silent):
+    audio.write(tmp_path / "vocals.wav", (not silent) * tone(300)[:samples], RATE)
+    (song,), sounds = read(report.write_stems_page(tmp_path))
+    peaks = song["stems"][0]["peaks"]
+    assert song["duration"] == samples / RATE and len(peaks[0]) == len(peaks[1]) == min(samples, 1000)
+    assert max(peaks[0]) == (0 if silent or samples == 1 else 100)
+    assert soundfile.info(io.BytesIO(sounds["sound-0-0"])).frames == samples
+
+
+@pytest.mark.parametrize(("rate", "channels", "wanted"), [(96000, 2, 48000), (7000, 1, 8000), (44100, 3, 44100)])
+def test_what_mp3_cannot_hold(rate, channels, wanted):
+    sound = np.repeat(tone(300), channels, axis=1)
+    decoded, decoded_rate = soundfile.read(io.BytesIO(songs.mp3(sound, rate)), always_2d=True)
+    assert decoded_rate == wanted and decoded.shape[1] == (channels if channels < 3 else 1)
+    assert len(decoded) == pytest.approx(len(sound) * wanted / rate, abs=2)
+
+
+def test_outline_keeps_the_peaks():
+    sound = np.zeros((100_000, 2), np.float32)
+    sound[50_050] = 0.5
+    sound[70_070] = -0.25
+    high, low = songs.outline(sound, 0.5)
+    assert high[500] == 100 and sum(high) == 100
+    assert low[700] == -50 and sum(low) == -50
+
+
+def test_spectrogram_shows_a_tone_where_it_is():
+    decibels = figures.spectrogram(tone(1000, 1.0), RATE)
+    edges = np.geomspace(40, RATE / 2, 129)[::-1]
+    row = decibels.mean(axis=1).argmax()
+    assert edges[row + 1] <= 1010 and edges[row] >= 990
+    assert decibels.max() == pytest.approx(20 * np.log10(0.5**0.5), abs=0.5)
+    assert figures.picture(decibels, decibels.max()).startswith(b"\xff\xd8")
+
+
+def test_the_bundled_player_is_whole():
+    from importlib.resources import files
+
+    assets = {path.name: path.read_text("utf-8") for path in (files("tfsep.report") / "assets").iterdir()}
+    assert "katspaugh" in assets["wavesurfer.LICENSE.txt"]
+    assert "</script" not in "".join(text for name, text in assets.items() if name.endswith(".js"))
+    assert not re.search(r"https?://", assets["page.html"] + assets["page.css"] + assets["player.js"])

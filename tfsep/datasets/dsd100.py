@@ -1,0 +1,50 @@
+"""DSD100: 50 training and 50 test songs of four stereo stems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder
+from tfsep.datasets.musdb18 import SOURCES
+from tfsep.datasets.splits import hold_out
+from tfsep.datasets.stem import Stem
+from tfsep.datasets.track import Corpus, Track
+
+
+class DSD100(Corpus):
+    """DSD100 as it is distributed: `Sources/{Dev,Test}/<song>/<source>.wav` and `Mixtures/.../mixture.wav`.
+
+    The corpus names no validation songs: every seventh song of `Dev` by name is `"valid"`.
+
+    Args:
+        root: path of the folder that holds `Mixtures` and `Sources`.
+        split: `"train"`, `"valid"` or `"test"`. Defaults to `"train"`.
+        mixture: `"file"` takes the mixture that the corpus ships, `"sum"` the sum of the stems. Defaults to
+            `"file"`.
+
+    Raises:
+        FileNotFoundError: if `root` does not exist.
+        ValueError: if the split holds no track.
+
+    Reference:
+        Liutkus et al., "The 2016 signal separation evaluation campaign", LVA/ICA 2017.
+    """
+
+    def __init__(self, root: str | Path, split: str = "train", mixture: str = "file"):
+        check_choice("split", split, SPLITS)
+        check_choice("mixture", mixture, MIXTURES)
+        root = existing_folder(root, "the folder that holds Mixtures/ and Sources/")
+        part = "Test" if split == "test" else "Dev"
+        names = sorted(path.parent.name for path in (root / "Sources" / part).glob("*/vocals.wav"))
+        if split != "test":
+            names = hold_out(names, split)
+        if not names:
+            raise ValueError(
+                f"No DSD100 track of split {split!r} in {root}. Expected Sources/{part}/<song>/vocals.wav and the like."
+            )
+        super().__init__(f"DSD100 {split}", [_track(root, part, name, mixture) for name in names])
+
+
+def _track(root: Path, part: str, name: str, mixture: str) -> Track:
+    stems = {source: Stem(root / "Sources" / part / name / f"{source}.wav") for source in SOURCES}
+    return Track(name, stems, Stem(root / "Mixtures" / part / name / "mixture.wav") if mixture == "file" else None)

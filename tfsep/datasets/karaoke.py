@@ -1,0 +1,45 @@
+"""Songs as files of two channels, accompaniment left and voice right: MIR-1K and iKala."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfsep.datasets.checks import existing_folder
+from tfsep.datasets.stem import Stem
+from tfsep.datasets.track import Track
+
+# Root mean square of the accompaniment where voice and accompaniment are mixed at a stated ratio.
+_LEVEL = 0.1
+
+
+def karaoke_files(root: str | Path) -> list[Path]:
+    """The clips of `root/Wavfile`, or of `root` itself: wav, or FLAC in its place.
+
+    Raises:
+        FileNotFoundError: if `root` does not exist.
+        ValueError: if it holds no clips.
+    """
+    root = existing_folder(root, "the folder that holds Wavfile/")
+    folder = root / "Wavfile" if (root / "Wavfile").is_dir() else root
+    clips = {path.stem: path for suffix in ("flac", "wav") for path in sorted(folder.glob(f"*.{suffix}"))}
+    if not clips:
+        raise ValueError(f"No clips in {folder}. Expected Wavfile/*.wav (or .flac) with two channels each.")
+    return [clips[name] for name in sorted(clips)]
+
+
+def karaoke_track(path: Path, snr: float | None) -> Track:
+    """A clip as a track of mono `vocals` and `accompaniment`.
+
+    Args:
+        path: path of the file.
+        snr: float or None, level of the whole voice over that of the whole accompaniment in dB; None leaves the
+            recorded levels.
+    """
+    levels = (None, None) if snr is None else (_LEVEL * 10 ** (snr / 20), _LEVEL)
+    return Track(
+        path.stem,
+        {
+            "vocals": Stem(path, channel=1, level=levels[0]),
+            "accompaniment": Stem(path, channel=0, level=levels[1]),
+        },
+    )

@@ -1,0 +1,126 @@
+"""Recordings of a source mixed with other recordings."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfsep import audio
+from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
+from tfsep.datasets.splits import divide
+from tfsep.datasets.stem import Stem, digest
+from tfsep.datasets.stems_folder import SUFFIXES
+from tfsep.datasets.track import Corpus, Track
+
+
+class Mixing(Corpus):
+    """Any folder of recordings of a target mixed with any folder of other recordings.
+
+    Each recording of the target makes a track. Its accompaniment is made of other recordings, in a random order,
+    one after another until they are as long. The mixture is `(1 - r) * target + r * others` with a random `r`
+    between 0 and 1 for each track. Training draws further pairs by the augmentation `remix`, and further ratios
+    by `ratio`. All recordings must have the same sample rate.
+
+    Args:
+        targets: path of the folder of target recordings, in folders of any depth.
+        others: path of the folder of the other recordings.
+        split: `"train"`, `"valid"`, `"test"` or None. A split is the folder `<split>` in both where it exists;
+            else `"valid"` is every seventh recording by name and `"train"` the others. None takes all. Defaults to
+            `"train"`.
+        source: str, name of the target. Defaults to the name of its folder. The others are `"accompaniment"`.
+        seed: int, of the order and the ratios. Defaults to 0.
+
+    Raises:
+        FileNotFoundError: if a folder does not exist.
+        ValueError: if a folder holds no recording of the split.
+
+    Reference:
+        The mixing at a random ratio: ElAraby et al., "S-SepGAN", 2020.
+    """
+
+    def __init__(
+        self,
+        targets: str | Path,
+        others: str | Path,
+        split: str | None = "train",
+        source: str | None = None,
+        seed: int = 0,
+    ):
+        check_choice("split", split, (*SPLITS, None))
+        targets, others = (existing_folder(root, "a folder of recordings") for root in (targets, others))
+        source = targets.name if source is None else source
+        if source == "accompaniment":
+            raise ValueError("source must not be 'accompaniment', which the other recordings are. Give another name.")
+        stems = divide(targets, split, _recordings)
+        rest = list(divide(others, split, _recordings).values())
+        order = np.random.default_rng((seed, 0)).permutation(len(rest))
+        supply = itertools.cycle([rest[place] for place in order])
+        ratios = np.random.default_rng((seed, 1)).uniform(size=len(stems))
+        tracks = []
+        for (name, stem), ratio in zip(stems.items(), ratios, strict=True):
+            accompaniment = Sequel(tuple(_enough(supply, stem.info().samples)), stem.info().samples, float(ratio))
+            tracks.append(Track(name, {source: replace(stem, gain=1 - float(ratio)), "accompaniment": accompaniment}))
+        super().__init__(f"{source} mixed with {others.name}", tracks)
+
+
+@dataclass(frozen=True)
+class Sequel:
+    """Stems one after another, as one stem (see `Stem`).
+
+    Args:
+        stems: the stems, of the same rate.
+        samples: int, length at which the last is cut off.
+        gain: float, linear. Defaults to 1.0.
+    """
+
+    stems: tuple[Stem, ...]
+    samples: int
+    gain: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return self.stems[0].name
+
+    def info(self) -> audio.AudioInfo:
+        infos = [stem.info() for stem in self.stems]
+        for stem, info in zip(self.stems, infos, strict=True):
+            if info.sample_rate != infos[0].sample_rate:
+                raise audio.AudioError(
+                    f"{stem.name} has {info.sample_rate} Hz, while {self.name} has {infos[0].sample_rate} Hz. "
+                    "Resample one of them."
+                )
+        channels = max(info.channels for info in infos)
+        return audio.AudioInfo(self.name, infos[0].sample_rate, self.samples, channels, 1)
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        excerpt = np.zeros((samples, self.info().channels), np.float32)
+        begin = 0  # of the stem in turn
+        for stem in self.stems:
+            length = stem.info().samples
+            first, last = max(start, begin), min(start + samples, begin + length)
+            if first < last:
+                excerpt[first - start : last - start] = stem.read(first - begin, last - first)
+            begin += length
+        return excerpt * np.float32(self.gain)
+
+    def digest(self) -> str:
+        return digest([stem.digest() for stem in self.stems], self.samples, self.gain)
+
+
+def _recordings(folder: Path) -> dict[str, Stem]:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise ValueError(f"No recordings in {folder}. Expected audio files, in folders of any depth.")
+    # Slashes would be folders where results are written.
+    return {"-".join(path.relative_to(folder).parts): Stem(path) for path in paths}
+
+
+def _enough(supply: Iterator[Stem], samples: int) -> Iterator[Stem]:
+    while samples > 0:
+        stem = next(supply)
+        samples -= stem.info().samples
+        yield stem

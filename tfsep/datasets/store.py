@@ -1,0 +1,244 @@
+"""Prepared stores: corpora as TFRecord shards or LMDB, read at memory speed.
+
+A store is a folder with the manifest `store.json` and shards. A shard is a TFRecord file, or an LMDB file with the
+same messages under integer keys. A message is a `tf.train.Example` that holds some seconds of a song:
+
+- `name` (the song), `sample_rate`, `channels`, `start` and `samples` (its place in the song);
+- `audio/<source>` and `audio/residual`: samples as little-endian int16, in units of 1 / 8192, or as float32, with
+  the channels interleaved. A source that is silent throughout the message is left out;
+- `active/<source>`: starts and ends, in samples from `start`, of the stretches where the source is heard.
+
+The manifest says where in a shard each source's samples lie, so that an excerpt is read from the mapped file
+without parsing a message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfsep import audio
+from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
+from tfsep.datasets.stem import digest
+from tfsep.datasets.track import Corpus, Track
+
+MANIFEST = "store.json"
+RESIDUAL = "residual"
+VERSION = 1
+DTYPES = {"int16": "<i2", "float32": "<f4"}
+
+# int16 samples span [-4, 4): lossy decoders overshoot full scale, and a mastered mixture's residual does so by far.
+SCALE = 2.0**13
+
+
+class Store(Corpus):
+    """A corpus that `tfsep prepare` wrote.
+
+    It opens by its manifest alone. A shard is checked against its SHA-256 when it is first read.
+
+    Args:
+        path: path of the store.
+        split: `"train"`, `"valid"`, `"test"`, or None for all tracks. Defaults to None.
+        verify: bool, check shards when they are first read. Defaults to True.
+
+    Raises:
+        FileNotFoundError: if there is no store at `path`, or a shard is missing.
+        ValueError: if the store is unfinished or damaged, or holds no track of the split.
+    """
+
+    def __init__(self, path: str | Path, split: str | None = None, verify: bool = True):
+        check_choice("split", split, (*SPLITS, None))
+        folder = existing_folder(path, f"a store, with its {MANIFEST}")
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise FileNotFoundError(f"{folder} has no {MANIFEST}. Expected a store that `tfsep prepare` wrote.")
+        if manifest["shards"] is None:
+            raise ValueError(f"{folder} is unfinished. Run the same `tfsep prepare` again to finish it.")
+        for shard in manifest["shards"]:
+            _check_size(folder / shard["file"], shard["bytes"])
+        reader = Messages(folder, manifest, verify)
+        tracks = [
+            StoredTrack(facts, manifest, reader) for facts in manifest["tracks"] if split in (None, facts["split"])
+        ]
+        if not tracks:
+            raise ValueError(f"{folder} holds no track of split {split!r}.")
+        super().__init__(folder.name, tracks)
+        self.manifest = manifest
+
+
+class StoredTrack(Track):
+    """A song of a store: a `Track` whose samples can also be copied as they are stored."""
+
+    def __init__(self, facts: dict, manifest: dict, messages: Messages):
+        self.facts = facts
+        self.messages = messages
+        self.dtype = np.dtype(DTYPES[manifest["dtype"]])
+        self.stored_rate, self.stored_channels = manifest["sample_rate"], manifest["channels"]
+        self.record_samples = manifest["record_samples"]
+        mixture = StoredStem(self, None) if facts["residual"] else None
+        super().__init__(facts["name"], {source: StoredStem(self, source) for source in facts["sources"]}, mixture)
+
+    def digest(self) -> str:
+        return digest(self.facts["digest"], self.stored_rate, self.stored_channels, self.dtype.name)
+
+    def active(self, source: str) -> list[tuple[int, int]]:
+        """Starts and ends, in samples, of the stretches where a source is heard."""
+        return [
+            (number * self.record_samples + start, number * self.record_samples + end)
+            for number, record in enumerate(self.facts["records"])
+            for start, end in record["active"].get(source, [])
+        ]
+
+    def copy_into(self, rows: Sequence[np.ndarray], start: int) -> None:
+        """Fills a row `[samples, channels]` for each source and for the residual from `start` on, as stored."""
+        end = start + len(rows[0])
+        for number in range(start // self.record_samples, -(-end // self.record_samples)):
+            record, begin = self.facts["records"][number], number * self.record_samples
+            first, last = max(start, begin), min(end, begin + self.record_samples)
+            for row, source in zip(rows, (*self.sources, RESIDUAL), strict=True):
+                row[first - start : last - start] = self._samples(record, source, first - begin, last - begin)
+
+    def _samples(self, record: dict, source: str, first: int, last: int) -> np.ndarray | float:
+        if source not in record["audio"]:
+            return 0
+        frame = self.dtype.itemsize * self.stored_channels
+        message = self.messages.read(self.facts["shard"], record["place"])
+        samples = np.frombuffer(
+            message, self.dtype, (last - first) * self.stored_channels, record["audio"][source] + first * frame
+        )
+        return samples.reshape(-1, self.stored_channels)
+
+
+@dataclass(frozen=True)
+class StoredStem:
+    """A source of a stored song, or its mixture, as a stem (see `Stem`)."""
+
+    track: StoredTrack
+    source: str | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.track.name}, {self.source or 'mixture'}"
+
+    def info(self) -> audio.AudioInfo:
+        return audio.AudioInfo(
+            self.name, self.track.stored_rate, self.track.facts["samples"], self.track.stored_channels, 1
+        )
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        sources = self.track.facts["sources"]
+        rows = np.zeros((len(sources) + 1, samples, self.track.stored_channels), self.track.dtype)
+        self.track.copy_into(rows, start)
+        samples = rows.astype(np.float32) / (SCALE if self.track.dtype.kind == "i" else 1)
+        return samples.sum(axis=0) if self.source is None else samples[sources.index(self.source)]
+
+    def digest(self) -> str:
+        return digest(self.track.digest(), self.source)
+
+
+class Messages:
+    """The messages of a store's shards, mapped into memory.
+
+    Args:
+        folder: path of the store.
+        manifest: its manifest.
+        verify: bool, compare a shard with its SHA-256 before it is first read.
+    """
+
+    def __init__(self, folder: Path, manifest: dict, verify: bool):
+        self.folder = folder
+        self.shards = manifest["shards"]
+        self.lmdb = manifest["format"] == "lmdb"
+        self.verify = verify
+        self._lock = threading.Lock()
+        self._open = {}
+
+    def read(self, shard: int, place: int) -> memoryview:
+        """The message at byte `place` of a TFRecord shard, or under the key `place` (8 bytes, big-endian) of LMDB."""
+        opened = self._open.get(shard)
+        if opened is None:
+            with self._lock:
+                opened = self._open.get(shard) or self._open_shard(shard)
+        if self.lmdb:
+            return opened.get(place.to_bytes(8, "big"))
+        return memoryview(opened)[place:]
+
+    def _open_shard(self, number: int):
+        facts = self.shards[number]
+        path = self.folder / facts["file"]
+        if self.verify and file_sha256(path) != facts["sha256"]:
+            raise ValueError(f"{path} is damaged: its SHA-256 is not that of {MANIFEST}. Run `tfsep prepare` again.")
+        self._open[number] = _open_lmdb(path) if self.lmdb else _map(path)
+        return self._open[number]
+
+    def __getstate__(self) -> dict:
+        # Maps belong to a process.
+        return {**self.__dict__, "_lock": None, "_open": {}}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+
+def read_manifest(folder: Path) -> dict | None:
+    """The manifest of a store, or None where there is none.
+
+    Raises:
+        ValueError: if it is damaged, or of another version.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}. Prepare the store anew in another folder.") from error
+    if version != VERSION:
+        raise ValueError(f"{path} is of version {version}, while this tfsep reads {VERSION}. Prepare the store anew.")
+    return manifest
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    content = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 22):
+            content.update(chunk)
+    return content.hexdigest()
+
+
+def _check_size(path: Path, size: int) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing. Run `tfsep prepare` again to restore it.")
+    if path.stat().st_size != size:
+        raise ValueError(
+            f"{path} is damaged: it has {path.stat().st_size} bytes, expected {size}. Run `tfsep prepare` again."
+        )
+
+
+def _map(path: Path) -> mmap.mmap:
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _open_lmdb(path: Path):
+    lmdb = import_lmdb()
+    environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
+    # The messages that a transaction hands out are views into the map, valid as long as it is open.
+    return environment.begin(buffers=True)
+
+
+def import_lmdb():
+    """The lmdb package; raises RuntimeError, saying how to install it, where it is missing."""
+    try:
+        import lmdb
+    except ImportError as error:
+        raise RuntimeError("Stores of format 'lmdb' need the lmdb package: pip install 'tfsep[lmdb]'.") from error
+    return lmdb

@@ -1,0 +1,289 @@
+"""Corpora -> a prepared store, shard by shard, so that a killed run goes on and many machines can share one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfsep.datasets import Track
+from tfsep.datasets.checks import SPLITS, check_choice
+from tfsep.datasets.store import DTYPES, MANIFEST, SCALE, VERSION, file_sha256, import_lmdb, read_manifest
+from tfsep.files import replacing, write_text
+from tfsep.pipeline import cache
+from tfsep.pipeline.messages import active_regions, encode, within
+
+FORMATS = ("tfrecord", "lmdb")
+
+# A record is bounded so that nobody who parses one needs a whole song in memory.
+_RECORD_SECONDS = 10
+_SHARD_BYTES = 256 * 2**20
+
+# Facts about a TFRecord file: before a message stand its length and their checksum, behind it its checksum.
+_BEFORE, _BEHIND = 12, 4
+
+
+def prepare(
+    corpora: Mapping[str, Sequence[Track]],
+    output: str | Path,
+    *,
+    sample_rate: int | None = None,
+    channels: int | None = None,
+    format: str = "tfrecord",
+    dtype: str = "int16",
+    shards: int | None = None,
+    run: Callable[[Plan, list[int]], None] | None = None,
+) -> Path:
+    """Decodes and resamples corpora into a store, which `tfsep.datasets.Store` opens.
+
+    Shards appear whole or not at all. A run that was killed is finished by the same call, and the result is the
+    same to the byte; shards that are damaged are written anew.
+
+    Args:
+        corpora: dict from split (`"train"`, `"valid"`, `"test"`) to tracks.
+        output: path of the store's folder.
+        sample_rate: int. Defaults to that of the first track.
+        channels: int. Defaults to the most that a track has.
+        format: `"tfrecord"` or `"lmdb"`. Defaults to `"tfrecord"`.
+        dtype: `"int16"` or `"float32"`. Defaults to `"int16"`.
+        shards: int. Defaults to as many as make shards of about 256 MB; there is never more than one a track.
+        run: function that writes the shards of a `Plan` with the given numbers. Defaults to threads of this
+            process; `tfsep.pipeline.beam.runner` makes one for Apache Beam.
+
+    Returns:
+        `output`.
+
+    Raises:
+        ValueError: for unknown arguments, no tracks, or a store in `output` that was begun with other settings,
+            which the message names.
+    """
+    check_choice("format", format, FORMATS)
+    check_choice("dtype", dtype, tuple(DTYPES))
+    for split in corpora:
+        check_choice("split", split, SPLITS)
+    tracks = [(split, track) for split, tracks in corpora.items() for track in tracks]
+    if not tracks:
+        raise ValueError("There are no tracks to prepare.")
+    for name, value in (("sample_rate", sample_rate), ("channels", channels), ("shards", shards)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
+    if format == "lmdb":
+        import_lmdb()
+    plan = _plan(Path(output), tracks, sample_rate, channels, format, dtype, shards)
+    _begin(plan)
+    missing = [number for number in range(plan.settings["shard_count"]) if not _is_written(plan, number)]
+    (run or _run_threads)(plan, missing)
+    _finish(plan)
+    return plan.folder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a store will hold: enough to write any of its shards, anywhere.
+
+    Attributes:
+        folder: path of the store.
+        settings: the part of the manifest that must be the same when a run goes on.
+        tracks: the split and the track of each song, in the order of the store.
+    """
+
+    folder: Path
+    settings: dict
+    tracks: list[tuple[str, Track]]
+
+    def songs(self, shard: int) -> list[int]:
+        """Numbers of the songs of a shard: a stretch of the corpus."""
+        count = self.settings["shard_count"]
+        return [song for song in range(len(self.tracks)) if song * count // len(self.tracks) == shard]
+
+    def path(self, shard: int, suffix: str | None = None) -> Path:
+        """Path of a shard, or of the file of that suffix beside it."""
+        name = f"shard-{shard:05d}-of-{self.settings['shard_count']:05d}"
+        return self.folder / f"{name}.{suffix or self.settings['format']}"
+
+
+def _plan(folder, tracks, sample_rate, channels, format, dtype, shards) -> Plan:
+    sample_rate = sample_rate or tracks[0][1].sample_rate
+    channels = channels or max(track.channels for _, track in tracks)
+    seconds = sum(track.samples / track.sample_rate * (len(track.sources) + 1) for _, track in tracks)
+    size = seconds * sample_rate * channels * np.dtype(DTYPES[dtype]).itemsize
+    settings = {
+        "version": VERSION,
+        "format": format,
+        "dtype": dtype,
+        "scale": SCALE if dtype == "int16" else 1.0,
+        "sample_rate": sample_rate,
+        "channels": channels,
+        "record_samples": _RECORD_SECONDS * sample_rate,
+        "shard_count": min(shards or max(1, round(size / _SHARD_BYTES)), len(tracks)),
+        "songs": [
+            [split, track.name, track.samples, track.sample_rate, list(track.sources)] for split, track in tracks
+        ],
+    }
+    return Plan(folder, settings, tracks)
+
+
+def _begin(plan: Plan) -> None:
+    """Leaves the settings in the folder, or finds there the same ones."""
+    manifest = read_manifest(plan.folder)
+    for left in plan.folder.glob(".*"):  # of a run that was killed
+        shutil.rmtree(left)
+    if manifest is None:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        if any(plan.folder.iterdir()):
+            raise FileExistsError(f"{plan.folder} holds something else. Choose another folder for the store.")
+        _write_manifest(plan, {"shards": None})
+        return
+    for name, value in plan.settings.items():
+        if manifest.get(name) != value:
+            found = "others" if name == "songs" else repr(manifest.get(name))
+            wanted = "" if name == "songs" else f", not {value!r}"
+            raise ValueError(
+                f"{plan.folder} was begun with other settings: {name} is {found}{wanted}. Use those, or another folder."
+            )
+
+
+def _is_written(plan: Plan, shard: int) -> bool:
+    """Whether a shard is whole; it counts from the moment that its index stands beside it."""
+    index = plan.path(shard, "json")
+    if not (index.is_file() and plan.path(shard).is_file()):
+        return False
+    return file_sha256(plan.path(shard)) == json.loads(index.read_text(encoding="utf-8"))["sha256"]
+
+
+def _run_threads(plan: Plan, shards: list[int]) -> None:
+    stopped = threading.Event()
+    songs = sum(len(plan.songs(shard)) for shard in shards)
+    with tqdm(total=songs, desc="preparing", unit="track", leave=False) as bar:
+
+        def progress() -> None:
+            if stopped.is_set():  # a thread cannot be interrupted from outside
+                raise CancelledError
+            bar.update()
+
+        pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+        try:
+            for written in as_completed([pool.submit(write_shard, plan, shard, progress) for shard in shards]):
+                written.result()
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def write_shard(plan: Plan, shard: int, progress: Callable[[], None] = lambda: None) -> None:
+    """Writes one shard and then its index, each in one step.
+
+    Args:
+        plan: the `Plan`.
+        shard: int, number of the shard.
+        progress: function that is called after each song.
+    """
+    songs = []
+    with replacing(plan.path(shard)) as temporary:
+        with _WRITERS[plan.settings["format"]](temporary) as write:
+            for song in plan.songs(shard):
+                songs.append(_write_song(plan, song, shard, write))
+                progress()
+        facts = {"file": plan.path(shard).name, "bytes": temporary.stat().st_size, "sha256": file_sha256(temporary)}
+    write_text(plan.path(shard, "json"), json.dumps({**facts, "songs": songs}))
+
+
+def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]) -> dict:
+    split, track = plan.tracks[song]
+    settings = plan.settings
+    rate, length = settings["sample_rate"], settings["record_samples"]
+    scratch = tempfile.mkdtemp(dir=plan.folder, prefix=".decoded.")
+    try:
+        rows = cache.decode([track], rate, settings["channels"], scratch, settings["dtype"])[0]
+        regions = {source: active_regions(row, rate) for source, row in zip(track.sources, rows, strict=False)}
+        records = []
+        for start in range(0, rows.shape[1], length):
+            excerpt = rows[:, start : start + length]
+            active = {source: within(pairs, start, start + excerpt.shape[1]) for source, pairs in regions.items()}
+            message, places = encode(track.name, track.sources, excerpt, start, rate, active)
+            records.append({"place": write(message), "audio": places, "active": active})
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {
+        "name": track.name,
+        "split": split,
+        "digest": track.digest(),
+        "sources": list(track.sources),
+        "residual": track.mixture is not None,
+        "samples": rows.shape[1],
+        "shard": shard,
+        "records": records,
+    }
+
+
+@contextmanager
+def _tfrecord_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
+    place = 0
+
+    def write(message: bytes) -> int:
+        nonlocal place
+        writer.write(message)
+        start = place + _BEFORE
+        place = start + len(message) + _BEHIND
+        return start
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        yield write
+
+
+@contextmanager
+def _lmdb_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
+    key = 0
+
+    def write(message: bytes) -> int:
+        nonlocal key
+        # The map is address space alone; it grows with what is written.
+        environment.set_mapsize(environment.info()["map_size"] + len(message) + 2**20)
+        with environment.begin(write=True) as transaction:
+            transaction.put(key.to_bytes(8, "big"), message, append=True)
+        key += 1
+        return key - 1
+
+    environment = import_lmdb().open(str(path), subdir=False, lock=False, sync=False, map_size=2**20)
+    try:
+        yield write
+        environment.sync(True)
+    finally:
+        environment.close()
+
+
+_WRITERS = {"tfrecord": _tfrecord_writer, "lmdb": _lmdb_writer}
+
+
+def _finish(plan: Plan) -> None:
+    """Makes the manifest out of the indices of all shards."""
+    count = plan.settings["shard_count"]
+    indices = [json.loads(plan.path(shard, "json").read_text(encoding="utf-8")) for shard in range(count)]
+    songs = [song for index in indices for song in index.pop("songs")]
+    rate = plan.settings["sample_rate"]
+    by_split = {split: [song for song in songs if song["split"] == split] for split, _ in plan.tracks}
+    _write_manifest(
+        plan,
+        {
+            "sources": list(dict.fromkeys(source for song in songs for source in song["sources"])),
+            "counts": {split: len(members) for split, members in by_split.items()},
+            "seconds": {split: sum(song["samples"] for song in members) / rate for split, members in by_split.items()},
+            "shards": indices,
+            "tracks": songs,
+        },
+    )
+
+
+def _write_manifest(plan: Plan, rest: dict) -> None:
+    write_text(plan.folder / MANIFEST, json.dumps({**plan.settings, **rest}))

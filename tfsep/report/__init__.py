@@ -1,0 +1,8 @@
+"""Pages to look at and to listen to: one HTML file each, which opens from disk and fetches nothing."""
+
+from __future__ import annotations
+
+from tfsep.report.report import write_report
+from tfsep.report.stems_page import write_stems_page
+
+__all__ = ["write_report", "write_stems_page"]

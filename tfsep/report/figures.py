@@ -1,0 +1,161 @@
+"""Figures of a page: box plots as SVG that follows the page's colours, spectrograms as JPEG."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# Colours that matplotlib writes and that become the style sheet's, which differ in light and in dark.
+_INK, _FAINT, _BOUND = "#010203", "#010204", "#010205"
+_SERIES = tuple(f"#0102{number:02x}" for number in range(0x10, 0x16))
+_STYLED = {_INK: "currentColor", _FAINT: "var(--rule)", _BOUND: "var(--bound)"} | {
+    color: f"var(--series-{number})" for number, color in enumerate(_SERIES)
+}
+_LONGEST_LABEL = 24
+
+_N_FFT = 2048
+_ROWS, _COLUMNS = 128, 800  # of a spectrogram's picture
+_LOWEST, _HIGHEST = 40.0, 16000.0  # Hz
+_RANGE = 80.0  # dB
+
+
+@dataclass(frozen=True)
+class Box:
+    """A line of a box plot.
+
+    Args:
+        label: str, name of the model or bound.
+        values: one score a track, in dB; NaN is left out. Empty draws `median` and `interval` alone.
+        median: float, in dB.
+        interval: lower and upper end of the median's interval, in dB; NaN for none.
+        series: int or None, which of the page's colours; None is a bound's.
+    """
+
+    label: str
+    values: Sequence[float]
+    median: float
+    interval: tuple[float, float] = (math.nan, math.nan)
+    series: int | None = None
+
+
+def box_plot(boxes: Sequence[Box], title: str, unit: str, limits: tuple[float, float]) -> str:
+    """Draws scores over tracks: quartiles, whiskers of 1.5 times their distance, every track a dot.
+
+    Args:
+        boxes: the lines, from the top.
+        title: str, name of the source.
+        unit: str, written below the axis.
+        limits: ends of the axis.
+
+    Returns:
+        An `<svg>` element to stand inside a page.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # Text stays text and is set in the page's own font; a name with $ in it is no formula.
+    style = {"svg.fonttype": "none", "svg.hashsalt": title + unit, "text.parse_math": False, "font.size": 10}
+    style |= dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure = Figure(figsize=(5.0, 0.85 + 0.42 * len(boxes)), layout="constrained")
+        axes = figure.add_subplot(xlim=limits, ylim=(len(boxes) - 0.5, -0.5))
+        axes.set_title(title, loc="left", weight="bold", fontsize=12)
+        axes.set_xlabel(unit)
+        axes.set_yticks(range(len(boxes)), [_shortened(box.label) for box in boxes])
+        axes.tick_params(length=0)
+        axes.grid(axis="x", color=_FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[:].set_visible(False)
+        for place, box in enumerate(boxes):
+            _draw_box(axes, place, box)
+        return _svg(figure)
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
+
+
+def _draw_box(axes, place: int, box: Box) -> None:
+    color = _BOUND if box.series is None else _SERIES[box.series % len(_SERIES)]
+    values = np.array([value for value in box.values if not math.isnan(value)])
+    if len(values):
+        _draw_quartiles(axes, place, values, color)
+        axes.plot(values, _spread(place, len(values)), "o", color=color, markersize=3, alpha=0.75, markeredgewidth=0)
+        return
+    if not math.isnan(box.interval[0]):
+        axes.plot(box.interval, [place, place], color=color, linewidth=7, alpha=0.3, solid_capstyle="butt")
+    axes.plot([box.median], [place], "D", color=color, markersize=6, markeredgewidth=0)
+
+
+def _draw_quartiles(axes, place: int, values: np.ndarray, color: str) -> None:
+    # By hand: matplotlib's boxplot has no spelling of a horizontal box that all its versions take without warning.
+    low, median, high = np.percentile(values, [25, 50, 75])
+    reach = 1.5 * (high - low)
+    inside = values[(values >= low - reach) & (values <= high + reach)]
+    axes.hlines(place, inside.min(), low, color=color, linewidth=1.4)
+    axes.hlines(place, high, inside.max(), color=color, linewidth=1.4)
+    axes.barh(place, high - low, left=low, height=0.56, color=color, alpha=0.22)
+    axes.vlines(median, place - 0.28, place + 0.28, color=color, linewidth=2.6)
+
+
+def _spread(place: int, count: int) -> np.ndarray:
+    """Heights of dots around a line: the golden ratio's multiples, which are even and the same every time."""
+    return place + 0.36 * (np.arange(count) * 0.618034 % 1 - 0.5)
+
+
+def _svg(figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 var(--font)", svg)
+    return re.sub("|".join(_STYLED), lambda match: _STYLED[match.group()], svg)
+
+
+def spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Power of audio in dB over time and the logarithm of frequency, from 40 Hz to 16 kHz.
+
+    Args:
+        audio: float array `[samples, channels]`.
+        sample_rate: int, in hertz.
+
+    Returns:
+        float array `[128, columns]`, the highest frequencies first.
+    """
+    from scipy.signal import spectrogram
+
+    mono = np.pad(audio.mean(axis=1), (0, max(0, _N_FFT - len(audio))))
+    hop = min(_N_FFT, max(1, len(mono) // _COLUMNS))
+    options = {"nperseg": _N_FFT, "noverlap": _N_FFT - hop, "window": "hann", "scaling": "spectrum", "detrend": False}
+    power = spectrogram(mono, **options)[2]
+    edges = np.geomspace(_LOWEST, min(_HIGHEST, sample_rate / 2), _ROWS + 1) * _N_FFT / sample_rate
+    edges = np.minimum(edges.round().astype(int), len(power) - 1)
+    bands = np.maximum.reduceat(power[: edges[-1] + 1], edges[:-1])
+    return 10 * np.log10(bands[::-1] + 1e-20)
+
+
+def scale_words(sample_rate: int) -> str:
+    """Says for a page's reader what the axes and the colours of a spectrogram span."""
+    highest = min(_HIGHEST, sample_rate / 2) / 1000
+    return f"Spectrograms: {_LOWEST:g} Hz to {highest:g} kHz, logarithmic; {_RANGE:g} dB down from the loudest point."
+
+
+def picture(decibels: np.ndarray, loudest: float) -> bytes:
+    """Paints a spectrogram as a JPEG, black from 80 dB below `loudest`."""
+    from matplotlib import colormaps, image
+
+    scaled = np.clip((decibels - loudest) / _RANGE + 1, 0, 1)
+    buffer = io.BytesIO()
+    options = {"quality": 72, "optimize": True}
+    image.imsave(buffer, colormaps["magma"](scaled)[..., :3], format="jpg", pil_kwargs=options)
+    return buffer.getvalue()

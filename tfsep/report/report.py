@@ -1,0 +1,141 @@
+"""The report: scores of models beside their bounds, and the sound behind them, in one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfsep.datasets import Track
+from tfsep.report.page import check_output, write_page
+from tfsep.report.results import Results, read_results
+from tfsep.report.score_html import scores_html
+from tfsep.report.songs import Song, Version, check_excerpt, excerpt_words, song_html
+from tfsep.report.stem_files import check_timeline, open_stems
+
+TRUTH = "truth"
+
+
+def write_report(
+    results: str | Path | Sequence[str | Path],
+    output: str | Path,
+    tracks: Sequence[str] | None = None,
+    estimates: Mapping[str, str | Path] | None = None,
+    *,
+    data: Iterable[Track] | None = None,
+    seconds: float | None = 30.0,
+    start: float | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Writes one HTML file with box plots, tables and, where there is sound, a synchronous player of stems.
+
+    The file holds everything, sound too (mp3), and opens from disk, with no server and no network.
+
+    Args:
+        results: path of a results folder, or several to compare, as `tfsep evaluate --output` writes them.
+        output: path of the folder for the page, `OUTPUT/index.html`.
+        tracks: names of the tracks to listen to. Defaults to the best, the middle and the worst track of the first
+            model where `data` or `estimates` are given, else to none.
+        estimates: dict from a model's name to the folder of what it separated, `FOLDER/<track>/<source>.wav`.
+            Under the name that stands in the results its scores are shown beside the sound. Defaults to None.
+        data: the tracks with the true sources, usually the dataset that was evaluated. Defaults to None.
+        seconds: float or None, the most that is taken of each track; None takes whole tracks. Defaults to 30.
+        start: float or None, where the excerpt starts, in seconds; None takes the middle of each track. Defaults
+            to None.
+        overwrite: bool, whether to replace an existing page. Defaults to False.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        FileNotFoundError: if a folder or a file is missing.
+        FileExistsError: if the page exists and `overwrite` is False.
+        ValueError: if results are damaged or not comparable, if a track is not there, or if truth and estimates
+            differ in length or rate.
+        tfsep.audio.AudioError: if a file cannot be read.
+
+    Example:
+
+    >>> tfsep.report.write_report("scores/unet", "report", data=tracks, estimates={"unet": "stems"})
+    """
+    output = Path(output) / "index.html"
+    check_excerpt(seconds, start)
+    check_output(output, overwrite)
+    scores = read_results([results] if isinstance(results, (str, Path)) else results)
+    truths = None if data is None else {track.name: track for track in data}
+    songs = [_song(name, scores, truths, estimates or {}) for name in _chosen(scores, tracks, truths, estimates)]
+    pages = [song_html(song, number, seconds, start) for number, song in enumerate(songs)]
+    listening = f" Sound: {excerpt_words(seconds, start)}, as mp3." if songs else ""
+    summary = f"{', '.join(result.label for result in scores)}: {_count(scores[0])}, {scores[0].protocol}.{listening}"
+    write_page(output, "Separation report", summary, scores_html(scores, [song.name for song in songs]), pages)
+    return output
+
+
+def _count(result: Results) -> str:
+    return f"{len(result.medians)} track{'s' if len(result.medians) > 1 else ''}"
+
+
+def _chosen(scores, tracks, truths, estimates) -> list[str]:
+    """Names of the tracks to listen to."""
+    known = list(scores[0].medians)
+    if tracks is None:
+        return _best_middle_worst(scores[0]) if truths or estimates else []
+    tracks = list(dict.fromkeys(tracks))
+    for name in tracks:
+        if name not in known:
+            raise ValueError(f"No track {name!r} in {scores[0].folder}. Expected one of: {', '.join(known)}.")
+    if tracks and not (truths or estimates):
+        raise ValueError("tracks to listen to need data with the true sources, or estimates. Received neither.")
+    return tracks
+
+
+def _best_middle_worst(result: Results) -> list[str]:
+    means = {track: result.mean(track, result.measures[0]) for track in result.medians}
+    ranked = sorted((track for track in means if not np.isnan(means[track])), key=means.get, reverse=True)
+    ranked = ranked or list(means)
+    return list(dict.fromkeys([ranked[0], ranked[len(ranked) // 2], ranked[-1]]))
+
+
+def _song(name: str, scores: list[Results], truths: dict[str, Track] | None, estimates) -> Song:
+    targets = tuple(dict.fromkeys(target for result in scores for target in result.targets))
+    stems = {model: open_stems(Path(folder, name), targets) for model, folder in estimates.items()}
+    versions = [Version(model, files.read, _notes(name, model, scores)) for model, files in stems.items()]
+    if truths is None:
+        timeline, *others = stems.values()
+        mixture = None
+    elif name in truths:
+        timeline, others = truths[name], stems.values()
+        versions.insert(0, Version(TRUTH, _truth(timeline, scores)))
+        mixture = _mixture(timeline)
+    else:
+        raise ValueError(f"No track {name!r} in data. Give the tracks that were evaluated, or name other tracks.")
+    for files in others:
+        check_timeline(files.folder, files, getattr(timeline, "folder", f"the truth of {name}"), timeline)
+    return Song(name, timeline.sample_rate, timeline.samples, tuple(versions), mixture)
+
+
+def _truth(track: Track, scores: list[Results]):
+    # Model by model, since what the accompaniment is depends on a model's other sources.
+    def read(first: int, samples: int) -> dict[str, np.ndarray]:
+        return {
+            target: sound
+            for result in reversed(scores)
+            for target, sound in track.read_sources(result.targets, first, samples).items()
+        }
+
+    return read
+
+
+def _mixture(track: Track):
+    return lambda first, samples: track.read("mixture", first, samples)
+
+
+def _notes(name: str, model: str, scores: list[Results]) -> dict[str, str]:
+    """A track's scores by source, to stand beside the waveforms."""
+    result = next((result for result in scores if result.label == model), None)
+    if result is None:
+        return {}
+    measure = result.measures[0]
+    medians = {target: result.medians[name][target].get(measure, np.nan) for target in result.targets}
+    return {target: f"{measure} {value:.1f} dB" for target, value in medians.items() if not np.isnan(value)}

@@ -1,0 +1,168 @@
+"""The sound of a page: an excerpt of each stem as mp3, with its waveform's outline and spectrogram."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import soundfile
+
+from tfsep import audio
+from tfsep.report.figures import picture, scale_words, spectrogram
+
+MIXTURE = "mixture"
+
+_COLUMNS = 1000  # of a waveform's outline
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_BLOCK = 65536
+
+
+@dataclass(frozen=True)
+class Version:
+    """What the sources of a song are said to be: by the truth, or by one model.
+
+    Args:
+        name: str, such as `"truth"` or a model's name.
+        read: called with a start and a number of samples; gives a dict from source to float32
+            `[samples, channels]`.
+        notes: dict from source to a few words that stand beside its waveform, such as its score.
+    """
+
+    name: str
+    read: Callable[[int, int], Mapping[str, np.ndarray]]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song of a page with the versions that can be compared.
+
+    Args:
+        name: str.
+        sample_rate: int, in hertz.
+        samples: int, length of the whole song.
+        versions: the versions, in the order of the page.
+        mixture: as a version's `read` for one array; None where there is no mixture.
+    """
+
+    name: str
+    sample_rate: int
+    samples: int
+    versions: tuple[Version, ...]
+    mixture: Callable[[int, int], np.ndarray] | None = None
+
+
+def check_excerpt(seconds: float | None, start: float | None) -> None:
+    """Raises ValueError for an excerpt that no song could have."""
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"seconds must be above 0, or None for whole songs. Received: seconds={seconds!r}.")
+    if start is not None and not (math.isfinite(start) and start >= 0):
+        raise ValueError(f"start must be 0 or more, or None for the middle. Received: start={start!r}.")
+
+
+def excerpt_words(seconds: float | None, start: float | None) -> str:
+    """Says for a page's reader what is taken of each song."""
+    if seconds is None:
+        return "whole songs" if start is None else f"from {start:g} s to the end"
+    return f"at most {seconds:g} s of each song, " + ("from its middle" if start is None else f"from {start:g} s")
+
+
+def song_html(song: Song, number: int, seconds: float | None, start: float | None) -> str:
+    """Everything that the player of a page needs of one song, as `<script>` elements that hold data.
+
+    Args:
+        song: the `Song`.
+        number: int, place of the song in the page.
+        seconds: float or None, length of the excerpt at the most; None takes the whole song.
+        start: float or None, start of the excerpt in seconds; None takes the middle of the song.
+
+    Returns:
+        str, a `<script type="application/json">` and one `<script type="text/plain">` with mp3 for each stem.
+    """
+    first, samples = _excerpt(song, seconds, start)
+    stems = _read(song, first, samples)
+    pictures = [spectrogram(stem["audio"], song.sample_rate) for stem in stems]
+    loudest = max(float(decibels.max()) for decibels in pictures)
+    peak = max(1e-6, *(float(np.abs(stem["audio"]).max()) for stem in stems))
+    sounds = []
+    for index, (stem, decibels) in enumerate(zip(stems, pictures, strict=True)):
+        sound = stem.pop("audio")
+        stem["sound"] = f"sound-{number}-{index}"
+        stem["peaks"] = outline(sound, peak)
+        stem["spectrogram"] = _base64(picture(decibels, loudest))
+        encoded = _base64(mp3(sound, song.sample_rate))
+        sounds.append(f'<script type="text/plain" id="{stem["sound"]}">{encoded}</script>')
+    data = {
+        "name": song.name,
+        "start": first / song.sample_rate,
+        "duration": samples / song.sample_rate,
+        "total": song.samples / song.sample_rate,
+        "scale": scale_words(song.sample_rate),
+        "versions": [version.name for version in song.versions],
+        "stems": stems,
+    }
+    return "\n".join([f'<script type="application/json" class="song-data">{embedded_json(data)}</script>', *sounds])
+
+
+def embedded_json(data) -> str:
+    """JSON that is safe inside a `<script>` element."""
+    return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def outline(sound: np.ndarray, peak: float) -> list[list[int]]:
+    """The greatest and the least sample of each of at most 1000 spans, as hundredths of `peak`."""
+    mono = sound.mean(axis=1)
+    edges = np.unique(np.linspace(0, len(mono), _COLUMNS, endpoint=False).astype(int))
+    extremes = np.maximum.reduceat(mono, edges), np.minimum.reduceat(mono, edges)
+    return [np.rint(100 * values / peak).astype(int).tolist() for values in extremes]
+
+
+def mp3(sound: np.ndarray, sample_rate: int) -> bytes:
+    """Encodes audio for listening in a page, at about half the size of `tfsep.audio.write`'s mp3.
+
+    mp3 holds two channels and nine rates: more channels are played as their mean, another rate is resampled.
+    """
+    if sound.shape[1] > 2:
+        sound = sound.mean(axis=1, keepdims=True)
+    if sample_rate not in _MP3_RATES:
+        wanted = next((rate for rate in _MP3_RATES if rate > sample_rate), _MP3_RATES[-1])
+        sound, sample_rate = audio.resample(sound, sample_rate, wanted), wanted
+    buffer = io.BytesIO()
+    options = {"format": "MP3", "compression_level": 0.5, "bitrate_mode": "VARIABLE"}
+    with soundfile.SoundFile(buffer, "w", sample_rate, sound.shape[1], **options) as file:
+        for begin in range(0, len(sound), _BLOCK):
+            file.write(sound[begin : begin + _BLOCK])
+    return buffer.getvalue()
+
+
+def _excerpt(song: Song, seconds: float | None, start: float | None) -> tuple[int, int]:
+    """First sample and number of samples of the excerpt."""
+    wanted = song.samples if seconds is None else max(1, round(seconds * song.sample_rate))
+    if start is None:
+        samples = min(song.samples, wanted)
+        return (song.samples - samples) // 2, samples
+    first = round(start * song.sample_rate)
+    if first >= song.samples:
+        length = song.samples / song.sample_rate
+        raise ValueError(f"{song.name} is {length:.2f} s long. Received: start={start:g}. Choose an earlier start.")
+    return first, min(song.samples - first, wanted)
+
+
+def _read(song: Song, first: int, samples: int) -> list[dict]:
+    """The stems in the order of the page; `version` is None for the mixture, which is the same in all."""
+    stems = []
+    if song.mixture is not None:
+        stems.append({"lane": MIXTURE, "version": None, "note": "", "audio": song.mixture(first, samples)})
+    for number, version in enumerate(song.versions):
+        for lane, sound in version.read(first, samples).items():
+            stems.append({"lane": lane, "version": number, "note": version.notes.get(lane, ""), "audio": sound})
+    return stems
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,92 @@
+"""A page to listen to the stems that `tfsep separate` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tfsep import audio
+from tfsep.report.page import check_output, write_page
+from tfsep.report.songs import MIXTURE, Song, Version, check_excerpt, excerpt_words, song_html
+from tfsep.report.stem_files import check_timeline, find_stems, open_stems
+
+
+def write_stems_page(
+    folder: str | Path,
+    output: str | Path | None = None,
+    *,
+    mixtures: Mapping[str, str | Path] | None = None,
+    seconds: float | None = 60.0,
+    start: float | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Writes one HTML file in which the stems of songs play in step, to solo, mute and loop.
+
+    The file holds the sound itself (mp3) and opens from disk, with no server and no network.
+
+    Args:
+        folder: path of a song's folder, `FOLDER/<stem>.wav`, or of a folder of such folders. A stem named
+            `mixture` is taken for the mixture.
+        output: path of the page. Defaults to `FOLDER/index.html`.
+        mixtures: dict from song (the name of its folder) to the path of the file that was separated, to hear
+            beside the stems. Defaults to None.
+        seconds: float or None, the most that is taken of each song; None takes whole songs. Defaults to 60.
+        start: float or None, where the excerpt starts, in seconds; None takes the middle of each song.
+            Defaults to None.
+        overwrite: bool, whether to replace an existing page. Defaults to False.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        FileNotFoundError: if the folder, or a mixture, does not exist.
+        FileExistsError: if the page exists and `overwrite` is False.
+        ValueError: if there are no stems, if the files of a song differ in length or rate, or for a song that is
+            not there.
+        tfsep.audio.AudioError: if a file cannot be read.
+
+    Example:
+
+    >>> tfsep.separate_file("song.mp3", "stems/song")
+    >>> tfsep.report.write_stems_page("stems/song", mixtures={"song": "song.mp3"})
+    """
+    folder = Path(folder)
+    output = folder / "index.html" if output is None else Path(output)
+    check_excerpt(seconds, start)
+    check_output(output, overwrite)
+    folders = _song_folders(folder)
+    mixtures = dict(mixtures or {})
+    if unknown := mixtures.keys() - {path.name for path in folders}:
+        raise ValueError(f"{folder} has no song {sorted(unknown)[0]!r}. Received: mixtures={mixtures}.")
+    songs = [_song(path, mixtures.get(path.name)) for path in folders]
+    title = f"Stems of {songs[0].name}" if len(songs) == 1 else f"Stems of {len(songs)} songs"
+    pages = [song_html(song, number, seconds, start) for number, song in enumerate(songs)]
+    write_page(output, title, f"To listen to: {excerpt_words(seconds, start)}, as mp3.", "", pages)
+    return output
+
+
+def _song_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder. Expected one that `tfsep separate --output` wrote.")
+    if find_stems(folder):
+        return [folder.resolve()]
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and find_stems(path))
+    if not folders:
+        raise ValueError(f"{folder} holds no stems. Expected <stem>.wav, or <song>/<stem>.wav, in any audio format.")
+    return folders
+
+
+def _song(folder: Path, mixture: str | Path | None) -> Song:
+    stems = open_stems(folder)
+    mixture = stems.paths.pop(MIXTURE, None) if mixture is None else mixture
+    if not stems.paths:
+        raise ValueError(f"{folder} holds a mixture alone. Expected stems beside it.")
+    if mixture is not None:
+        check_timeline(mixture, audio.info(mixture), folder, stems)
+    return Song(
+        folder.name,
+        stems.sample_rate,
+        stems.samples,
+        (Version("stems", stems.read),),
+        None if mixture is None else lambda first, samples: audio.read(mixture, first, samples)[0],
+    )
