@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+import tfsep
 from tfsep import audio, cli
 
 RATE = 22050
@@ -152,7 +154,27 @@ class TestSeparate:
     def test_two_songs_of_one_name(self, run, song, tmp_path, small_preset):
         code, _, err = run("separate", song, song.with_suffix(".flac"), "-o", tmp_path / "out", "-m", small_preset)
         assert code == 2
-        assert "same name" in message(err)
+        assert str(song) in message(err)
+        assert "song.flac would both write to" in message(err)
+
+    @pytest.mark.parametrize("residual", ["../evil", "a/b", "..", ""])
+    def test_residual_that_is_no_file_name_writes_nothing(self, run, song, tmp_path, small_preset, residual):
+        out = tmp_path / "out"
+        code, _, err = run("separate", song, "-o", out, "-m", small_preset, "--residual", residual)
+        assert code == 2
+        assert "needs a name that a file can have" in message(err)
+        assert list(tmp_path.iterdir()) == [song]
+
+    @pytest.mark.parametrize(("options", "word"), [(["--format", "aac"], "'.aac'"), (["--subtype", "FOO"], "'FOO'")])
+    def test_unknown_format_is_said_once_before_anything(self, run, song, tmp_path, options, word):
+        # The model does not exist either, which nobody finds out.
+        code, out, err = run("separate", song, tmp_path / "other.wav", "-o", tmp_path / "out", "-m", "none", *options)
+        assert (code, out) == (2, "")
+        assert word in message(err)
+
+    def test_nothing_done_prints_no_speed(self, run, tmp_path, small_preset):
+        _, out, _ = run("separate", tmp_path / "none.wav", "-o", tmp_path / "out", "-m", small_preset)
+        assert out == ""
 
     def test_residual_with_the_name_of_a_source(self, run, song, tmp_path, small_preset):
         code, _, err = run("separate", song, "-o", tmp_path, "-m", small_preset, "--residual", "drums")
@@ -295,6 +317,36 @@ class TestOtherVerbs:
             *("vocals.wav", "drums.wav", "rest.wav", "waveforms.png")
         }
         assert "IRM1" in out
+
+    def test_version_and_bare_call(self, run):
+        assert run("--version") == (0, f"{tfsep.__version__}\n", "")
+        code, out, err = run()
+        assert (code, err) == (0, "")
+        assert "separate" in out
+
+    def test_evaluate_all_of_a_folder_of_stems(self, run, songs, small_preset):
+        code, out, _ = run("evaluate", "-m", small_preset, "--data", f"stems:{songs}", "--split", "all", "--sdr-only")
+        assert code == 0
+        assert "(here 4)" in out
+        code, _, err = run("evaluate", "-m", small_preset, "--data", f"musdb18:{songs}", "--split", "all")
+        assert code == 2
+        assert "divided by its authors" in message(err)
+
+    def test_damaged_models_are_failures(self, run, song, tmp_path, small_preset):
+        copy = tmp_path / "copy"
+        shutil.copytree(small_preset, copy)
+        (copy / "model.weights.h5").write_bytes((copy / "model.weights.h5").read_bytes()[:5000])
+        code, _, err = run("separate", song, "-o", tmp_path / "out", "-m", copy)
+        assert code == 1
+        assert "is damaged" in message(err)
+
+    def test_notes_of_libraries_in_c_are_not_shown(self, tmp_path):
+        (tmp_path / "song.mp3").write_bytes(b"no audio at all, " * 9000)
+        command = [sys.executable, "-c", "from tfsep.cli import main; main()", "separate", "song.mp3", "-o", "out"]
+        run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert run.returncode == 1
+        assert run.stderr.startswith("tfsep: song.mp3")
+        assert len(run.stderr.splitlines()) == 1
 
     def test_usage_error(self, run):
         assert run("frobnicate")[0] == 2

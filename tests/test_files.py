@@ -1,8 +1,10 @@
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from tfsep.files import replacing, write_text
+from tfsep.files import check_space, replacing, write_text
 
 
 def contents(folder) -> dict[str, str]:
@@ -95,6 +97,20 @@ def test_keeps_the_old_folder_when_the_rename_fails(path, monkeypatch):
         temporary.mkdir()
         (temporary / "new").write_text("new")
     assert contents(path.parent) == before
+
+
+def test_a_disk_with_too_little_space_is_said_before_writing(tmp_path):
+    check_space(tmp_path / "a" / "b", 1000)
+    with pytest.raises(OSError, match=r"No space left.*1000000000.0 MB are needed, .* are free.*tmp/a/b") as raised:
+        check_space(Path("/tmp/a/b"), 10**15)
+    assert raised.value.errno == errno.ENOSPC
+
+
+def test_an_error_names_the_path_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError) as raised, replacing(tmp_path / "file" / "a"):
+        pass
+    assert raised.value.filename == str(tmp_path / "file" / "a")
 
 
 def test_write_text(tmp_path):

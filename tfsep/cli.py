@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -11,15 +12,22 @@ from typing import Annotated
 
 import typer
 
+from tfsep import __version__
+
 app = typer.Typer(
     help="Music source separation with TensorFlow and Keras.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 ModelArgument = Annotated[str, typer.Option("--model", "-m", help="Preset, preset folder, .keras or SavedModel.")]
+DATA_HELP = "KIND:PATH with one of musdb18, dsd100, mir1k, ikala, stems, store; mixing:TARGETS,OTHERS; or embedded"
+
+AUGMENT_HELP = "Of remix, gain, ratio, shift, mute, swap, polarity, with commas; or none. Default: remix,gain."
+
+DEFAULT_SPLITS = ("train", "valid")
+
 Overlap = Annotated[float, typer.Option(help="Share of a segment that overlaps the next.")]
 BatchSize = Annotated[int, typer.Option(help="Segments at a time.")]
 
@@ -27,6 +35,8 @@ BatchSize = Annotated[int, typer.Option(help="Segments at a time.")]
 def main() -> None:
     """Runs the command line; a failure is one line on stderr, with the traceback only under `--debug`."""
     debug = "--debug" in sys.argv
+    if not debug:
+        _silence_libraries()
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -34,7 +44,7 @@ def main() -> None:
     except Exception as error:
         # Typer's own errors of usage are of click or of its copy of click, by its version.
         if hasattr(error, "format_message"):
-            _fail(error.format_message(), 2)
+            _fail(error.format_message(), error.exit_code)
         if debug:
             raise
         _fail(_one_line(error), 2 if isinstance(error, _WRONG_USE) else 1)
@@ -50,9 +60,19 @@ _INTERRUPTED = 130
 _WRONG_USE = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
 
 
+_ADVICE = {
+    errno.EEXIST: "It is a file where a folder is wanted; choose another place",
+    errno.ENOTDIR: "A part of this path is a file; choose another place",
+    errno.EACCES: "Choose a place that you may use",
+    errno.EROFS: "Choose a place that can be written to",
+    errno.ENOSPC: "Free some, or choose another place",
+}
+
+
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'output'}: {error.strerror}."
+        advice = f" {_ADVICE[error.errno]}." if error.errno in _ADVICE else ""
+        return f"{error.filename or 'output'}: {error.strerror}.{advice}"
     return " ".join(str(error).split()) or f"{type(error).__name__} (see --debug)"
 
 
@@ -61,30 +81,31 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _load_tensorflow() -> None:
-    """Imports TensorFlow without the notes that it writes before its log level is set; --debug shows them."""
-    if "--debug" in sys.argv:
-        import tensorflow
-
-        return
+def _silence_libraries() -> None:
+    """Keeps standard error for Python: libraries in C (TensorFlow, mpg123) write notes there; --debug shows them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        if sys.stderr.fileno() != 2:
+            return
+    except (AttributeError, OSError, ValueError):  # no file stands behind it, as in a notebook
+        return
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)
-    try:
-        import tensorflow  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(silence)
+    os.close(silence)
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
-    debug: Annotated[bool, typer.Option(help="Show tracebacks and TensorFlow's log.")] = False,
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks and the notes of libraries.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    pass
+    if version:
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command()
@@ -94,22 +115,23 @@ def separate(
     model: ModelArgument = "unet-vocals-drums",
     residual: Annotated[str | None, typer.Option(help="Name for the rest of the mixture as one more stem.")] = None,
     format: Annotated[str, typer.Option(help="wav, flac, ogg or mp3.")] = "wav",
-    subtype: Annotated[str | None, typer.Option(help="PCM_16, PCM_24 or FLOAT. Default: FLOAT wav.")] = None,
+    subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
     overlap: Overlap = 0.25,
     batch_size: BatchSize = 4,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the stems' waveforms.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist.")] = False,
 ) -> None:
     """Separate audio files into stems."""
-    songs = {path: output / _song_name(path) for path in files}
-    if len(set(songs.values())) < len(songs):
-        raise ValueError("Two files have the same name and would write to one folder. Separate them apart.")
     started = time.perf_counter()
-    _load_tensorflow()
     from tfsep import audio, load_model, separate_file
 
+    suffix = f".{format.lower()}"
+    audio.check_format(suffix, subtype)
+    songs = _folders(files, output)
+
     loaded = load_model(model)
-    failures, wrong, seconds = 0, False, 0.0
+    done, failures, wrong, seconds = {}, 0, False, 0.0
     for path, folder in songs.items():
         try:
             info = audio.info(path)
@@ -118,7 +140,7 @@ def separate(
                     path,
                     folder,
                     loaded,
-                    suffix=f".{format}",
+                    suffix=suffix,
                     subtype=subtype,
                     residual=residual,
                     overlap=overlap,
@@ -132,9 +154,15 @@ def separate(
             print(f"tfsep: {_one_line(error)}", file=sys.stderr)
             continue
         seconds += info.samples / info.sample_rate
+        done[folder.name] = path
         print(f"{path.name}: {', '.join(paths)} -> {folder}")
     elapsed = time.perf_counter() - started
-    print(f"{seconds:.1f} s of audio in {elapsed:.1f} s: {seconds / elapsed:.1f} times real time.")
+    if done:
+        print(f"{seconds:.1f} s of audio in {elapsed:.1f} s: {seconds / elapsed:.1f} times real time.")
+    if done and report:
+        from tfsep.report import write_stems_page
+
+        print(f"page: {write_stems_page(output, mixtures=done, overwrite=overwrite)}")
     if failures:
         raise typer.Exit(2 if wrong and len(songs) == 1 else 1)
 
@@ -142,30 +170,32 @@ def separate(
 @app.command()
 def train(
     model: Annotated[str, typer.Argument(help="unet")] = "unet",
-    data: Annotated[list[str] | None, typer.Option(help="musdb18:PATH, stems:PATH or embedded; repeatable.")] = None,
+    data: Annotated[list[str] | None, typer.Option(help=f"{DATA_HELP}; repeatable.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="Validation data, if not that of --data.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; options override it.")] = None,
     sources: Annotated[str | None, typer.Option(help="Names with commas, such as vocals,drums.")] = None,
-    sample_rate: Annotated[int | None, typer.Option(help="Rate of the model.")] = None,
-    channels: Annotated[int | None, typer.Option(help="Channels of the model.")] = None,
-    segment: Annotated[int | None, typer.Option(help="Samples of a training window.")] = None,
-    epochs: Annotated[int | None, typer.Option()] = None,
-    batch_size: Annotated[int | None, typer.Option()] = None,
-    steps_per_epoch: Annotated[int | None, typer.Option()] = None,
-    learning_rate: Annotated[float | None, typer.Option()] = None,
-    schedule: Annotated[str | None, typer.Option(help="constant or cosine.")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="Rate of the model. Default: the published one.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Channels of the model. Default: as published.")] = None,
+    segment: Annotated[int | None, typer.Option(help="Samples of a window. Default: as published.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Default: 50.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Default: 16.")] = None,
+    steps_per_epoch: Annotated[int | None, typer.Option(help="Default: the windows that the data hold.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: 0.001.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="constant or cosine. Default: constant.")] = None,
     clipnorm: Annotated[float | None, typer.Option(help="Largest norm of each gradient.")] = None,
-    augment: Annotated[str | None, typer.Option(help="Names with commas (remix,gain), or none.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without gain before stopping.")] = None,
-    seed: Annotated[int | None, typer.Option()] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(help=AUGMENT_HELP),
+    ] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without gain before stopping. Default: never.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Default: 0.")] = None,
     mixed_precision: Annotated[str | None, typer.Option(help="float32, mixed_bfloat16, mixed_float16.")] = None,
     jit_compile: Annotated[bool | None, typer.Option(help="Compile with XLA. Default: Keras decides.")] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="Preset or checkpoint to fine-tune.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
 ) -> None:
     """Train a model; the run is kept in a folder and can be resumed."""
-    _load_tensorflow()
     from tfsep.training import TrainConfig, read_config
     from tfsep.training import train as run
 
@@ -190,7 +220,7 @@ def train(
         "start_from": start_from,
     }
     options = {
-        "sources": sources.split(",") if sources else None,
+        "sources": None if sources is None else sources.split(","),
         "sample_rate": sample_rate,
         "channels": channels,
         "segment": segment,
@@ -200,23 +230,62 @@ def train(
         name: value for name, value in options.items() if value is not None
     }
     try:
-        run(TrainConfig(**settings), resume=resume)
+        run(TrainConfig(**settings), resume=resume, verbose=1 if sys.stdout.isatty() else 2)
     except KeyboardInterrupt:
         _fail(f"Interrupted. Go on from the last whole epoch with --resume --output {settings['output']}.", 1)
     print(f"The best model is in {Path(settings['output'], 'best')}.")
 
 
 @app.command()
+def prepare(
+    data: Annotated[list[str], typer.Argument(help=DATA_HELP)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the store.")],
+    split: Annotated[
+        list[str] | None, typer.Option(help="train, valid, test; repeatable. Default: train and valid.")
+    ] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="Default: that of the first track.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Default: the most that a track has.")] = None,
+    format: Annotated[str, typer.Option(help="tfrecord or lmdb.")] = "tfrecord",
+    dtype: Annotated[str, typer.Option(help="int16 or float32.")] = "int16",
+    shards: Annotated[int | None, typer.Option(help="Number of files. Default: of about 256 MB.")] = None,
+    runner: Annotated[str | None, typer.Option(help="Apache Beam's runner, such as DirectRunner.")] = None,
+    runner_options: Annotated[str, typer.Option(help="Further options of Beam, in one string.")] = "",
+) -> None:
+    """Decode and resample data into a store that is read at memory speed; a killed run goes on."""
+    from tfsep import datasets
+    from tfsep.pipeline import beam
+    from tfsep.pipeline import prepare as write
+
+    corpora = {name: [t for spec in data for t in datasets.from_spec(spec, name)] for name in split or DEFAULT_SPLITS}
+    run = beam.runner(runner, runner_options) if runner else None
+    write(
+        corpora,
+        output,
+        sample_rate=sample_rate,
+        channels=channels,
+        format=format,
+        dtype=dtype,
+        shards=shards,
+        run=run,
+    )
+    manifest = datasets.Store(output).manifest
+    for name, count in manifest["counts"].items():
+        print(f"{name:6} {count} tracks, {manifest['seconds'][name] / 60:.1f} min")
+    print(
+        f"{output}: {', '.join(manifest['sources'])} at {manifest['sample_rate']} Hz, {len(manifest['shards'])} shards"
+    )
+
+
+@app.command()
 def evaluate(
     model: ModelArgument = "unet-vocals-drums",
-    data: Annotated[str, typer.Option(help="musdb18:PATH, stems:PATH or embedded.")] = "embedded",
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    data: Annotated[str, typer.Option(help=DATA_HELP)] = "embedded",
+    split: Annotated[str, typer.Option(help="train, valid, test, or all of a folder of stems.")] = "test",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for museval JSON.")] = None,
     sdr_only: Annotated[bool, typer.Option("--sdr-only", help="Leave out ISR, SIR and SAR, which are slow.")] = False,
     overlap: Overlap = 0.25,
 ) -> None:
     """Score a model by museval's protocol, beside the mixture and the ideal ratio mask."""
-    _load_tensorflow()
     from tfsep import datasets
     from tfsep import evaluate as score
 
@@ -228,12 +297,41 @@ def evaluate(
 
 
 @app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")],
+    data: Annotated[str | None, typer.Option(help=f"The true sources, to be heard: {DATA_HELP}")] = None,
+    split: Annotated[str, typer.Option(help="Split of the data.")] = "test",
+    estimates: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER of a model's stems; repeatable.")] = None,
+    track: Annotated[list[str] | None, typer.Option(help="A track to be heard; repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(help="Longest excerpt that can be heard.")] = 30.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a page that exists.")] = False,
+) -> None:
+    """Write scores as a page with box plots, tables and a player that compares stems."""
+    from tfsep import datasets
+    from tfsep.report import write_report
+
+    wrong = [pair for pair in estimates or () if "=" not in pair]
+    if wrong:
+        raise ValueError(f"--estimates takes NAME=FOLDER. Received: {wrong[0]!r}.")
+    page = write_report(
+        results,
+        output,
+        tracks=track,
+        estimates=dict(pair.split("=", 1) for pair in estimates or ()),
+        data=datasets.from_spec(data, split) if data else None,
+        seconds=seconds,
+        overwrite=overwrite,
+    )
+    print(f"page: {page}")
+
+
+@app.command()
 def export(
     model: Annotated[str, typer.Argument(help="Preset, preset folder or .keras file.")],
     output: Annotated[Path, typer.Argument(help="Folder of the SavedModel, which must not exist.")],
 ) -> None:
     """Write a model as a SavedModel: waveform in, a waveform for each source out."""
-    _load_tensorflow()
     from tfsep import load_model
 
     loaded = load_model(model)
@@ -263,7 +361,6 @@ def inspect(
     from tfsep import inspection
 
     if model is not None:
-        _load_tensorflow()
         from tfsep import load_model
 
         inspection.print_layers(load_model(model))
@@ -277,7 +374,6 @@ def inspect(
 @app.command()
 def doctor() -> None:
     """Print versions, devices, codecs and one timed multiplication for each device."""
-    _load_tensorflow()
     from tfsep.doctor import report
 
     for subject, finding in report():
@@ -290,24 +386,34 @@ def demo(
     model: ModelArgument = "unet-vocals-drums",
 ) -> None:
     """Separate and score the real song that comes with the installation."""
-    _load_tensorflow()
-    from tfsep import datasets, load_model, separate_file
+    from tfsep import datasets, separate_file
     from tfsep import evaluate as score
 
     song = datasets.embedded()
-    loaded = load_model(model)
     with _bar(song[0].name) as progress:
         paths = separate_file(
             song[0].mixture.path,
             output,
-            loaded,
+            model,
             residual="rest",
             plot=True,
             overwrite=True,
             progress=progress,
         )
     print(f"{song[0].name}: {', '.join(paths)}, waveforms.png -> {output}\n")
-    print(score(loaded, song, sdr_only=True))
+    print(score(model, song, sdr_only=True))
+
+
+def _folders(files: list[Path], output: Path) -> dict[Path, Path]:
+    """The folder for the stems of each file."""
+    songs = {}
+    for path in files:
+        folder = output / _song_name(path)
+        if folder in songs.values() and path not in songs:
+            other = next(song for song, taken in songs.items() if taken == folder)
+            raise ValueError(f"{other} and {path} would both write to {folder}. Separate them to different outputs.")
+        songs[path] = folder
+    return songs
 
 
 def _song_name(path: Path) -> str:

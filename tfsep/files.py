@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -18,8 +19,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     block may make a file or a folder of the temporary path, which keeps the suffix of `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        error.filename = str(path)  # rather than the temporary name, which means nothing to the caller
+        raise
     try:
         temporary = scratch / path.name
         yield temporary
@@ -39,6 +44,18 @@ def _replace_folder(new: Path, path: Path, old: Path) -> None:
     except BaseException:
         os.replace(old, path)
         raise
+
+
+def check_space(path: str | Path, size: int) -> None:
+    """Raises OSError if the disk of `path` has less than `size` bytes left.
+
+    For libraries that write by themselves and do not survive a full disk, or do not say what happened.
+    """
+    place = next(parent for parent in (Path(path), *Path(path).absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    if free < size:
+        reason = f"No space left on device: {size / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
+        raise OSError(errno.ENOSPC, reason, str(path))
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -54,18 +54,18 @@ def _inspect_file(path: str, figure: str | Path) -> Iterator[str]:
 
 def _inspect_corpus(spec: str, figure: str | Path, track: int) -> Iterator[str]:
     splits = ("test",) if spec == "embedded" else ("train", "valid", "test")
-    chosen = None
+    chosen = first_error = None
     for split in splits:
         try:
             corpus = datasets.from_spec(spec, split)
         except ValueError as error:
-            yield f"{split:6} {error}"
+            first_error = first_error or error
             continue
         seconds = sum(song.samples / song.sample_rate for song in corpus)
         yield f"{split:6} {len(corpus)} tracks, {seconds / 60:.1f} min, sources {', '.join(corpus.sources)}"
         chosen = chosen or corpus
     if chosen is None:
-        raise ValueError(f"No split of {spec} holds tracks.")
+        raise first_error
     if not 0 <= track < len(chosen):
         raise ValueError(f"{chosen.name} has {len(chosen)} tracks. Received: track={track}.")
     song = chosen[track]

@@ -72,6 +72,9 @@ def _figure(width: float, height: float):
 
 
 def _save(figure, path: str | Path) -> None:
+    suffix = Path(path).suffix
+    if suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
+        raise ValueError(f"{path}: cannot draw {suffix or 'no suffix'!r}. Expected .png, .pdf or .svg.")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=100)
 

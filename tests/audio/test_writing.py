@@ -134,8 +134,8 @@ def test_bad_audio(bad, words, tmp_path):
     [
         ("a.m4a", {}, r"cannot write '\.m4a', expected one of .*\.wav"),
         ("a", {}, "cannot write 'no suffix'"),
-        ("a.wav", {"subtype": "PCM_8"}, "subtype must be one of .*'PCM_16'.* received 'PCM_8'"),
-        ("a.mp3", {"subtype": "PCM_16"}, "subtype must be one of"),
+        ("a.wav", {"subtype": "PCM_8"}, "subtype of .wav must be one of .*'PCM_16'.* received 'PCM_8'"),
+        ("a.mp3", {"subtype": "PCM_16"}, "subtype of .mp3 must be one of"),
         ("a.mp3", {"channels": 3}, "1 or 2 channels, received 3"),
         ("a.mp3", {"sample_rate": 96000}, "2 channels at 96000 Hz"),
         ("a.flac", {"channels": 9}, "9 channels"),
@@ -241,7 +241,7 @@ def test_a_full_disk(suffix, share, tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
-        with pytest.raises(OSError, match="could not write all samples") as caught:
+        with pytest.raises(OSError, match="not all samples could be written") as caught:
             audio.write(path, source, 44100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

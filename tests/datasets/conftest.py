@@ -26,3 +26,10 @@ def write_song():
         return folder
 
     return write
+
+
+@pytest.fixture(scope="class")
+def tree(request, tmp_path_factory):
+    """The root of the tree that a `CorpusCase` builds, and what it holds; the same for all of its tests."""
+    root = tmp_path_factory.mktemp("corpus")
+    return root, request.cls().build(root)

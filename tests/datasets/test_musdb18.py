@@ -4,15 +4,67 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import yaml
+from corpus_case import FolderCase
 
 from tfsep import audio
 from tfsep.datasets import MUSDB18, embedded, musdb18
 
 TRAIN, VALID, TEST = ("A - One", "Z - Two"), ("ANiMAL - Rockshow", "Leaf - Summerghost"), ("Unknown - Three",)
 SPLITS = {"train": TRAIN, "valid": VALID, "test": TEST}
+
+
+class TestMUSDB18HQ(FolderCase):
+    sources = ("vocals", "drums", "bass", "other")
+    splits = SPLITS
+    spec = "musdb18:{}"
+    empty = "No MUSDB18 track of split 'train'"
+
+    def build(self, root):
+        songs = {}
+        for number, name in enumerate((*TRAIN, *VALID, *TEST)):
+            stems = {source: self.noise(100 + number, seed=10 * number + k) for k, source in enumerate(self.sources)}
+            songs[name] = {**stems, "mixture": sum(stems.values()) + np.float32(0.01)}
+            folder = root / ("test" if name in TEST else "train") / name
+            for source, samples in songs[name].items():
+                self.write(folder / f"{source}.wav", samples)
+        return songs
+
+    def open(self, root, split):
+        return MUSDB18(root, split=split)
+
+
+class TestMUSDB18(TestMUSDB18HQ):
+    """As STEM files."""
+
+    jitter = 1e-6
+
+    def build(self, root):
+        songs = {}
+        for number, name in enumerate((*TRAIN, *VALID, *TEST)):
+            path = root / ("test" if name in TEST else "train") / f"{name}.stem.mp4"
+            path.parent.mkdir(exist_ok=True)
+            stems = [self.noise(2048 + 1024 * number, seed=10 * number + k) for k in range(4)]
+            write_stem_file(path, [sum(stems), *stems])
+            order = ("mixture", "drums", "bass", "other", "vocals")
+            songs[name] = {source: audio.read(path, stream=stream)[0] for stream, source in enumerate(order)}
+        return songs
+
+
+def write_stem_file(path, streams):
+    # Without noise substitution FFmpeg's AAC decodes the same from any starting point.
+    with av.open(str(path), "w", format="mp4") as container:
+        tracks = [container.add_stream("aac", rate=44100, options={"aac_pns": "0"}, layout="stereo") for _ in streams]
+        for track, samples in zip(tracks, streams, strict=True):
+            for start in range(0, len(samples), 1024):
+                block = np.ascontiguousarray(samples[start : start + 1024].T)
+                frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
+                frame.sample_rate, frame.pts = 44100, start
+                container.mux(track.encode(frame))
+            container.mux(track.encode(None))
 
 
 @pytest.fixture(scope="module")

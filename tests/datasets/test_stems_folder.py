@@ -2,9 +2,35 @@ import logging
 
 import numpy as np
 import pytest
+from corpus_case import FolderCase
 
 from tfsep import audio, datasets
 from tfsep.datasets import StemsFolder
+
+SPLITS = {"train": ("song a", "song b"), "valid": ("song c",), "test": ("song d",)}
+
+
+class TestStemsFolder(FolderCase):
+    sources = ("vocals", "drums", "piano")
+    splits = SPLITS
+    sample_rate = 8000
+    spec = "stems:{}"
+    empty = "No stems in the folders of"
+
+    def build(self, root):
+        songs = {}
+        for split, names in SPLITS.items():
+            for name in names:
+                seed = 10 * len(songs)
+                stems = {source: self.noise(100 + seed, seed=seed + k) for k, source in enumerate(self.sources)}
+                songs[name] = {**stems, "mixture": sum(stems.values())}
+                for source, samples in stems.items():
+                    suffix = "flac" if source == "piano" else "wav"
+                    self.write(root / split / name / f"{source}.{suffix}", samples)
+        return songs
+
+    def open(self, root, split):
+        return StemsFolder(root, split=split)
 
 
 @pytest.fixture
@@ -57,10 +83,11 @@ def test_source_that_only_other_songs_have_is_silence_said_once(tmp_path, songs,
     write_song(songs(1) / "duo", {"vocals.wav": noise(80), "bass.wav": noise(80)})
     with caplog.at_level(logging.WARNING, "tfsep"):
         duo, song = StemsFolder(tmp_path)
-    assert duo.sources == song.sources == ("vocals", "drums", "bass")
-    assert duo.read("drums").shape == (80, 2)
-    assert not duo.read("drums").any()
-    assert duo.read("bass").any()
+        assert duo.sources == song.sources == ("vocals", "drums", "bass")
+        assert duo.read("drums").shape == (80, 2)
+        assert not duo.read("drums").any()
+        assert duo.read("bass").any()
+        assert not song.read("bass").any()
     messages = [record.getMessage() for record in caplog.records]
     assert messages == ["duo has no drums: silence stands in.", "song00 has no bass: silence stands in."]
 
@@ -147,6 +174,19 @@ def test_specs_open_corpora(songs):
     assert len(datasets.from_spec("embedded", "test")) == 1
     with pytest.raises(ValueError, match="No MUSDB18 track"):
         datasets.from_spec(f"musdb18:{root}")
+
+
+def test_spec_of_a_store_opens_a_store(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no store\.json"):
+        datasets.from_spec(f"store:{tmp_path}")
+
+
+def test_all_songs_are_taken_where_a_corpus_need_not_be_divided(songs):
+    root = songs(7)
+    assert len(datasets.from_spec(f"stems:{root}", "all")) == 7
+    for kind in ("musdb18", "dsd100", "mir1k"):
+        with pytest.raises(ValueError, match=f"{kind}:.* is divided by its authors"):
+            datasets.from_spec(f"{kind}:{root}", "all")
 
 
 @pytest.mark.parametrize("spec", ["", "stems", "stems:", "corpus:/data", "/data/musdb18", "embedded:x", "mixing:/a"])

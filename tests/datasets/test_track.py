@@ -48,13 +48,13 @@ def test_excerpt_equals_slice(track, source, start, samples):
 
 def test_excerpt_decodes_no_more_than_asked(track, monkeypatch):
     calls = []
-    read = audio.read
+    read = audio.read_streams
 
-    def spy(path, start=0, samples=None, stream=0):
+    def spy(path, streams, start=0, samples=None):
         calls.append((path.name, start, samples))
-        return read(path, start, samples, stream)
+        return read(path, streams, start, samples)
 
-    monkeypatch.setattr(audio, "read", spy)
+    monkeypatch.setattr(audio, "read_streams", spy)
     track.read("drums", 100, 50)
     assert calls == [("drums.wav", 100, 50)]
 

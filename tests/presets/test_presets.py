@@ -1,4 +1,6 @@
 import json
+import shutil
+from types import SimpleNamespace
 
 import h5py
 import keras
@@ -122,7 +124,7 @@ def test_damage_is_named_in_one_line(preset, name, damage):
         (preset / name).unlink()
     else:
         (preset / name).write_bytes(data)
-    with pytest.raises(ValueError, match=r"is not a complete preset folder: .") as error:
+    with pytest.raises(RuntimeError, match=r"is not a complete preset folder: it is damaged \(.") as error:
         presets.load(preset)
     assert str(preset) in str(error.value)
     assert "\n" not in str(error.value)
@@ -144,3 +146,13 @@ def test_an_unknown_name_lists_the_presets(monkeypatch, model, tmp_path):
     assert presets.folder("a") == tmp_path / "a"
     with pytest.raises(ValueError, match=r"No model 'c'.*Presets: a, b"):
         presets.folder("c")
+
+
+def test_a_full_disk_is_said_before_writing(model, tmp_path, monkeypatch):
+    # HDF5 does not survive a disk that fills while it writes.
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(OSError, match=r"No space left on device.*MB are needed"):
+        presets.save(model, tmp_path / "preset")
+    with pytest.raises(OSError, match=r"No space left on device.*MB are needed"):
+        model.export(tmp_path / "exported")
+    assert list(tmp_path.iterdir()) == []

@@ -181,13 +181,13 @@ class TestResume:
 
     def test_has_to_be_asked_for(self, run, copy):
         before = contents(copy)
-        with pytest.raises(FileExistsError, match=r"copy holds a run of 2 epochs. Resume it"):
+        with pytest.raises(FileExistsError, match=r"copy holds a run \(2 epochs\). Resume it"):
             run(copy, epochs=3)
         assert contents(copy) == before
 
     def test_of_a_damaged_state_is_an_error(self, run, copy):
         (copy / "state.json").write_text('{"epoch": ')
-        with pytest.raises(ValueError, match=r"state.json is damaged: .* Start the run anew"):
+        with pytest.raises(RuntimeError, match=r"state.json is damaged: .* Start the run anew"):
             run(copy, resume=True)
 
 
@@ -223,7 +223,10 @@ class TestArguments:
             ({"epochs": 0}, "epochs must be at least 1. Received: epochs=0"),
             ({"batch_size": -2}, "batch_size must be at least 1. Received: batch_size=-2"),
             ({"patience": 0}, "patience must be at least 1. Received: patience=0"),
-            ({"learning_rate": 0.0}, "learning_rate must be above 0. Received: learning_rate=0.0"),
+            ({"learning_rate": 0.0}, "learning_rate must be a number above 0. Received: learning_rate=0.0"),
+            ({"learning_rate": float("nan")}, "learning_rate must be a number above 0. Received: learning_rate=nan"),
+            ({"clipnorm": 0.0}, "clipnorm must be a number above 0. Received: clipnorm=0.0"),
+            ({"seed": -1}, "seed must be an integer from 0 .* Received: seed=-1"),
             ({"batch_size": 100, "steps_per_epoch": None}, "A batch of 100 is larger than the data: 24 windows"),
             ({"valid": []}, "There are no tracks"),
             ({"model": UNet(sources=("piano",), sample_rate=8000, segment=512, filters=2, depth=1)}, "'piano'"),

@@ -40,7 +40,10 @@ class TestRun:
         assert float(model.optimizer.iterations) == 2
         folder = tmp_path / "run"
         assert (folder / "best" / "model.weights.h5").is_file()
-        assert TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text())) == config()
+        kept = TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text()))
+        # Every option of the model is there, those that were left to their defaults as well.
+        full = {**OPTIONS, "sources": ["vocals", "drums"], "channels": 1, "context": 0}
+        assert kept == dataclasses.replace(config(), options=full)
         assert yaml.safe_load((folder / "versions.yaml").read_text()).keys() == {
             "tfsep",
             "tensorflow",
@@ -49,14 +52,16 @@ class TestRun:
         }
 
         # The very run is in the folder, under whatever way of writing the same settings.
-        same = dataclasses.replace(config(), epochs=2, options={**OPTIONS, "sources": ("vocals", "drums")})
-        with pytest.raises(FileExistsError, match=r"run holds a run of 1 epochs. Give --resume, or another output"):
+        same = dataclasses.replace(config(), options={**OPTIONS, "sources": ("vocals", "drums")})
+        other = dataclasses.replace(config(), options={**OPTIONS, "filters": 3})
+        with pytest.raises(FileExistsError, match=r"run holds a run \(1 epochs\). Give --resume, or another output"):
             train(config(), verbose=0)
         with pytest.raises(ValueError, match=r"started with other settings: options=\{.*Resume it with those"):
-            train(same, resume=True)
+            train(other, resume=True)
         with pytest.raises(ValueError, match=r"other settings: learning_rate=0.001, seed=0\. Resume"):
             train(config(learning_rate=0.1, seed=1), resume=True)
-        assert TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text())) == config()
+        train(same, resume=True, verbose=0)
+        assert TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text())) == kept
 
         folder = folder.rename(tmp_path / "moved")
         resumed = train(config(epochs=2, output=folder), resume=True, verbose=0)

@@ -4,17 +4,19 @@ Audio is float32 in [-1, 1], shape `[samples, channels]`. Levels are never chang
 """
 
 from tfsep.audio.formats import AudioError, AudioInfo
-from tfsep.audio.reading import blocks, info, read
+from tfsep.audio.reading import blocks, info, read, read_streams
 from tfsep.audio.resampling import resample, resample_blocks
-from tfsep.audio.writing import Writer, write
+from tfsep.audio.writing import Writer, check_format, write
 
 __all__ = [
     "AudioError",
     "AudioInfo",
     "Writer",
     "blocks",
+    "check_format",
     "info",
     "read",
+    "read_streams",
     "resample",
     "resample_blocks",
     "write",

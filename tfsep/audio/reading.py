@@ -3,7 +3,7 @@
 import functools
 import numbers
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -72,17 +72,47 @@ def read(
 
     >>> vocals, sample_rate = tfsep.audio.read("song.stem.mp4", start=44100, samples=88200, stream=4)
     """
+    return read_streams(path, (stream,), start, samples)[0], _probe(path, stream)[1].sample_rate
+
+
+def read_streams(
+    path: str | os.PathLike, streams: Sequence[int], start: int = 0, samples: int | None = None
+) -> list[np.ndarray]:
+    """Reads the same excerpt of several streams of a file, going through it once.
+
+    Args:
+        path: string or path, as in `read`.
+        streams: different integers, the audio streams.
+        start: integer, first sample of the excerpt. Defaults to 0.
+        samples: integer, length of the excerpt. Defaults to the rest of the first stream.
+
+    Returns:
+        For each stream a float32 array of shape `[samples, channels]`.
+
+    Raises:
+        As `read` does.
+
+    Example:
+
+    >>> drums, vocals = tfsep.audio.read_streams("song.stem.mp4", (1, 4))
+    """
     _check_integers(start=start, samples=0 if samples is None else samples)
-    decoder, facts = _probe(path, stream)
-    stop = facts.samples if samples is None else start + samples
-    if not 0 <= start <= stop <= facts.samples:
-        raise ValueError(f"{path}: has {facts.samples} samples, received an excerpt from {start} to {stop}.")
-    audio = np.empty((stop - start, facts.channels), np.float32)
-    filled = 0
-    for block in _decode(decoder, facts, stream, start, stop):
-        audio[filled : filled + len(block)] = block
-        filled += len(block)
-    return audio, facts.sample_rate
+    probed = {stream: _probe(path, stream) for stream in streams}
+    facts = {stream: facts for stream, (_, facts) in probed.items()}
+    decoder = probed[streams[0]][0]
+    start = int(start)  # decoders refuse NumPy's integers
+    stop = start + int(samples) if samples is not None else facts[streams[0]].samples
+    for stream in streams:
+        if not 0 <= start <= stop <= facts[stream].samples:
+            raise ValueError(
+                f"{path}: has {facts[stream].samples} samples, received an excerpt from {start} to {stop}."
+            )
+    audio = {stream: np.empty((stop - start, facts[stream].channels), np.float32) for stream in streams}
+    filled = dict.fromkeys(streams, 0)
+    for stream, block in _decode(decoder, facts, start, stop):
+        audio[stream][filled[stream] : filled[stream] + len(block)] = block
+        filled[stream] += len(block)
+    return [audio[stream] for stream in streams]
 
 
 def blocks(path: str | os.PathLike, block_size: int, stream: int = 0) -> Iterator[np.ndarray]:
@@ -103,7 +133,7 @@ def blocks(path: str | os.PathLike, block_size: int, stream: int = 0) -> Iterato
     if block_size < 1:
         raise ValueError(f"block_size must be 1 or more, received {block_size}.")
     decoder, facts = _probe(path, stream)
-    pieces = _decode(decoder, facts, stream, 0, facts.samples)
+    pieces = (piece for _, piece in _decode(decoder, {stream: facts}, 0, facts.samples))
     return _regroup(pieces, min(block_size, facts.samples), facts.channels)
 
 
@@ -135,21 +165,29 @@ def _probe_version(path: str, version: tuple[int, ...], stream: int) -> tuple[Mo
     return decoder, facts
 
 
-def _decode(decoder: ModuleType, facts: AudioInfo, stream: int, start: int, stop: int) -> Iterator[np.ndarray]:
-    """Yields exactly the samples from `start` to `stop`, in pieces of any length."""
-    position = start
-    if position == stop:
+def _decode(
+    decoder: ModuleType, facts: dict[int, AudioInfo], start: int, stop: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields of each stream exactly the samples from `start` to `stop`, in pieces of any length."""
+    positions = dict.fromkeys(facts, start)
+    path = next(iter(facts.values())).path
+    if start == stop:
         return
-    for piece in decoder.decode(facts.path, stream, start):
+    for stream, piece in decoder.decode(path, tuple(facts), start, stop):
+        position = positions[stream]
         piece = piece[: stop - position]
         if not np.isfinite(piece).all():
             bad = position + int(np.argmin(np.isfinite(piece).all(axis=1)))
-            raise AudioError(f"{facts.path}: sample {bad} is NaN or infinite; export the file again.")
-        position += len(piece)
-        yield piece
-        if position == stop:
+            raise AudioError(f"{path}: sample {bad} is NaN or infinite; export the file again.")
+        positions[stream] += len(piece)
+        if len(piece):
+            yield stream, piece
+        if min(positions.values()) == stop:
             return
-    raise AudioError(f"{facts.path}: is damaged or truncated: ends after {position} of {facts.samples} samples.")
+    stream = min(positions, key=positions.get)
+    raise AudioError(
+        f"{path}: is damaged or truncated: ends after {positions[stream]} of {facts[stream].samples} samples."
+    )
 
 
 def _regroup(pieces: Iterator[np.ndarray], block_size: int, channels: int) -> Iterator[np.ndarray]:

@@ -1,7 +1,7 @@
 """Decoding with libsndfile: wav, flac, ogg, opus, mp3 and other plain formats."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import soundfile
@@ -34,8 +34,8 @@ def probe(path: str, stream: int) -> AudioInfo | None:
     return facts
 
 
-def decode(path: str, stream: int, start: int) -> Iterator[np.ndarray]:
-    """Yields float32 blocks `[samples, channels]` from sample `start` to the end of the file."""
+def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields (stream, float32 block `[samples, channels]`) from sample `start` of the one stream to `stop` or later."""
     try:
         with _SoundFile(os.path.abspath(path)) as file:
             position = _entry(file, path, start)
@@ -43,8 +43,10 @@ def decode(path: str, stream: int, start: int) -> Iterator[np.ndarray]:
                 raise AudioError(f"{path}: cannot seek to sample {position}; the file is damaged.")
             for block in _blocks(file):
                 if position + len(block) > start:
-                    yield block[max(0, start - position) :]
+                    yield streams[0], block[max(0, start - position) :]
                 position += len(block)
+                if position >= stop:
+                    return
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: is damaged or truncated ({error.error_string.strip()}).") from error
 

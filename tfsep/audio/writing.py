@@ -67,6 +67,26 @@ def write(
         writer.write(audio)
 
 
+def check_format(suffix: str, subtype: str | None = None) -> str:
+    """Says which subtype a file of a suffix is written with.
+
+    Args:
+        suffix: string: `.wav`, `.flac`, `.ogg` or `.mp3`.
+        subtype: string or None, as in `write`.
+
+    Returns:
+        The subtype.
+
+    Raises:
+        ValueError: files of that suffix cannot be written, or not with that subtype.
+    """
+    if suffix not in _SUBTYPES:
+        raise ValueError(f"cannot write {suffix or 'no suffix'!r}, expected one of {list(_SUBTYPES)}.")
+    if subtype not in (None, *_SUBTYPES[suffix]):
+        raise ValueError(f"subtype of {suffix} must be one of {list(_SUBTYPES[suffix])}, received {subtype!r}.")
+    return subtype or _SUBTYPES[suffix][0]
+
+
 class Writer:
     """Writes an audio file block by block, for audio that does not fit in memory.
 
@@ -100,11 +120,10 @@ class Writer:
     ):
         self._path = Path(path)
         suffix = self._path.suffix.lower()
-        if suffix not in _SUBTYPES:
-            raise ValueError(f"{path}: cannot write {suffix or 'no suffix'!r}, expected one of {list(_SUBTYPES)}.")
-        self._subtype = subtype or _SUBTYPES[suffix][0]
-        if self._subtype not in _SUBTYPES[suffix]:
-            raise ValueError(f"{path}: subtype must be one of {list(_SUBTYPES[suffix])}, received {subtype!r}.")
+        try:
+            self._subtype = check_format(suffix, subtype)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         for name, value in (("sample_rate", sample_rate), ("channels", channels)):
             if not isinstance(value, numbers.Integral) or value < 1:
                 raise ValueError(f"{path}: {name} must be a positive integer, received {value!r}.")
@@ -179,7 +198,9 @@ class Writer:
         if self._path.is_dir():
             raise ValueError(f"{self._path}: is a folder; expected the name of a file to write.")
         if self._path.exists() and not self._overwrite:
-            raise FileExistsError(f"{self._path}: exists already; pass overwrite=True to replace it.")
+            raise FileExistsError(
+                f"{self._path}: exists already; choose another name or allow overwriting (overwrite=True, --overwrite)."
+            )
         if not self._path.parent.is_dir():
             raise FileNotFoundError(f"{self._path}: its folder does not exist; create it first.")
 
@@ -213,4 +234,4 @@ class Writer:
         return codes << (32 - bits)
 
     def _disk_error(self) -> OSError:
-        return OSError(errno.EIO, "could not write all samples; is the disk full?", str(self._path))
+        return OSError(errno.EIO, "not all samples could be written; the disk may be full", str(self._path))

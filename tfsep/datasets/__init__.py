@@ -42,7 +42,7 @@ def from_spec(spec: str, split: str = "train") -> Corpus:
     Args:
         spec: `"musdb18:PATH"`, `"dsd100:PATH"`, `"mir1k:PATH"`, `"ikala:PATH"`, `"stems:PATH"`, `"store:PATH"`,
             `"mixing:TARGETS,OTHERS"`, or `"embedded"` for the song that comes with the installation.
-        split: `"train"`, `"valid"` or `"test"`. Defaults to `"train"`.
+        split: `"train"`, `"valid"`, `"test"`, or, where a corpus need not be divided, `"all"`. Defaults to `"train"`.
 
     Returns:
         The `Corpus`.
@@ -53,6 +53,10 @@ def from_spec(spec: str, split: str = "train") -> Corpus:
     kind, _, path = spec.partition(":")
     if spec == "embedded":
         return embedded()
+    if split == "all":
+        split = None
+        if kind in ("musdb18", "dsd100", "mir1k"):
+            raise ValueError(f"{spec} is divided by its authors. Take split 'train', 'valid' or 'test'.")
     if kind == "mixing" and path.count(",") == 1:
         return Mixing(*path.split(","), split=split)
     if kind in _KINDS and path:

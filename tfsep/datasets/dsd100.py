@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder
@@ -9,6 +10,8 @@ from tfsep.datasets.musdb18 import SOURCES
 from tfsep.datasets.splits import hold_out
 from tfsep.datasets.stem import Stem
 from tfsep.datasets.track import Corpus, Track
+
+_log = logging.getLogger("tfsep")
 
 
 class DSD100(Corpus):
@@ -35,7 +38,7 @@ class DSD100(Corpus):
         check_choice("mixture", mixture, MIXTURES)
         root = existing_folder(root, "the folder that holds Mixtures/ and Sources/")
         part = "Test" if split == "test" else "Dev"
-        names = sorted(path.parent.name for path in (root / "Sources" / part).glob("*/vocals.wav"))
+        names = _songs(root / "Sources" / part)
         if split != "test":
             names = hold_out(names, split)
         if not names:
@@ -43,6 +46,17 @@ class DSD100(Corpus):
                 f"No DSD100 track of split {split!r} in {root}. Expected Sources/{part}/<song>/vocals.wav and the like."
             )
         super().__init__(f"DSD100 {split}", [_track(root, part, name, mixture) for name in names])
+
+
+def _songs(folder: Path) -> list[str]:
+    names = []
+    for path in sorted(path for path in folder.glob("*") if path.is_dir()):
+        # A folder that lacks only some of its files is a damaged song: reading it names the first one missing.
+        if any((path / f"{source}.wav").is_file() for source in SOURCES):
+            names.append(path.name)
+        else:
+            _log.warning("%s holds no stems and is left out.", path)
+    return names
 
 
 def _track(root: Path, part: str, name: str, mixture: str) -> Track:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from tfsep.datasets.checks import SPLITS, check_choice
@@ -54,8 +53,9 @@ def _singers(root: Path, paths: list[Path]) -> dict[Path, str]:
             f"{mapping} is missing: it says who sings, so that no singer is in two splits. Put it there, or use "
             "split=None."
         )
-    with open(mapping, newline="", encoding="utf-8") as file:
-        singer_of = {row[1]: row[0] for row in csv.reader(file, delimiter="\t") if len(row) >= 2}
+    # Whatever the encoding is, singers who differ stay apart.
+    rows = [line.split("\t") for line in mapping.read_text("utf-8-sig", "surrogateescape").splitlines()]
+    singer_of = {row[1].strip(): row[0].strip() for row in rows if len(row) > 1}
     unknown = [path.name for path in paths if _song(path) not in singer_of]
     if unknown:
         raise ValueError(f"{mapping} has no singer for the song of {unknown[0]}. Expected a line: singer, tab, song.")

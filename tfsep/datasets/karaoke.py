@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from tfsep.datasets.checks import existing_folder
@@ -21,7 +22,8 @@ def karaoke_files(root: str | Path) -> list[Path]:
     """
     root = existing_folder(root, "the folder that holds Wavfile/")
     folder = root / "Wavfile" if (root / "Wavfile").is_dir() else root
-    clips = {path.stem: path for suffix in ("flac", "wav") for path in sorted(folder.glob(f"*.{suffix}"))}
+    # Names with a dot in front belong to an operating system, not to the corpus.
+    clips = {path.stem: path for suffix in ("flac", "wav") for path in folder.glob(f"[!.]*.{suffix}")}
     if not clips:
         raise ValueError(f"No clips in {folder}. Expected Wavfile/*.wav (or .flac) with two channels each.")
     return [clips[name] for name in sorted(clips)]
@@ -34,7 +36,12 @@ def karaoke_track(path: Path, snr: float | None) -> Track:
         path: path of the file.
         snr: float or None, level of the whole voice over that of the whole accompaniment in dB; None leaves the
             recorded levels.
+
+    Raises:
+        ValueError: if `snr` is no finite number.
     """
+    if snr is not None and not math.isfinite(snr):
+        raise ValueError(f"snr must be a finite number of dB, or None. Received: snr={snr!r}.")
     levels = (None, None) if snr is None else (_LEVEL * 10 ** (snr / 20), _LEVEL)
     return Track(
         path.stem,

@@ -36,7 +36,7 @@ class Mixing(Corpus):
 
     Raises:
         FileNotFoundError: if a folder does not exist.
-        ValueError: if a folder holds no recording of the split.
+        ValueError: if a folder holds no recording of the split, or the two overlap.
 
     Reference:
         The mixing at a random ratio: ElAraby et al., "S-SepGAN", 2020.
@@ -51,10 +51,11 @@ class Mixing(Corpus):
         seed: int = 0,
     ):
         check_choice("split", split, (*SPLITS, None))
-        targets, others = (existing_folder(root, "a folder of recordings") for root in (targets, others))
+        targets, others = (existing_folder(root, "a folder of recordings").absolute() for root in (targets, others))
+        _check_apart(targets.resolve(), others.resolve())
         source = targets.name if source is None else source
-        if source == "accompaniment":
-            raise ValueError("source must not be 'accompaniment', which the other recordings are. Give another name.")
+        if source in ("accompaniment", "mixture", ""):
+            raise ValueError(f"source must not be {source!r}, which has a meaning of its own. Give another name.")
         stems = divide(targets, split, _recordings)
         rest = list(divide(others, split, _recordings).values())
         order = np.random.default_rng((seed, 0)).permutation(len(rest))
@@ -94,6 +95,11 @@ class Sequel:
                     "Resample one of them."
                 )
         channels = max(info.channels for info in infos)
+        for stem, info in zip(self.stems, infos, strict=True):
+            if info.channels not in (1, channels):
+                raise audio.AudioError(
+                    f"{stem.name} has {info.channels} channels, while others have {channels}. Expected one, or as many."
+                )
         return audio.AudioInfo(self.name, infos[0].sample_rate, self.samples, channels, 1)
 
     def read(self, start: int, samples: int) -> np.ndarray:
@@ -112,11 +118,22 @@ class Sequel:
 
 
 def _recordings(folder: Path) -> dict[str, Stem]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
+    recordings = {}
+    # Names with a dot in front belong to an operating system, not to the recordings.
+    for path in sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in SUFFIXES and path.is_file()):
+        # Slashes would be folders where results are written.
+        name = "-".join(path.relative_to(folder).parts)
+        if name in recordings:
+            raise ValueError(f"{path} and {recordings[name].name} would both be named {name!r}. Rename one of them.")
+        recordings[name] = Stem(path)
+    if not recordings:
         raise ValueError(f"No recordings in {folder}. Expected audio files, in folders of any depth.")
-    # Slashes would be folders where results are written.
-    return {"-".join(path.relative_to(folder).parts): Stem(path) for path in paths}
+    return recordings
+
+
+def _check_apart(targets: Path, others: Path) -> None:
+    if targets in (others, *others.parents) or others in targets.parents:
+        raise ValueError(f"{others} and {targets} overlap: a recording would be mixed with itself. Keep them apart.")
 
 
 def _enough(supply: Iterator[Stem], samples: int) -> Iterator[Stem]:

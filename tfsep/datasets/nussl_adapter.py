@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,17 +20,18 @@ def from_nussl(dataset) -> Corpus:
     """Takes any nussl dataset as a corpus.
 
     Items are loaded when they are read, through `dataset[index]`, and the last few are kept. What is asked of an
-    item: `"mix"` and the dict `"sources"`, with nussl's `AudioSignal` in them (`audio_data`, `sample_rate`,
-    `file_name`). nussl itself is not imported.
+    item: `"mix"` and the dict `"sources"`, with nussl's `AudioSignal` in them (`audio_data` and `sample_rate`).
+    nussl itself is not imported.
 
     Args:
         dataset: a `nussl.datasets.BaseDataset`, without transforms that change its items to tensors.
 
     Returns:
-        A `Corpus`, with the sources of the first item.
+        A `Corpus`, with the sources of the first item. Its tracks have the names of the files that the dataset
+        lists, or else their numbers.
 
     Raises:
-        ValueError: if the dataset is empty, or its items are none of `mix` and `sources`.
+        ValueError: if the dataset is empty, or its first item is none of `mix` and `sources`.
 
     Example:
 
@@ -40,32 +40,50 @@ def from_nussl(dataset) -> Corpus:
     """
     if not len(dataset):
         raise ValueError("The nussl dataset has no items.")
-    load = functools.lru_cache(maxsize=_KEPT)(dataset.__getitem__)
-    first = load(0)
-    if not isinstance(first, dict) or not {"mix", "sources"} <= set(first):
-        raise ValueError(
-            "Items of the nussl dataset must hold 'mix' and 'sources'. Received: "
-            f"{sorted(first) if isinstance(first, dict) else type(first).__name__}."
-        )
+    items = _Items(dataset)
+    sources = sorted(items.load(0)["sources"])
     tracks = []
     for index in range(len(dataset)):
-        stems = {source: _Signal(load, index, source) for source in sorted(first["sources"])}
-        tracks.append(Track(_name(dataset, index), stems, _Signal(load, index, None)))
+        stems = {source: _Signal(items, index, source) for source in sources}
+        tracks.append(Track(_name(dataset, index), stems, _Signal(items, index, None)))
     return Corpus(type(dataset).__name__, tracks)
 
 
 def _name(dataset, index: int) -> str:
-    """Name of an item without loading it: nussl's items are file names, or objects with a name."""
+    """Name of an item without loading it: nussl's items are file names, numbers, or objects with a name."""
     item = dataset.items[index] if hasattr(dataset, "items") else index
-    name = getattr(item, "name", item)
-    return Path(name).stem if isinstance(name, str) else f"{index:05d}"
+    if isinstance(item, str | Path):
+        return Path(item).stem
+    name = getattr(item, "name", None)
+    return name if isinstance(name, str) else f"{index:05d}"
+
+
+class _Items:
+    """The items of a dataset, the last few of them kept."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+        self.load = functools.lru_cache(maxsize=_KEPT)(self._load)
+
+    def __reduce__(self):
+        # What is kept stays here when tracks go to another process.
+        return _Items, (self.dataset,)
+
+    def _load(self, index: int) -> dict:
+        item = self.dataset[index]
+        if not isinstance(item, dict) or "mix" not in item or not isinstance(item.get("sources"), dict):
+            raise ValueError(
+                f"Item {index} of the nussl dataset must hold 'mix' and the dict 'sources'. Received: "
+                f"{sorted(item) if isinstance(item, dict) else type(item).__name__}."
+            )
+        return item
 
 
 @dataclass(frozen=True)
 class _Signal:
     """The signal of a source of an item, or its mixture, as a stem (see `Stem`)."""
 
-    load: Callable[[int], dict]
+    items: _Items
     index: int
     source: str | None
 
@@ -79,17 +97,21 @@ class _Signal:
         return audio.AudioInfo(self.name, int(signal.sample_rate), samples, channels, 1)
 
     def read(self, start: int, samples: int) -> np.ndarray:
-        return self._signal().audio_data[:, start : start + samples].T.astype(np.float32, order="C")
+        return self._signal().audio_data[:, start : start + samples].T.astype(np.float32)
 
     def digest(self) -> str:
         signal = self._signal()
-        content = hashlib.blake2b(np.ascontiguousarray(signal.audio_data), digest_size=16).hexdigest()
-        return digest(content, signal.sample_rate)
+        data = np.ascontiguousarray(signal.audio_data)
+        content = hashlib.blake2b(data, digest_size=16).hexdigest()
+        return digest(content, data.shape, data.dtype.str, int(signal.sample_rate))
 
     def _signal(self):
-        item = self.load(self.index)
-        if self.source is None:
-            return item["mix"]
-        if self.source not in item["sources"]:
+        item = self.items.load(self.index)
+        if self.source is not None and self.source not in item["sources"]:
             raise audio.AudioError(f"{self.name}: the item has no such source, only {sorted(item['sources'])}.")
-        return item["sources"][self.source]
+        signal = item["mix"] if self.source is None else item["sources"][self.source]
+        if getattr(signal, "audio_data", None) is None:
+            raise audio.AudioError(
+                f"{self.name}: expected an AudioSignal with audio, received {type(signal).__name__}."
+            )
+        return signal

@@ -29,7 +29,7 @@ def divide(root: Path, split: str | None, find: Callable[[Path], dict]) -> dict:
     if split and (root / split).is_dir():
         return find(root / split)
     if split == "test" or (split and (root / "train").is_dir()):
-        raise ValueError(f"{root} has no folder {split!r}. Put the {split} songs there, or use split=None.")
+        raise ValueError(f"{root} has no folder {split!r}. Put the {split} songs there, or take all (split 'all').")
     songs = find(root)
     if split is None:
         return songs

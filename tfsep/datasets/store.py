@@ -17,7 +17,9 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import os
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,10 @@ DTYPES = {"int16": "<i2", "float32": "<f4"}
 SCALE = 2.0**13
 
 
+class DamagedError(ValueError):
+    """A file of a store does not hold what was written to it."""
+
+
 class Store(Corpus):
     """A corpus that `tfsep prepare` wrote.
 
@@ -50,7 +56,8 @@ class Store(Corpus):
 
     Raises:
         FileNotFoundError: if there is no store at `path`, or a shard is missing.
-        ValueError: if the store is unfinished or damaged, or holds no track of the split.
+        DamagedError: if its manifest or a shard is damaged.
+        ValueError: if the store is unfinished, or holds no track of the split.
     """
 
     def __init__(self, path: str | Path, split: str | None = None, verify: bool = True):
@@ -90,11 +97,8 @@ class StoredTrack(Track):
 
     def active(self, source: str) -> list[tuple[int, int]]:
         """Starts and ends, in samples, of the stretches where a source is heard."""
-        return [
-            (number * self.record_samples + start, number * self.record_samples + end)
-            for number, record in enumerate(self.facts["records"])
-            for start, end in record["active"].get(source, [])
-        ]
+        edges = self.facts["active"][source]
+        return list(zip(edges[::2], edges[1::2], strict=True))
 
     def copy_into(self, rows: Sequence[np.ndarray], start: int) -> None:
         """Fills a row `[samples, channels]` for each source and for the residual from `start` on, as stored."""
@@ -174,7 +178,7 @@ class Messages:
         facts = self.shards[number]
         path = self.folder / facts["file"]
         if self.verify and file_sha256(path) != facts["sha256"]:
-            raise ValueError(f"{path} is damaged: its SHA-256 is not that of {MANIFEST}. Run `tfsep prepare` again.")
+            raise DamagedError(f"{path} is damaged: its SHA-256 is not that of {MANIFEST}. Run `tfsep prepare` again.")
         self._open[number] = _open_lmdb(path) if self.lmdb else _map(path)
         return self._open[number]
 
@@ -190,19 +194,38 @@ def read_manifest(folder: Path) -> dict | None:
     """The manifest of a store, or None where there is none.
 
     Raises:
-        ValueError: if it is damaged, or of another version.
+        DamagedError: if it is damaged.
+        ValueError: if it is of another version.
     """
     path = folder / MANIFEST
     if not path.is_file():
         return None
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}. Prepare the store anew in another folder.") from error
-    if version != VERSION:
-        raise ValueError(f"{path} is of version {version}, while this tfsep reads {VERSION}. Prepare the store anew.")
+    manifest = unseal(path)
+    if manifest["version"] != VERSION:
+        raise ValueError(
+            f"{path} is of version {manifest['version']}, while this tfsep reads {VERSION}. Prepare the store anew in "
+            "another folder."
+        )
     return manifest
+
+
+def seal(facts: dict) -> str:
+    """Facts as JSON that begins with the SHA-256 of the rest: one flipped digit would be another, valid place."""
+    rest = json.dumps(facts)[1:]
+    return f"{_seal_of(rest)}{rest}"
+
+
+def unseal(path: Path) -> dict:
+    """Facts that were sealed; raises DamagedError if they are not what was written."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    head, comma, rest = text.partition(", ")
+    if head + comma != _seal_of(rest):
+        raise DamagedError(f"{path} is damaged: its content does not fit its checksum. Run `tfsep prepare` again.")
+    return json.loads("{" + rest)
+
+
+def _seal_of(rest: str) -> str:
+    return f'{{"seal": "{hashlib.sha256(rest.encode()).hexdigest()}", '
 
 
 def file_sha256(path: Path) -> str:
@@ -218,7 +241,7 @@ def _check_size(path: Path, size: int) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. Run `tfsep prepare` again to restore it.")
     if path.stat().st_size != size:
-        raise ValueError(
+        raise DamagedError(
             f"{path} is damaged: it has {path.stat().st_size} bytes, expected {size}. Run `tfsep prepare` again."
         )
 
@@ -228,11 +251,21 @@ def _map(path: Path) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
+# A process must not open an LMDB file twice, so the stores of several splits share it.
+_transactions = weakref.WeakValueDictionary()
+_transactions_lock = threading.Lock()
+
+
 def _open_lmdb(path: Path):
-    lmdb = import_lmdb()
-    environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
-    # The messages that a transaction hands out are views into the map, valid as long as it is open.
-    return environment.begin(buffers=True)
+    status = os.stat(path)
+    file = status.st_dev, status.st_ino
+    with _transactions_lock:
+        transaction = _transactions.get(file)
+        if transaction is None:
+            environment = import_lmdb().open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
+            # The messages that a transaction hands out are views into the map, valid as long as it is open.
+            transaction = _transactions[file] = environment.begin(buffers=True)
+    return transaction
 
 
 def import_lmdb():

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from tfsep import audio
-from tfsep.datasets.stem import Stem, digest
+from tfsep.datasets.stem import Stem, digest, read_stems
 
 _log = logging.getLogger("tfsep")
 
@@ -39,9 +39,7 @@ class Track:
         self.name = name
         self.stems = dict(stems)
         self.mixture = mixture
-        missing = [source for source, stem in stems.items() if stem is None]
-        if missing:
-            _log.warning("%s has no %s: silence stands in.", name, ", ".join(missing))
+        self._missed = set()
 
     def __repr__(self) -> str:
         return f"Track({self.name!r}, sources={self.sources})"
@@ -113,16 +111,27 @@ class Track:
         Raises:
             ValueError: for an unknown source or an excerpt beyond the track's ends.
         """
+        return self.read_all((source,), start, samples)[source]
+
+    def read_all(self, names: Iterable[str], start: int = 0, samples: int | None = None) -> dict[str, np.ndarray]:
+        """Reads the same excerpt of several of `sources` and `"mixture"`, and a file that holds several once.
+
+        Args:
+            names: names of sources, and `"mixture"`.
+            start, samples: see `read`.
+
+        Returns:
+            dict from name to float32 `[samples, channels]`.
+
+        Raises:
+            ValueError: see `read`.
+        """
         samples = self.samples - start if samples is None else samples
         if start < 0 or samples < 0 or start + samples > self.samples:
             raise ValueError(f"{self.name} has {self.samples} samples. Received start={start}, samples={samples}.")
-        if source == "mixture":
-            if self.mixture is not None:
-                return self._read_stem(self.mixture, start, samples)
-            return sum(self.read(name, start, samples) for name in self.sources)
-        if source not in self.stems:
-            raise ValueError(f"{self.name} has no source {source!r}. Expected one of {('mixture', *self.sources)}.")
-        return self._read_stem(self.stems[source], start, samples)
+        parts = {name: self._parts(name) for name in names}
+        stems = self._read_stems({part for components in parts.values() for part in components}, start, samples)
+        return {name: sum(stems[part] for part in components) for name, components in parts.items()}
 
     def read_sources(self, names: Iterable[str], start: int = 0, samples: int | None = None) -> dict[str, np.ndarray]:
         """Reads the same excerpt of several sources.
@@ -136,20 +145,34 @@ class Track:
         Returns:
             dict from name to float32 `[samples, channels]`, in the order of `names`.
         """
-        names = tuple(names)
-        return {
-            name: sum(self.read(part, start, samples) for part in parts)
-            for name, parts in components(names, self.sources).items()
-        }
+        parts = components(tuple(names), self.sources)
+        stems = self.read_all([part for components in parts.values() for part in components], start, samples)
+        return {name: sum(stems[part] for part in components) for name, components in parts.items()}
 
-    def _read_stem(self, stem: Stem | None, start: int, samples: int) -> np.ndarray:
-        excerpt = np.zeros((samples, self.channels), np.float32)
-        if stem is None:
-            return excerpt
-        available = max(0, min(samples, self._infos[stem].samples - start))
-        if available:
-            excerpt[:available] = stem.read(start, available)
-        return excerpt
+    def _parts(self, name: str) -> tuple[str, ...]:
+        """The stems that make up a source or the mixture."""
+        if name == "mixture" and self.mixture is None:
+            return self.sources
+        if name not in (*self.sources, "mixture"):
+            raise ValueError(f"{self.name} has no source {name!r}. Expected one of {('mixture', *self.sources)}.")
+        if name != "mixture" and self.stems[name] is None and name not in self._missed:
+            self._missed.add(name)
+            _log.warning("%s has no %s: silence stands in.", self.name, name)
+        return (name,)
+
+    def _read_stems(self, names: set[str], start: int, samples: int) -> dict[str, np.ndarray]:
+        excerpts = {name: np.zeros((samples, self.channels), np.float32) for name in names}
+        by_length = {}
+        for name in names:
+            stem = self.mixture if name == "mixture" else self.stems[name]
+            available = 0 if stem is None else min(samples, self._infos[stem].samples - start)
+            if available > 0:
+                by_length.setdefault(available, {})[name] = stem
+        for available, stems in by_length.items():
+            read = read_stems(list(stems.values()), start, available)
+            for name, excerpt in zip(stems, read, strict=True):
+                excerpts[name][:available] = excerpt
+        return excerpts
 
 
 def components(names: Sequence[str], sources: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -18,7 +19,7 @@ class ExportedSeparator:
         path: path of the SavedModel.
 
     Raises:
-        ValueError: if it is damaged.
+        RuntimeError: if it is damaged.
     """
 
     def __init__(self, path: str | Path):
@@ -35,7 +36,9 @@ class ExportedSeparator:
             self._saved_model = tf.saved_model.load(str(path))
         except Exception as error:
             # TensorFlow raises many kinds for a damaged SavedModel.
-            raise ValueError(f"{path} is not a complete SavedModel of tfsep: {presets.reason(error)}") from error
+            raise RuntimeError(
+                f"{path} is not a complete SavedModel of tfsep: it is damaged ({presets.reason(error)})."
+            ) from error
 
     def separate_window(self, window) -> dict:
         """See `Separator.separate_window`."""
@@ -56,6 +59,7 @@ def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator:
 
     Raises:
         ValueError: if it is neither a path that exists nor a preset's name, or the path holds no model.
+        RuntimeError: if the model is damaged.
     """
     if not isinstance(model, (str, Path)):
         return model
@@ -67,16 +71,23 @@ def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator:
     if (path / FACTS).is_file():
         return ExportedSeparator(path)
     if path.suffix == ".keras":
-        return _load_keras(path)
+        return load_keras(path)
     raise ValueError(f"{path} holds no model. Expected a preset folder, a .keras file or an exported SavedModel.")
 
 
-def _load_keras(path: Path) -> Separator:
+def load_keras(path: Path, compile: bool = False) -> Separator:
+    """Loads a `.keras` file, with its optimiser if `compile` is True.
+
+    Raises:
+        ValueError: if it holds another kind of model.
+        RuntimeError: if it is damaged.
+    """
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=compile)
     except Exception as error:
-        # Keras raises many kinds for a damaged archive.
-        raise ValueError(f"{path} is not a complete Keras model: {presets.reason(error)}") from error
+        # Keras raises many kinds for a damaged archive, and says of one cut short that there is no file.
+        detail = presets.reason(error) if zipfile.is_zipfile(path) else "it is cut short"
+        raise RuntimeError(f"{path} is not a complete Keras model: it is damaged ({detail}).") from error
     if not isinstance(model, Separator):
         raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
     return model

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
-from tfsep.files import replacing
+from tfsep.files import check_space, replacing
 from tfsep.losses import MeanAbsoluteAndSquaredError
 
 if keras.backend.backend() == "tensorflow":
@@ -21,6 +21,9 @@ else:
         def _make_validation_metrics(self) -> None:
             pass
 
+
+# What a SavedModel takes beside its weights, at most.
+_GRAPH_BYTES = 2**22
 
 # Where a SavedModel keeps what `describe` says.
 FACTS = "assets.extra/tfsep.json"
@@ -63,7 +66,7 @@ class Separator(_Steps, keras.Model):
         # Keras must not cast the waveform to half precision: the network casts at its own border.
         super().__init__(autocast=False, **kwargs)
         names = () if isinstance(sources, str) else tuple(sources or ())
-        if not names or len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+        if not names or len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
             raise ValueError(f"sources must be one or more different names. Received: sources={sources!r}.")
         check_integer("sample_rate", sample_rate)
         check_integer("channels", channels)
@@ -186,6 +189,7 @@ class Separator(_Steps, keras.Model):
         filepath = Path(filepath)
         if filepath.exists():
             raise FileExistsError(f"{filepath} exists. Remove it or choose another folder.")
+        check_space(filepath, 4 * self.count_params() + _GRAPH_BYTES)
         with replacing(filepath) as temporary:
             archive = keras.export.ExportArchive()
             archive.track(self)

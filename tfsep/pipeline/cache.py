@@ -87,7 +87,11 @@ def decode(
         the mixture less the sum of the stems.
     """
     folder = Path(folder) if folder is not None else default_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"no folder for decoded audio can be made here ({error.strerror}); set TFSEP_CACHE to another"
+        raise OSError(error.errno, reason, str(folder)) from error
 
     def decode_one(track: Track) -> Path:
         path = folder / f"{digest(track.digest(), sample_rate, channels, dtype, SCALE)}.npy"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -19,7 +18,19 @@ from tqdm import tqdm
 
 from tfsep.datasets import Track
 from tfsep.datasets.checks import SPLITS, check_choice
-from tfsep.datasets.store import DTYPES, MANIFEST, SCALE, VERSION, file_sha256, import_lmdb, read_manifest
+from tfsep.datasets.store import (
+    DTYPES,
+    MANIFEST,
+    RESIDUAL,
+    SCALE,
+    VERSION,
+    DamagedError,
+    file_sha256,
+    import_lmdb,
+    read_manifest,
+    seal,
+    unseal,
+)
 from tfsep.files import replacing, write_text
 from tfsep.pipeline import cache
 from tfsep.pipeline.messages import active_regions, encode, within
@@ -29,6 +40,8 @@ FORMATS = ("tfrecord", "lmdb")
 # A record is bounded so that nobody who parses one needs a whole song in memory.
 _RECORD_SECONDS = 10
 _SHARD_BYTES = 256 * 2**20
+
+_SCRATCH = ".decoded."
 
 # Facts about a TFRecord file: before a message stand its length and their checksum, behind it its checksum.
 _BEFORE, _BEHIND = 12, 4
@@ -48,7 +61,7 @@ def prepare(
     """Decodes and resamples corpora into a store, which `tfsep.datasets.Store` opens.
 
     Shards appear whole or not at all. A run that was killed is finished by the same call, and the result is the
-    same to the byte; shards that are damaged are written anew.
+    same to the byte; shards that are damaged, or whose songs have changed, are written anew.
 
     Args:
         corpora: dict from split (`"train"`, `"valid"`, `"test"`) to tracks.
@@ -67,6 +80,8 @@ def prepare(
     Raises:
         ValueError: for unknown arguments, no tracks, or a store in `output` that was begun with other settings,
             which the message names.
+        FileExistsError: if `output` holds something else.
+        OSError: if the store cannot be written; the same call goes on where this one ended.
     """
     check_choice("format", format, FORMATS)
     check_choice("dtype", dtype, tuple(DTYPES))
@@ -75,12 +90,18 @@ def prepare(
     tracks = [(split, track) for split, tracks in corpora.items() for track in tracks]
     if not tracks:
         raise ValueError("There are no tracks to prepare.")
+    for _, track in tracks:
+        if RESIDUAL in track.sources:
+            raise ValueError(
+                f"{track.name} has a source {RESIDUAL!r}, under which a store keeps what the mixture holds beyond its "
+                "sources. Give the source another name."
+            )
     for name, value in (("sample_rate", sample_rate), ("channels", channels), ("shards", shards)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
     if format == "lmdb":
         import_lmdb()
-    plan = _plan(Path(output), tracks, sample_rate, channels, format, dtype, shards)
+    plan = _plan(Path(output).expanduser(), tracks, sample_rate, channels, format, dtype, shards)
     _begin(plan)
     missing = [number for number in range(plan.settings["shard_count"]) if not _is_written(plan, number)]
     (run or _run_threads)(plan, missing)
@@ -136,30 +157,52 @@ def _plan(folder, tracks, sample_rate, channels, format, dtype, shards) -> Plan:
 
 def _begin(plan: Plan) -> None:
     """Leaves the settings in the folder, or finds there the same ones."""
-    manifest = read_manifest(plan.folder)
-    for left in plan.folder.glob(".*"):  # of a run that was killed
-        shutil.rmtree(left)
-    if manifest is None:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        if any(plan.folder.iterdir()):
-            raise FileExistsError(f"{plan.folder} holds something else. Choose another folder for the store.")
-        _write_manifest(plan, {"shards": None})
+    try:
+        manifest = read_manifest(plan.folder)
+    except DamagedError:
+        _forget_shards(plan)
+        manifest = None
+    _remove(plan.folder, ".shard-*", f".{MANIFEST}.*", f"{_SCRATCH}*")  # of a run that was killed
+    if manifest is not None:
+        _check_settings(plan, manifest)
         return
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    if any(plan.folder.iterdir()):
+        raise FileExistsError(f"{plan.folder} holds something else. Choose another folder for the store.")
+    _write_manifest(plan, {"shards": None})
+
+
+def _check_settings(plan: Plan, manifest: dict) -> None:
     for name, value in plan.settings.items():
-        if manifest.get(name) != value:
-            found = "others" if name == "songs" else repr(manifest.get(name))
-            wanted = "" if name == "songs" else f", not {value!r}"
+        if manifest[name] != value:
+            found = "songs are others" if name == "songs" else f"{name} is {manifest[name]!r}, not {value!r}"
             raise ValueError(
-                f"{plan.folder} was begun with other settings: {name} is {found}{wanted}. Use those, or another folder."
+                f"{plan.folder} was begun with other settings: {found}. Use the same, or choose another folder."
             )
 
 
+def _forget_shards(plan: Plan) -> None:
+    """Empties a store whose manifest is damaged: nobody can tell with which settings its shards were written."""
+    if any(plan.folder.glob("shard-*-of-*.*")):
+        _remove(plan.folder, "shard-*-of-*.*", MANIFEST)
+
+
+def _remove(folder: Path, *patterns: str) -> None:
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _is_written(plan: Plan, shard: int) -> bool:
-    """Whether a shard is whole; it counts from the moment that its index stands beside it."""
-    index = plan.path(shard, "json")
-    if not (index.is_file() and plan.path(shard).is_file()):
+    """Whether a shard is whole and of the songs as they are; it counts from when its index stands beside it."""
+    try:
+        index = unseal(plan.path(shard, "json"))
+        written = [song["digest"] for song in index["songs"]]
+        if written != [plan.tracks[song][1].digest() for song in plan.songs(shard)]:
+            return False
+        return file_sha256(plan.path(shard)) == index["sha256"]
+    except (FileNotFoundError, DamagedError):
         return False
-    return file_sha256(plan.path(shard)) == json.loads(index.read_text(encoding="utf-8"))["sha256"]
 
 
 def _run_threads(plan: Plan, shards: list[int]) -> None:
@@ -196,14 +239,14 @@ def write_shard(plan: Plan, shard: int, progress: Callable[[], None] = lambda: N
                 songs.append(_write_song(plan, song, shard, write))
                 progress()
         facts = {"file": plan.path(shard).name, "bytes": temporary.stat().st_size, "sha256": file_sha256(temporary)}
-    write_text(plan.path(shard, "json"), json.dumps({**facts, "songs": songs}))
+    write_text(plan.path(shard, "json"), seal({**facts, "songs": songs}))
 
 
 def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]) -> dict:
     split, track = plan.tracks[song]
     settings = plan.settings
     rate, length = settings["sample_rate"], settings["record_samples"]
-    scratch = tempfile.mkdtemp(dir=plan.folder, prefix=".decoded.")
+    scratch = tempfile.mkdtemp(dir=plan.folder, prefix=_SCRATCH)
     try:
         rows = cache.decode([track], rate, settings["channels"], scratch, settings["dtype"])[0]
         regions = {source: active_regions(row, rate) for source, row in zip(track.sources, rows, strict=False)}
@@ -212,7 +255,7 @@ def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]
             excerpt = rows[:, start : start + length]
             active = {source: within(pairs, start, start + excerpt.shape[1]) for source, pairs in regions.items()}
             message, places = encode(track.name, track.sources, excerpt, start, rate, active)
-            records.append({"place": write(message), "audio": places, "active": active})
+            records.append({"place": write(message), "audio": places})
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return {
@@ -223,6 +266,7 @@ def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]
         "residual": track.mixture is not None,
         "samples": rows.shape[1],
         "shard": shard,
+        "active": {source: pairs.ravel().tolist() for source, pairs in regions.items()},
         "records": records,
     }
 
@@ -238,8 +282,11 @@ def _tfrecord_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
         place = start + len(message) + _BEHIND
         return start
 
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        yield write
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            yield write
+    except tf.errors.OpError as error:
+        raise _write_error(path, error) from error
 
 
 @contextmanager
@@ -255,12 +302,20 @@ def _lmdb_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
         key += 1
         return key - 1
 
-    environment = import_lmdb().open(str(path), subdir=False, lock=False, sync=False, map_size=2**20)
+    lmdb = import_lmdb()
+    environment = lmdb.open(str(path), subdir=False, lock=False, sync=False, map_size=2**20)
     try:
         yield write
         environment.sync(True)
+    except lmdb.Error as error:
+        raise _write_error(path, error) from error
     finally:
         environment.close()
+
+
+def _write_error(path: Path, error: Exception) -> OSError:
+    reason = str(error).rpartition("; ")[2]
+    return OSError(f"{path.name} could not be written: {reason}. Free space; the same call then goes on.")
 
 
 _WRITERS = {"tfrecord": _tfrecord_writer, "lmdb": _lmdb_writer}
@@ -269,10 +324,11 @@ _WRITERS = {"tfrecord": _tfrecord_writer, "lmdb": _lmdb_writer}
 def _finish(plan: Plan) -> None:
     """Makes the manifest out of the indices of all shards."""
     count = plan.settings["shard_count"]
-    indices = [json.loads(plan.path(shard, "json").read_text(encoding="utf-8")) for shard in range(count)]
+    indices = [unseal(plan.path(shard, "json")) for shard in range(count)]
     songs = [song for index in indices for song in index.pop("songs")]
     rate = plan.settings["sample_rate"]
-    by_split = {split: [song for song in songs if song["split"] == split] for split, _ in plan.tracks}
+    splits = dict.fromkeys(split for split, _ in plan.tracks)
+    by_split = {split: [song for song in songs if song["split"] == split] for split in splits}
     _write_manifest(
         plan,
         {
@@ -286,4 +342,4 @@ def _finish(plan: Plan) -> None:
 
 
 def _write_manifest(plan: Plan, rest: dict) -> None:
-    write_text(plan.folder / MANIFEST, json.dumps({**plan.settings, **rest}))
+    write_text(plan.folder / MANIFEST, seal({**plan.settings, **rest}))

@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfsep.files import replacing
+from tfsep.files import check_space, replacing
 
 if TYPE_CHECKING:
     from tfsep.models import Separator
 
 _FOLDER = Path(__file__).parent
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"
+
+# Bytes that a stored model takes beside its weights, at most.
+_MARGIN = 2**20
 
 
 def names() -> list[str]:
@@ -77,6 +80,8 @@ def save(model: Separator, path: str | Path, card: str = "", **facts) -> None:
         "versions": {"tfsep": __version__, "keras": keras.__version__},
         **facts,
     }
+    # In full, and in half precision.
+    check_space(path, 6 * clone.count_params() + _MARGIN)
     with replacing(path) as temporary:
         temporary.mkdir()
         (temporary / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -88,7 +93,7 @@ def load(path: str | Path) -> Separator:
     """Reads the model of a preset folder.
 
     Raises:
-        ValueError: if the folder's configuration or weights are damaged or of another model.
+        RuntimeError: if the folder's configuration or weights are damaged or of another model.
     """
     import keras
 
@@ -100,7 +105,7 @@ def load(path: str | Path) -> Separator:
         model.load_weights(path / WEIGHTS)
     except Exception as error:
         # Keras raises many kinds for what it cannot read.
-        raise ValueError(f"{path} is not a complete preset folder: {reason(error)}") from error
+        raise RuntimeError(f"{path} is not a complete preset folder: it is damaged ({reason(error)}).") from error
     return model
 
 

@@ -111,7 +111,9 @@ def separate_file(
     paths = {name: folder / f"{name}{suffix}" for name in stem_names(model, residual)}
     figure = folder / "waveforms.png"
     if plot and figure.exists() and not overwrite:
-        raise FileExistsError(f"{figure}: exists already; pass overwrite=True to replace it.")
+        raise FileExistsError(
+            f"{figure}: exists already; choose another folder, or allow overwriting (overwrite=True, --overwrite)."
+        )
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -147,6 +149,8 @@ def separate_file(
 
 def stem_names(model, residual: str | None) -> tuple[str, ...]:
     """Names of the stems that a separation gives: the model's sources and the residual."""
+    if residual is not None and (not residual or residual in (".", "..") or set(residual) & set("/\\\0")):
+        raise ValueError(f"The residual needs a name that a file can have. Received: {residual!r}.")
     if residual in model.sources:
         raise ValueError(f"The model has a source {residual!r} already. Choose another name for the residual.")
     return (*model.sources, residual) if residual else tuple(model.sources)

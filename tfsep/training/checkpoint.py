@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tfsep import presets
-from tfsep.files import replacing, write_text
+from tfsep.files import check_space, replacing, write_text
 from tfsep.plotting import plot_losses
 
 STATE = "state.json"
@@ -66,7 +66,10 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     def _write(self) -> None:
         name = f"checkpoint-{self.state['epoch']:04d}.keras"
-        with replacing(self.folder / name) as temporary:
+        path = self.folder / name
+        variables = (*self.model.variables, *self.model.optimizer.variables)
+        check_space(path, 4 * sum(int(np.prod(variable.shape)) for variable in variables) + 2**20)
+        with replacing(path) as temporary:
             self.model.save(temporary)
         write_text(self.folder / STATE, json.dumps(self.state | {"checkpoint": name}, indent=1) + "\n")
         for old in self.folder.glob("checkpoint-*.keras"):
@@ -83,7 +86,7 @@ def read_state(folder: str | Path) -> dict | None:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}. Start the run anew in another folder.") from error
+        raise RuntimeError(f"{path} is damaged: {error}. Start the run anew in another folder.") from error
 
 
 def _card(model: keras.Model, epoch: int) -> str:

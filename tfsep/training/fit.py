@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -64,19 +65,22 @@ def fit(
     Raises:
         FileExistsError: if the folder holds a run already and `resume` is False.
         ValueError: for data or arguments that cannot work.
-        RuntimeError: if the loss became infinite or not a number.
+        RuntimeError: if the loss became infinite or not a number, or the run to resume is damaged.
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}. Received: schedule={schedule!r}.")
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
-    if learning_rate <= 0:
-        raise ValueError(f"learning_rate must be above 0. Received: learning_rate={learning_rate!r}.")
+    for name, value in (("learning_rate", learning_rate), ("clipnorm", clipnorm)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a number above 0. Received: {name}={value!r}.")
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed must be an integer from 0 to 2147483647. Received: seed={seed!r}.")
     output = Path(output)
     state = read_state(output)
     if state and not resume:
-        raise FileExistsError(f"{output} holds a run of {state['epoch']} epochs. Resume it, or choose another folder.")
+        raise FileExistsError(f"{output} holds a run ({state['epoch']} epochs). Resume it, or choose another folder.")
     first_epoch = state["epoch"] if state else 0
     batches = pipeline.excerpts(
         train,
@@ -89,7 +93,7 @@ def fit(
     )
     validation = pipeline.windows(valid, model, batch_size) if valid is not None else None
     if state:
-        model = keras.saving.load_model(output / state["checkpoint"])
+        model = models.load_keras(output / state["checkpoint"], compile=True)
     elif not model.compiled:
         rate = learning_rate
         if schedule == "cosine":
@@ -112,8 +116,10 @@ def fit(
         verbose=verbose,
     )
     if len(history.epoch) > checkpoint.state["epoch"] - first_epoch:
+        done = checkpoint.state["epoch"]
+        kept = f"{output} keeps the epochs before" if done else "no epoch was finished"
         raise RuntimeError(
-            f"The loss became infinite or not a number in epoch {checkpoint.state['epoch'] + 1}. Train anew with a "
-            f"lower learning rate; {output} keeps the epochs before."
+            f"The loss became infinite or not a number in epoch {done + 1}. Train anew with a lower learning rate; "
+            f"{kept}."
         )
     return model

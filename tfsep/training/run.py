@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from tfsep.training.checkpoint import read_state
 from tfsep.training.config import TrainConfig, read_config
 from tfsep.training.fit import fit
 
+_log = logging.getLogger("tfsep")
+
 CONFIG = "config.yaml"
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _FIT_ARGUMENTS = (
     "epochs",
     "batch_size",
@@ -46,18 +50,24 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
         FileExistsError, ValueError: see `tfsep.training.fit`; also for unknown names in the configuration.
     """
     if not config.data:
-        raise ValueError("No data to train on. Give for example data=['musdb18:/data/musdb18'].")
+        raise ValueError("No data to train on. Give `data`, for example musdb18:/data/musdb18.")
     if not config.output:
         raise ValueError("No output. Give the folder that will hold the run.")
     output = Path(config.output)
     state = read_state(output)
     if state and not resume:
-        raise FileExistsError(f"{output} holds a run of {state['epoch']} epochs. Give --resume, or another output.")
-    if state and (output / CONFIG).exists():
-        _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
+        raise FileExistsError(f"{output} holds a run ({state['epoch']} epochs). Give --resume, or another output.")
     augment = [_augmentation(name, arguments) for name, arguments in config.augment.items()]
+    if config.mixed_precision not in PRECISIONS:
+        raise ValueError(
+            f"mixed_precision must be one of {', '.join(PRECISIONS)}. Received: {config.mixed_precision!r}."
+        )
     keras.utils.set_random_seed(config.seed)
     model = _model(config)
+    # In full, so that the run stays the same should defaults change.
+    config = dataclasses.replace(config, options=_options(model))
+    if state and (output / CONFIG).exists():
+        _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
     train_tracks = _tracks(config.data, "train")
     valid_tracks = _tracks(config.valid or config.data, "valid")
     write_text(output / CONFIG, config.to_yaml())
@@ -97,9 +107,7 @@ def _model(config: TrainConfig) -> Separator:
         if not isinstance(start, MODELS[config.model]):
             raise ValueError(f"{config.start_from} holds a {type(start).__name__}. Expected a model {config.model!r}.")
         # What is not set anew is as in the model to start from.
-        options = {**start.get_config(), **options}
-        for name in ("name", "trainable", "dtype"):
-            options.pop(name, None)
+        options = {**_options(start), **options}
     try:
         model = MODELS[config.model](**options, dtype=config.mixed_precision)
     except TypeError as error:
@@ -109,10 +117,17 @@ def _model(config: TrainConfig) -> Separator:
     return model
 
 
+def _options(model: Separator) -> dict:
+    """Arguments of the constructor that make a model of the same kind."""
+    return {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
+
+
 def _copy_weights(start: Separator, model: Separator, name: str) -> None:
     theirs, ours = start.get_weights(), model.get_weights()
     if [weight.shape for weight in theirs] != [weight.shape for weight in ours]:
         raise ValueError(f"{name} has other weights than the model to train. Give the same options as it has.")
+    if start.sample_rate != model.sample_rate:
+        _log.warning("%s was trained at %d Hz, and goes on at %d Hz.", name, start.sample_rate, model.sample_rate)
     model.set_weights(theirs)
 
 
