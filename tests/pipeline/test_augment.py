@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfsep.pipeline import Gain, Remix
+from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, excerpts
+from tfsep.pipeline.augment import Mute, Polarity, Ratio, Shift, Swap
 
 BATCH, SOURCES = 6, 4
 
@@ -87,3 +88,193 @@ def test_arguments_out_of_range_are_errors():
         Gain(2, 1)
     with pytest.raises(ValueError, match="low=-1"):
         Gain(-1, 1)
+
+
+SEEDS = range(10)
+NEUTRAL = {
+    "remix": Remix(0.0),
+    "gain": Gain(1.0, 1.0),
+    "shift": Shift(1000),
+    "mute": Mute(0.0),
+    "swap": Swap(0.0),
+    "polarity": Polarity(0.0),
+}
+# Each so that it acts on every batch.
+ACTIVE = {
+    "remix": Remix(1.0),
+    "gain": Gain(),
+    "ratio": Ratio(),
+    "shift": Shift(2),
+    "mute": Mute(0.6),
+    "swap": Swap(),
+    "polarity": Polarity(),
+}
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).normal(size=(BATCH, SOURCES, 9, 2)).astype(np.float32)
+
+
+def test_every_augmentation_has_a_test_here():
+    assert set(ACTIVE) == set(AUGMENTATIONS)
+    assert all(type(augmentation) is AUGMENTATIONS[name] for name, augmentation in ACTIVE.items())
+
+
+@pytest.mark.parametrize("name", ACTIVE)
+def test_each_seed_decides(noise, name):
+    results = [augment(ACTIVE[name], noise, seed) for seed in SEEDS]
+    for seed, result in zip(SEEDS, results, strict=True):
+        np.testing.assert_array_equal(augment(ACTIVE[name], noise, seed), result)
+        assert result.shape == noise.shape and result.dtype == np.float32
+        assert (result != noise).any()
+    assert sum((results[0] != result).any() for result in results) == len(results) - 1
+
+
+@pytest.mark.parametrize("name", ACTIVE)
+@pytest.mark.parametrize("batch", [1, BATCH])
+def test_each_gives_the_same_compiled(noise, name, batch):
+    compiled = tf.function(ACTIVE[name], jit_compile=True)
+    for seed in range(3):
+        result = compiled(tf.constant(noise[:batch]), tf.constant([seed, 1], tf.int32)).numpy()
+        np.testing.assert_allclose(result, augment(ACTIVE[name], noise[:batch], seed), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ACTIVE)
+def test_each_draws_anew_for_every_example(noise, name):
+    # Were a draw shared by the batch, equal examples would stay equal. Remix takes equal ones.
+    if name != "remix":
+        equal = np.broadcast_to(noise[:1], noise.shape)
+        assert any((result != result[:1]).any() for result in (augment(ACTIVE[name], equal, seed) for seed in range(3)))
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_each_can_leave_everything_as_it_is(noise, name):
+    np.testing.assert_array_equal(augment(NEUTRAL[name], noise), noise)
+
+
+def test_ratio_weighs_the_first_against_the_others():
+    ones = np.ones((2000, SOURCES, 3, 2), np.float32)
+    weights = augment(Ratio(), ones)
+    np.testing.assert_array_equal(weights, np.broadcast_to(weights[:, :, :1, :1], weights.shape))
+    weights = weights[:, :, 0, 0]
+    np.testing.assert_allclose(weights[:, 0], 1 - weights[:, 1], atol=1e-6)
+    # The residual goes with the others.
+    np.testing.assert_array_equal(weights[:, 1:], np.broadcast_to(weights[:, 1:2], (2000, SOURCES - 1)))
+    assert 0 <= weights.min() < 0.01 and 0.99 < weights.max() <= 1
+    assert abs(weights[:, 1].mean() - 0.5) < 0.03 and abs(weights[:, 1].std() - 12**-0.5) < 0.02
+
+
+def test_shift_rotates_one_source_by_a_multiple_of_the_step(noise):
+    stems, drawn = np.tile(noise, (100, 1, 1, 1)), []
+    for example, shifted in zip(stems, augment(Shift(2), stems), strict=True):
+        moved = [source for source in range(SOURCES) if (example[source] != shifted[source]).any()]
+        assert len(moved) <= 1 and SOURCES - 1 not in moved
+        turns = [
+            turn
+            for turn in range(5)
+            for source in moved
+            if (np.roll(example[source], 2 * turn, 0) == shifted[source]).all()
+        ]
+        assert len(turns) == len(moved)
+        drawn.append((moved[0], turns[0]) if moved else None)
+    # 0, 2, 4, 6 and 8 of 9 samples, each as often; 0 is no shift.
+    counts = {choice: drawn.count(choice) / len(drawn) for choice in set(drawn)}
+    assert set(counts) == {None, *((source, turn) for source in range(3) for turn in range(1, 5))}
+    assert abs(counts.pop(None) - 1 / 5) < 0.06
+    assert all(abs(share - 1 / 15) < 0.04 for share in counts.values())
+
+
+@pytest.mark.parametrize(("step", "turns"), [(8, {0, 8}), (9, {0}), (10, {0}), (1, set(range(9)))])
+def test_shift_stays_within_the_window(noise, step, turns):
+    stems = np.tile(noise[:, :2], (50, 1, 1, 1))
+    found = {
+        turn
+        for example, shifted in zip(stems, augment(Shift(step), stems), strict=True)
+        for turn in range(9)
+        if (np.roll(example[0], turn, 0) == shifted[0]).all()
+    }
+    assert found == turns
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 1.0])
+def test_mute_silences_sources_but_never_all_and_not_the_residual(probability):
+    ones = np.ones((3000, SOURCES, 3, 2), np.float32)
+    kept = augment(Mute(probability), ones)
+    np.testing.assert_array_equal(kept, np.broadcast_to(kept[:, :, :1, :1], kept.shape))
+    kept = kept[:, :, 0, 0]
+    assert set(np.unique(kept)) == {0, 1}
+    assert (kept[:, -1] == 1).all()
+    count = kept[:, :-1].sum(axis=1)
+    assert count.min() >= 1
+    # Where all three would be silent, one is heard after all.
+    expected = [0, 0, 0, 0]
+    for muted in range(4):
+        share = [1, 3, 3, 1][muted] * probability**muted * (1 - probability) ** (3 - muted)
+        expected[max(1, 3 - muted)] += share
+    np.testing.assert_allclose([(count == number).mean() for number in range(4)], expected, atol=0.03)
+    # No source is favoured.
+    assert np.ptp(kept[:, :-1].mean(axis=0)) < 0.05
+
+
+def test_mute_of_one_source_leaves_it(noise):
+    np.testing.assert_array_equal(augment(Mute(1.0), noise[:, -2:]), noise[:, -2:])
+
+
+@pytest.mark.parametrize(("make", "change"), [(Swap, lambda stem: stem[:, ::-1]), (Polarity, lambda stem: -stem)])
+def test_swap_and_polarity_change_sources_or_leave_them(noise, make, change):
+    stems = np.tile(noise, (100, 1, 1, 1))
+    for probability in (0.5, 0.1, 1.0):
+        result = augment(make(probability), stems)
+        changed = np.array(
+            [
+                [(after == change(before)).all() for before, after in zip(*pair, strict=True)]
+                for pair in zip(stems, result, strict=True)
+            ]
+        )
+        kept = (result == stems).all(axis=(2, 3))
+        assert (changed ^ kept).all()
+        np.testing.assert_allclose(changed.mean(axis=0), probability, atol=0.08)
+        if probability == 0.5:
+            # Each source for itself.
+            assert abs((changed[:, 0] == changed[:, 1]).mean() - 0.5) < 0.08
+
+
+def test_swap_leaves_mono_alone(noise):
+    np.testing.assert_array_equal(augment(Swap(1.0), noise[..., :1]), noise[..., :1])
+
+
+@pytest.mark.parametrize("name", ACTIVE)
+def test_mixture_is_the_sum_of_the_augmented_sources_and_the_residual(make_track, make_model, name):
+    generator = np.random.default_rng(0)
+    songs = []
+    for number in range(4):
+        stems = {source: generator.integers(-900, 900, (60, 2)) for source in ("vocals", "drums", "bass")}
+        mixture = sum(stems.values()) + generator.integers(-90, 90, (60, 2))
+        songs.append(make_track(f"song{number}", stems, mixture))
+    model = make_model(("vocals", "drums", "bass"), channels=2, segment=9)
+    options = {"seed": 3, "steps_per_epoch": 5, "jit_compile": False}
+    plain = excerpts(songs, model, 6, augment=(), **options)
+    augmented = excerpts(songs, model, 6, augment=(ACTIVE[name],), **options)
+    for number, ((mixture, sources), (new_mixture, new_sources)) in enumerate(zip(plain, augmented, strict=True)):
+        rows = [*sources.values(), mixture - tf.add_n(list(sources.values()))]
+        key = tf.random.fold_in(tf.constant([3, 0], tf.int32), number, alg="philox")
+        expected = tf.unstack(ACTIVE[name](tf.stack(rows, axis=1), key), axis=1)
+        for source, row in zip(new_sources.values(), expected, strict=False):
+            np.testing.assert_allclose(source, row, atol=1e-6)
+        residual = new_mixture - tf.add_n(list(new_sources.values()))
+        np.testing.assert_allclose(residual, expected[-1], atol=1e-6)
+        assert (new_mixture != mixture).numpy().any()
+        assert residual.numpy().any()
+
+
+def test_other_arguments_out_of_range_are_errors():
+    for make in (Mute, Swap, Polarity):
+        for value in (-0.1, 1.1, float("nan")):
+            with pytest.raises(ValueError, match=rf"probability must be in \[0, 1\]\. Received: probability={value}"):
+                make(value)
+    for step in (0, -1):
+        with pytest.raises(ValueError, match=f"step={step}"):
+            Shift(step)
+    with pytest.raises(ValueError, match="low=nan"):
+        Gain(float("nan"), 1)

@@ -10,6 +10,7 @@ import keras
 
 from tfsep import presets
 from tfsep.models.separator import FACTS, Separator
+from tfsep.models.training_free import TRAINING_FREE, TrainingFree
 
 
 class ExportedSeparator:
@@ -47,12 +48,14 @@ class ExportedSeparator:
         return {name: estimates[name][:, self.context : end] for name in self.sources}
 
 
-def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator:
+def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator | TrainingFree:
     """Loads a model.
 
     Args:
         model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
-            `.keras` file or of a SavedModel; else the name of a preset.
+            `.keras` file or of a SavedModel; else the name of a preset, or of a separator that needs no training
+            (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`, `nussl-2dft`,
+            `nussl-hpss`).
 
     Returns:
         The model.
@@ -65,6 +68,8 @@ def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator:
         return model
     path = Path(model)
     if not path.exists():
+        if str(model) in TRAINING_FREE:
+            return TRAINING_FREE[str(model)]
         return presets.load(presets.folder(str(model)))
     if (path / presets.CONFIG).is_file():
         return presets.load(path)

@@ -100,7 +100,8 @@ def decode(
         return path
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        paths = list(tqdm(pool.map(decode_one, tracks), "decoding", len(tracks), unit="track", leave=False))
+        decoded = pool.map(decode_one, tracks)
+        paths = list(tqdm(decoded, "decoding", len(tracks), unit="track", leave=False, disable=len(tracks) == 1))
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
@@ -146,10 +147,11 @@ def _units(samples: np.ndarray, name: str) -> np.ndarray:
 def _write(file: BinaryIO, samples: np.ndarray, dtype: np.dtype, name: str) -> None:
     try:
         file.write(samples.astype(dtype, order="C"))
+        file.flush()
     except OSError as error:
         raise OSError(
             error.errno,
-            f"decoded audio of {name} could not be written ({error.strerror}); free space, or set TFSEP_CACHE",
+            f"decoded audio of {name} could not be written ({error.strerror}); free space, or choose another folder (TFSEP_CACHE)",
             file.name,
         ) from error
 

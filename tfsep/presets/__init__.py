@@ -31,7 +31,8 @@ def folder(name: str) -> Path:
     """
     if name not in names():
         raise ValueError(
-            f"No model {name!r}: neither a path that exists nor a preset. Presets: {', '.join(names()) or 'none'}."
+            f"No model {name!r}: neither a path that exists nor a preset. Presets: {', '.join(names()) or 'none'}. "
+            "Without training: hpss, repet-sim."
         )
     return _FOLDER / name
 

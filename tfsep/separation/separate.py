@@ -193,19 +193,36 @@ def _stream(
     """Blocks of a song at its own rate -> blocks `[n, stems, channels]` at that rate, `samples` in all."""
     if residual:
         blocks = mixture = _Delay(blocks)
-    inside = round(samples * model.sample_rate / sample_rate) or 1
-    resampled = _resample(blocks, sample_rate, model.sample_rate, samples, inside)
-    estimates = separate_blocks(
-        resampled, inside, channels, model, overlap=overlap, batch_size=batch_size, progress=progress
-    )
-    # Sources travel as further channels, so that one resampler serves them all.
-    flat = (block.reshape(len(block), -1) for block in estimates)
-    for block in _resample(flat, model.sample_rate, sample_rate, inside, samples):
-        stems = block.reshape(len(block), len(model.sources), channels)
+    if hasattr(model, "separate_song"):
+        estimates = _whole(blocks, sample_rate, model)
+    else:
+        estimates = _in_segments(
+            blocks, samples, channels, sample_rate, model, overlap=overlap, batch_size=batch_size, progress=progress
+        )
+    for stems in estimates:
         if residual:
             rest = mixture.take(len(stems)) - stems.sum(axis=1)
             stems = np.concatenate([stems, rest[:, np.newaxis]], axis=1)
         yield stems
+
+
+def _whole(blocks: Iterable[np.ndarray], sample_rate: int, model) -> Iterator[np.ndarray]:
+    """For separators that must hear the whole song."""
+    stems = model.separate_song(np.concatenate(list(blocks)), sample_rate)
+    yield np.stack([stems[name] for name in model.sources], axis=1)
+
+
+def _in_segments(
+    blocks: Iterable[np.ndarray], samples: int, channels: int, sample_rate: int, model, **options
+) -> Iterator[np.ndarray]:
+    """For models, which work at a rate of their own."""
+    inside = round(samples * model.sample_rate / sample_rate) or 1
+    resampled = _resample(blocks, sample_rate, model.sample_rate, samples, inside)
+    estimates = separate_blocks(resampled, inside, channels, model, **options)
+    # Sources travel as further channels, so that one resampler serves them all.
+    flat = (block.reshape(len(block), -1) for block in estimates)
+    for block in _resample(flat, model.sample_rate, sample_rate, inside, samples):
+        yield block.reshape(len(block), len(model.sources), channels)
 
 
 def _resample(

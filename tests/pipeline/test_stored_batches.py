@@ -1,0 +1,84 @@
+import functools
+import importlib
+
+import numpy as np
+import pytest
+
+from tfsep import pipeline
+from tfsep.datasets import Store, Track
+from tfsep.pipeline import prepare, windows
+
+excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
+
+
+@pytest.fixture(autouse=True)
+def short_records(monkeypatch):
+    """Records of 8 samples at 8 Hz, as long as a segment, so that windows lie across them."""
+    monkeypatch.setattr(importlib.import_module("tfsep.pipeline.prepare"), "_RECORD_SECONDS", 1)
+
+
+@pytest.fixture
+def songs(make_track):
+    """With a residual, with a missing stem, with a silent stretch, with another source."""
+    place = np.arange(1, 41)
+    return [
+        make_track("full", {"vocals": place, "drums": 100 * place}, 101 * place + 7, sample_rate=8),
+        Track("missing", {**make_track("a", {"vocals": 3 * place[:21]}, sample_rate=8).stems, "drums": None}),
+        make_track("pause", {"vocals": np.where(abs(place - 20) < 9, 0, 50), "drums": -place}, sample_rate=8),
+        make_track("piano", {"vocals": 5 * place[:30], "piano": 40 * place[:30]}, sample_rate=8),
+    ]
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    return lambda: monkeypatch.setattr(Track, "read", None)
+
+
+def arrays(dataset):
+    return [array.numpy() for mixture, sources in dataset for array in (mixture, *sources.values())]
+
+
+@pytest.mark.parametrize("format", ["tfrecord", "lmdb"])
+@pytest.mark.parametrize("names", [("vocals", "drums"), ("vocals", "accompaniment")])
+def test_batches_of_a_store_are_those_of_the_corpus(songs, make_model, tmp_path, no_decoding, format, names):
+    if format == "lmdb":
+        pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
+    model = make_model(names, sample_rate=8, channels=2, segment=8, context=3)
+    store = Store(prepare({"train": songs}, tmp_path / "store", format=format, channels=2, shards=2))
+    training = arrays(excerpts(songs, model, 4, seed=5, steps_per_epoch=10))
+    validation = arrays(windows(songs, model, 5))
+    no_decoding()
+    np.testing.assert_equal(arrays(excerpts(store, model, 4, seed=5, steps_per_epoch=10)), training)
+    np.testing.assert_equal(arrays(windows(store, model, 5)), validation)
+    assert any(array.any() for array in training) and any(array.any() for array in validation)
+
+
+def test_float_stores_are_not_rounded(songs, make_track, make_model, tmp_path, no_decoding):
+    quiet = make_track("quiet", {"vocals": np.full(40, 0.3), "drums": np.full(40, 0.2)}, sample_rate=8)
+    model = make_model(sample_rate=8)
+    store = Store(prepare({"train": [quiet]}, tmp_path / "store", dtype="float32"))
+    no_decoding()
+    for mixture, sources in windows(store, model):
+        np.testing.assert_allclose(sources["vocals"] * 8192, np.full((5, 8, 1), 0.3), rtol=1e-6)
+        np.testing.assert_allclose(mixture * 8192, np.full((5, 8, 1), 0.5), rtol=1e-6)
+
+
+def test_a_store_beside_other_tracks(songs, make_model, tmp_path):
+    model = make_model(sample_rate=8)
+    for dtype in ("int16", "float32"):
+        store = Store(prepare({"train": songs[:2]}, tmp_path / dtype, dtype=dtype))
+        mixed = arrays(windows([*store, *songs[2:]], model, 5))
+        np.testing.assert_equal(mixed, arrays(windows(songs, model, 5)))
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(4, 1), (8, 2)])
+def test_a_store_of_another_rate_goes_through_the_cache(songs, make_model, tmp_path, cache_folder, rate, channels):
+    store = Store(prepare({"train": songs}, tmp_path / "store"))
+    assert not cache_folder.exists()
+    model = make_model(sample_rate=rate, channels=channels)
+    batches = arrays(windows(store, model, 5))
+    assert len(list(cache_folder.iterdir())) == len(songs)
+    expected = arrays(windows(songs, model, 5))
+    for batch, other in zip(batches, expected, strict=True):
+        np.testing.assert_allclose(batch, other, atol=1 / 8192)
+    assert expected[0].any()
