@@ -268,6 +268,58 @@ class TestTrain:
         assert json.loads(state.read_text())["epoch"] == epoch + 1
 
 
+class TestPrepare:
+    def test_a_store_trains_like_the_songs_themselves(self, run, songs, tmp_path):
+        store = tmp_path / "store"
+        code, out, _ = run("prepare", f"stems:{songs}", "-o", store, "--sample-rate", 8000, "--shards", 2)
+        assert code == 0
+        assert "train  3 tracks" in out and "valid  1 tracks" in out
+        assert f"{store}: vocals, drums, bass, other at 8000 Hz, 2 shards" in out
+        small = ("--sample-rate", 8000, "--segment", 512, "--epochs", 1, "--batch-size", 2, "--steps-per-epoch", 2)
+        losses = []
+        for data in (f"stems:{songs}", f"store:{store}"):
+            folder = tmp_path / data.split(":")[0]
+            assert run("train", "unet", "--data", data, *small, "-o", folder)[0] == 0
+            losses.append(json.loads((folder / "state.json").read_text())["history"])
+        assert losses[0]["loss"] == pytest.approx(losses[1]["loss"])
+        assert losses[0]["val_loss"] == pytest.approx(losses[1]["val_loss"])
+
+    def test_the_same_again_is_done_and_other_settings_are_refused(self, run, songs, tmp_path):
+        command = ("prepare", f"stems:{songs}", "-o", tmp_path / "store", "--format", "lmdb")
+        assert run(*command)[0] == 0
+        assert run(*command)[0] == 0
+        code, _, err = run(*command, "--sample-rate", 4000)
+        assert code == 2
+        assert "sample_rate is 8000, not 4000" in message(err)
+
+    def test_a_damaged_shard_is_refused_by_name(self, run, songs, tmp_path):
+        assert run("prepare", f"stems:{songs}", "-o", tmp_path / "store")[0] == 0
+        (shard,) = (tmp_path / "store").glob("*.tfrecord")
+        shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+        small = ("--sample-rate", 8000, "--segment", 512, "--epochs", 1, "--batch-size", 2, "--steps-per-epoch", 2)
+        code, _, err = run("train", "--data", f"store:{tmp_path / 'store'}", *small, "-o", tmp_path / "run")
+        assert code
+        assert shard.name in err and "damaged" in err
+
+
+class TestReport:
+    def test_scores_as_a_page(self, run, tmp_path, small_preset):
+        assert run("evaluate", "-m", small_preset, "--sdr-only", "-o", tmp_path / "scores")[0] == 0
+        code, out, _ = run("report", tmp_path / "scores", "-o", tmp_path / "page", "--data", "embedded")
+        assert code == 0
+        assert "Falcon 69" in (tmp_path / "page" / "index.html").read_text()
+        assert str(tmp_path / "page" / "index.html") in out
+        code, _, err = run("report", tmp_path / "scores", "-o", tmp_path / "other", "--estimates", "nonsense")
+        assert code == 2
+        assert "NAME=FOLDER" in message(err)
+
+    def test_separated_stems_as_a_page(self, run, song, tmp_path, small_preset):
+        code, out, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--report")
+        assert code == 0
+        assert "page: " in out
+        assert "vocals" in (tmp_path / "out" / "index.html").read_text()
+
+
 class TestOtherVerbs:
     def test_evaluate_embedded(self, run, tmp_path, small_preset):
         code, out, err = run("evaluate", "-m", small_preset, "--sdr-only", "-o", tmp_path / "scores")

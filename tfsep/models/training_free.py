@@ -31,17 +31,16 @@ class TrainingFree:
     def separate_song(self, song: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
         """Song `[samples, channels]` -> dict from source to float32 of the same shape."""
         estimates = self._function(song, sample_rate)
-        return {
-            name: np.asarray(estimate, np.float32) for name, estimate in zip(self.sources, estimates, strict=True)
-        }
+        return {name: np.asarray(estimate, np.float32) for name, estimate in zip(self.sources, estimates, strict=True)}
 
 
 def _hpss(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Percussive and harmonic part, by median filters (Fitzgerald, "Harmonic/percussive separation", DAFx 2010)."""
     import librosa
 
-    parts = [librosa.effects.hpss(channel) for channel in song.T]
-    harmonic, percussive = (np.stack(channels, axis=1) for channels in zip(*parts, strict=True))
+    padded = np.pad(song, ((0, max(0, _N_FFT - len(song))), (0, 0)))
+    parts = [librosa.effects.hpss(channel) for channel in padded.T]
+    harmonic, percussive = (np.stack(channels, axis=1)[: len(song)] for channels in zip(*parts, strict=True))
     return percussive, harmonic
 
 
@@ -55,12 +54,12 @@ def _repet_sim(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarr
 def _repet_sim_channel(channel: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     import librosa
 
+    most = len(channel) // (_N_FFT // 4) // 2 - 1
+    if most < 1:  # too short for anything to recur
+        return np.zeros_like(channel), channel
     spectrum = librosa.stft(channel, n_fft=_N_FFT)
     magnitude = np.abs(spectrum)
-    frames = magnitude.shape[1]
-    width = min(int(librosa.time_to_frames(_NEIGHBOUR_SECONDS, sr=sample_rate)), (frames - 1) // 2)
-    if width < 1:  # too short for anything to recur
-        return np.zeros_like(channel), channel
+    width = min(int(librosa.time_to_frames(_NEIGHBOUR_SECONDS, sr=sample_rate)), most)
     # A silent frame resembles no other, which the cosine would divide by.
     recurring = librosa.decompose.nn_filter(
         magnitude + np.finfo(np.float32).tiny, aggregate=np.median, metric="cosine", width=width

@@ -149,11 +149,9 @@ def _write(file: BinaryIO, samples: np.ndarray, dtype: np.dtype, name: str) -> N
         file.write(samples.astype(dtype, order="C"))
         file.flush()
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"decoded audio of {name} could not be written ({error.strerror}); free space, or choose another folder (TFSEP_CACHE)",
-            file.name,
-        ) from error
+        advice = "free space, or choose another folder (TFSEP_CACHE)"
+        reason = f"decoded audio of {name} could not be written ({error.strerror}); {advice}"
+        raise OSError(error.errno, reason, file.name) from error
 
 
 def _to_channels(samples: np.ndarray, channels: int, name: str) -> np.ndarray:

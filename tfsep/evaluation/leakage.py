@@ -1,0 +1,52 @@
+"""What estimates let through where their reference is silent, which BSS Eval cannot score."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfsep.evaluation import windows
+
+
+def leakage(
+    references: np.ndarray,
+    estimates: np.ndarray,
+    sample_rate: int,
+    window: float = 1.0,
+    hop: float = 1.0,
+) -> np.ndarray:
+    """Energy of each estimate where its reference is silent, relative to the mixture, in dB.
+
+    In a window in which every sample of a reference is zero BSS Eval says nothing. There this measure is
+    `10 log10(sum(e^2) / sum(x^2))`, where `x` is the sum of all references: the share of the other sources that
+    an estimate lets through. It does not depend on the level of the track; 0 dB is the mixture itself, -inf an
+    estimate that is silent as well. It is NaN in all other windows, and where the mixture is silent too, so that
+    nothing can leak. The windows that count are those of a source that are not NaN.
+
+    Args:
+        references: float array `[sources, samples, channels]`, the true sources.
+        estimates: float array of the same shape.
+        sample_rate: int, samples per second.
+        window: float, length of a window in seconds, `math.inf` for the whole track. Defaults to 1.0.
+        hop: float, distance between the starts of windows in seconds. Defaults to 1.0.
+
+    Returns:
+        float64 `[sources, windows]`, in dB. The windows are those of `tfsep.evaluation.sdr`.
+
+    Raises:
+        ValueError: as `tfsep.evaluation.sdr`.
+
+    Example:
+
+    >>> leaked = tfsep.evaluation.leakage(references, estimates, sample_rate=44100)
+    >>> np.count_nonzero(~np.isnan(leaked), axis=1), np.nanmedian(leaked, axis=1)
+    """
+    references, estimates = windows.checked(references, estimates)
+    spans = windows.windows(references.shape[1], sample_rate, window, hop)
+    leaked = np.full((len(references), len(spans)), np.nan)
+    for index, span in enumerate(spans):
+        silent = ~references[:, span].any(axis=(1, 2))
+        mixture = windows.energies(references[:, span].sum(axis=0, keepdims=True))
+        if silent.any() and mixture > 0:
+            with np.errstate(divide="ignore"):
+                leaked[silent, index] = 10 * np.log10(windows.energies(estimates[silent, span]) / mixture)
+    return leaked
