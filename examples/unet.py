@@ -50,7 +50,10 @@ def main() -> None:
     )
 
     best = tfsep.load_model(arguments.output / "best")
-    song = arguments.song or valid[0].files[0]
+    song = arguments.song
+    if song is None:
+        song = arguments.output / "mixture.wav"
+        tfsep.audio.write(song, valid[0].read("mixture"), valid[0].sample_rate)
     stems = tfsep.separate_file(song, arguments.output / "stems", best, residual="rest", plot=True)
     print("stems:", ", ".join(str(path) for path in stems.values()))
     print(tfsep.evaluate(best, valid, output=arguments.output / "scores", sdr_only=True))

@@ -193,3 +193,9 @@ def test_all_songs_are_taken_where_a_corpus_need_not_be_divided(songs):
 def test_unknown_spec_is_an_error_that_lists_the_known(spec):
     with pytest.raises(ValueError, match=r"Unknown data.*musdb18:PATH.*mir1k:PATH.*mixing:TARGETS,OTHERS or embedded"):
         datasets.from_spec(spec)
+
+
+def test_hidden_files_are_no_stems(tmp_path, noise, write_song):
+    song = write_song(tmp_path / "song", {"vocals.wav": noise(50)})
+    (song / "._vocals.wav").write_bytes(b"what macOS leaves beside a file")
+    assert StemsFolder(tmp_path).sources == ("vocals",)

@@ -189,3 +189,8 @@ def test_corpus_is_a_sequence_of_tracks(track):
 def test_corpus_without_tracks_is_an_error():
     with pytest.raises(ValueError, match="nothing holds no tracks"):
         Corpus("nothing", [])
+
+
+def test_source_with_the_name_of_the_mixture_is_an_error(track):
+    with pytest.raises(ValueError, match="source 'mixture'"):
+        Track("song", {"mixture": track.stems["vocals"]})

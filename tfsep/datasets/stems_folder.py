@@ -62,7 +62,7 @@ def _songs(folder: Path) -> dict[str, dict[str, Stem]]:
 def _stems(folder: Path) -> dict[str, Stem]:
     stems = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES:
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in stems:
             raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")

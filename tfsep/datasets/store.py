@@ -109,6 +109,12 @@ class StoredTrack(Track):
             for row, source in zip(rows, (*self.sources, RESIDUAL), strict=True):
                 row[first - start : last - start] = self._samples(record, source, first - begin, last - begin)
 
+    def _read_stems(self, names: set[str], start: int, samples: int) -> dict[str, np.ndarray]:
+        rows = np.zeros((len(self.sources) + 1, samples, self.stored_channels), self.dtype)
+        self.copy_into(rows, start)
+        stems = rows.astype(np.float32) / (SCALE if self.dtype.kind == "i" else 1)
+        return {name: stems.sum(axis=0) if name == "mixture" else stems[self.sources.index(name)] for name in names}
+
     def _samples(self, record: dict, source: str, first: int, last: int) -> np.ndarray | float:
         if source not in record["audio"]:
             return 0
@@ -122,7 +128,7 @@ class StoredTrack(Track):
 
 @dataclass(frozen=True)
 class StoredStem:
-    """A source of a stored song, or its mixture, as a stem (see `Stem`)."""
+    """What a `Track` must know of a stored source, or of the mixture; the track reads them all at once."""
 
     track: StoredTrack
     source: str | None
@@ -135,16 +141,6 @@ class StoredStem:
         return audio.AudioInfo(
             self.name, self.track.stored_rate, self.track.facts["samples"], self.track.stored_channels, 1
         )
-
-    def read(self, start: int, samples: int) -> np.ndarray:
-        sources = self.track.facts["sources"]
-        rows = np.zeros((len(sources) + 1, samples, self.track.stored_channels), self.track.dtype)
-        self.track.copy_into(rows, start)
-        samples = rows.astype(np.float32) / (SCALE if self.track.dtype.kind == "i" else 1)
-        return samples.sum(axis=0) if self.source is None else samples[sources.index(self.source)]
-
-    def digest(self) -> str:
-        return digest(self.track.digest(), self.source)
 
 
 class Messages:

@@ -34,6 +34,8 @@ class Track:
     """
 
     def __init__(self, name: str, stems: dict[str, Stem | None], mixture: Stem | None = None):
+        if "mixture" in stems:
+            raise ValueError(f"Track {name!r} has a source 'mixture', which is the name of the whole. Rename it.")
         if not any(stems.values()):
             raise ValueError(f"Track {name!r} has no stem. Expected at least one audio file for its sources.")
         self.name = name
