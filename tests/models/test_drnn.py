@@ -1,0 +1,159 @@
+import keras
+import numpy as np
+import pytest
+from separator_case import SeparatorCase
+
+from tfsep.layers import magnitude
+from tfsep.models import DRNN
+from tfsep.models.drnn import with_neighbours
+
+SMALL = {"sample_rate": 8000, "segment": 1024, "n_fft": 64, "hop": 32, "units": 12}
+GRU = {"window": "hann", "context_frames": 1, "recurrent_layers": (1, 2, 3), "cell": "gru", "mask": "relu"}
+
+
+class TestDRNN(SeparatorCase):
+    model_class = DRNN
+    options = SMALL
+    parameters = 2514
+
+    def make(self, **changes) -> DRNN:
+        model = super().make(**changes)
+        # Ratios of outputs near zero have gradients that a first step in half precision would have to skip.
+        model.network.get_layer("heads").bias.assign(np.full(len(model.sources) * model.stft.bins, 0.1))
+        return model
+
+
+@pytest.fixture(scope="module")
+def small():
+    keras.utils.set_random_seed(0)
+    return DRNN(**SMALL)
+
+
+def mixture(samples=1024, channels=1, examples=2):
+    return np.random.default_rng(0).normal(0, 0.1, (examples, samples, channels)).astype("float32")
+
+
+def test_published_parameter_counts():
+    assert DRNN().count_params() == 5_569_026
+    assert DRNN(hop=256, units=256, **GRU).count_params() == 1_643_010
+
+
+def test_published_configuration():
+    model = DRNN()
+    assert [type(layer).__name__ for layer in model.network.layers[1:]] == ["Dense", "SimpleRNN", "Dense", "Dense"]
+    assert {layer.activation for layer in model.network.layers[1:4]} == {keras.activations.relu}
+    assert model.network.layers[4].activation is keras.activations.linear
+    assert (model.stft.n_fft, model.stft.hop, model.stft.window) == (1024, 512, "sine")
+    assert (model.sample_rate, model.mask, model.default_loss.gamma) == (16000, "abs", 0.05)
+
+
+@pytest.mark.parametrize("options", [GRU, {"cell": "lstm"}, {"channels": 2, "sources": ("vocals", "drums", "bass")}])
+def test_other_forms_learn(options):
+    keras.utils.set_random_seed(0)
+    model = DRNN(**{**SMALL, **options})
+    generator = np.random.default_rng(0)
+    sources = {name: generator.normal(0, 0.1, (4, 1024, model.channels)).astype("float32") for name in model.sources}
+    model.compile(keras.optimizers.Adam(1e-2))
+    losses = model.fit(sum(sources.values()), sources, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert list(model(sum(sources.values()))) == list(model.sources)
+
+
+@pytest.mark.parametrize("layers", [(), (1,), (3,), (1, 2, 3)])
+def test_recurrence_at_chosen_layers(layers):
+    network = DRNN(**SMALL, recurrent_layers=layers).network
+    kinds = [isinstance(network.get_layer(f"hidden_{number}"), keras.layers.SimpleRNN) for number in (1, 2, 3)]
+    assert kinds == [number in layers for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_neighbours_by_plain_numpy(count, length):
+    frames = np.random.default_rng(0).normal(size=(2, length, 4)).astype("float32")
+    side = count // 2
+    padded = np.pad(frames, ((0, 0), (side, side), (0, 0)), mode="edge")
+    expected = np.stack([padded[:, place : place + count].reshape(2, -1) for place in range(length)], axis=1)
+    assert np.array_equal(with_neighbours(frames, count), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"channels": 2}, {"mask": "quadratic"}, {"binary_mask": True}])
+def test_estimates_add_up_to_the_mixture(options):
+    model = DRNN(**{**SMALL, **options})
+    for samples in (1, 33, 5000):
+        audio = mixture(samples, model.channels)
+        np.testing.assert_allclose(sum(model(audio).values()), audio, atol=1e-5)
+
+
+def test_estimates_in_training_are_shares_of_the_mixture_by_plain_numpy(small):
+    audio = mixture()
+    level, gain = small.normalize(audio)
+    spectrum = np.asarray(magnitude(*small.stft(level)))[..., 0]
+    network_outputs = np.asarray(small.network(np.asarray(with_neighbours(spectrum, 3))))
+    voice, music = np.abs(network_outputs[..., :33]), np.abs(network_outputs[..., 33:])
+    expected = (voice + 1e-7) / (voice + music + 2e-7) * spectrum * np.asarray(gain)
+    np.testing.assert_allclose(small(audio, training=True)["vocals"][..., 0], expected, atol=1e-5)
+
+
+def test_mixture_phase_is_kept(small):
+    audio = mixture()
+    estimates = small.estimate(audio)
+    waveform = small.synthesize(estimates, audio)["vocals"]
+    real, imaginary = (np.asarray(part) for part in small.stft(audio))
+    mask = np.asarray(estimates["vocals"]) / np.maximum(np.abs(real + 1j * imaginary), 1e-6)
+    expected = small.stft.inverse(mask * real, mask * imaginary, 1024)
+    np.testing.assert_allclose(waveform, expected, atol=1e-5)
+
+
+def test_binary_mask_acts_at_inference_alone(small):
+    binary = DRNN(**SMALL, binary_mask=True)
+    binary.set_weights(small.get_weights())
+    audio = mixture()
+    np.testing.assert_array_equal(binary(audio, training=True)["vocals"], small(audio, training=True)["vocals"])
+    voice, music = (np.asarray(binary.estimate(audio)[name]) for name in binary.sources)
+    assert np.all((voice == 0) | (music == 0))
+    soft = small.estimate(audio)
+    assert np.array_equal(voice > 0, np.asarray(soft["vocals"]) >= np.asarray(soft["accompaniment"]))
+
+
+def test_channels_are_separated_one_by_one(small):
+    stereo = DRNN(**SMALL, channels=2)
+    stereo.set_weights(small.get_weights())
+    left, right = mixture(), -0.5 * mixture()
+    for estimate in stereo(np.concatenate([left, right], axis=-1)).values():
+        np.testing.assert_allclose(estimate[..., 0], -2 * estimate[..., 1], atol=1e-5)
+
+
+def test_later_frames_hear_earlier_ones_where_recurrent():
+    keras.utils.set_random_seed(0)
+    for layers, hears in (((), False), ((2,), True)):
+        model = DRNN(**SMALL, recurrent_layers=layers)
+        frames = np.random.default_rng(0).uniform(0.5, 1, (1, 20, 99)).astype("float32")
+        changed = frames.copy()
+        changed[:, 0] += 1
+        before, after = model.network(frames), model.network(changed)
+        assert (not np.array_equal(before[:, 10], after[:, 10])) == hears
+
+
+def test_output_stays_bounded_over_a_long_sequence():
+    model = DRNN(**SMALL)
+    frames = np.random.default_rng(0).uniform(0, 1, (1, 5000, 99)).astype("float32")
+    outputs = np.abs(model.network(frames))
+    assert outputs[:, -100:].max() < 2 * outputs[:, 50:150].max()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"units": 0}, "units must be an integer of at least 1. Received: units=0"),
+        ({"context_frames": 2}, "context_frames must be odd. Received: context_frames=2"),
+        ({"recurrent_layers": (4,)}, r"recurrent_layers must be among 1 to hidden_layers=3. Received: \(4,\)"),
+        ({"cell": "tanh"}, "cell must be one of .* Received: cell='tanh'"),
+        ({"mask": "soft"}, "mask must be one of .* Received: mask='soft'"),
+        ({"window": "kaiser"}, "window must be one of .* Received: window='kaiser'"),
+        ({"hop": 64}, "hop must be from 1 to n_fft / 2"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        DRNN(**{**SMALL, **arguments})
+    assert "\n" not in str(error.value)

@@ -1,0 +1,44 @@
+"""Masks that share a mixture out among its sources."""
+
+from __future__ import annotations
+
+from keras import ops
+
+MASKS = ("abs", "linear", "quadratic", "relu")
+
+_EPSILON = 1e-7
+
+
+def ratio_masks(outputs, kind: str = "abs"):
+    """Masks `(y + eps) / sum(y + eps)` of the outputs of a network, which add up to one over the sources.
+
+    Args:
+        outputs: `[batch, source, ...]`, what the network gives for each source.
+        kind: what `y` is made of an output `a`: `"abs"`, `|a|`; `"quadratic"`, `a^2`; `"relu"`, `max(a, 0)`; or
+            `"linear"`, `a` itself, where masks may be negative and above one. Defaults to `"abs"`.
+
+    Returns:
+        float32 of the same shape, finite for any outputs; equal shares where all are zero.
+
+    Raises:
+        ValueError: for another kind.
+
+    Reference:
+        Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
+        ISMIR 2014, whose layer is `"abs"`.
+    """
+    if kind not in MASKS:
+        raise ValueError(f"mask must be one of {MASKS}. Received: mask={kind!r}.")
+    outputs = ops.cast(outputs, "float32")
+    parts = {"abs": ops.abs, "quadratic": ops.square, "relu": ops.relu, "linear": lambda a: a}[kind](outputs) + _EPSILON
+    total = ops.sum(parts, axis=1, keepdims=True)
+    if kind == "linear":
+        # Outputs that cancel out would have masks without bound.
+        total = ops.where(ops.abs(total) < _EPSILON, _EPSILON, total)
+    return parts / total
+
+
+def binary_masks(masks):
+    """Gives each bin to the source with the largest of the masks `[batch, source, ...]`, the first one of equals."""
+    best = ops.argmax(masks, axis=1)
+    return ops.moveaxis(ops.one_hot(best, masks.shape[1], dtype="float32"), -1, 1)

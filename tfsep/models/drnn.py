@@ -1,0 +1,147 @@
+"""The deep recurrent network with time-frequency masking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+from tfsep.losses import DiscriminativeMeanSquaredError
+from tfsep.models.mask_separator import MaskSeparator
+from tfsep.models.separator import check_integer
+
+CELLS = ("rnn", "gru", "lstm")
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class DRNN(MaskSeparator):
+    """Deep recurrent network from the mixture's magnitudes to a mask for each source.
+
+    Each frame comes with its neighbours, edge frames repeated. Hidden layers of `units` rectified units follow,
+    recurrent over time where `recurrent_layers` says so, then a linear head for each source, and the masks. The
+    defaults are the published DRNN-2 with discrimination; `recurrent_layers=()` is its DNN and `(1, 2, 3)` its
+    stacked RNN. Channels are separated one by one. A sequence is the window; its state starts at zero.
+
+    Args:
+        sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
+        sample_rate: int. Defaults to 16000.
+        channels: int. Defaults to 1.
+        segment: int, samples estimated at a time: the length of a sequence. Defaults to 51200, 100 frames.
+        n_fft: int, samples of a frame. Defaults to 1024.
+        hop: int, samples from a frame to the next. Defaults to 512.
+        window: `"sine"` or `"hann"`. Defaults to `"sine"`.
+        context_frames: odd int, frames that the network sees at a time. Defaults to 3.
+        units: int, of each hidden layer. Defaults to 1000.
+        hidden_layers: int. Defaults to 3.
+        recurrent_layers: numbers of the recurrent layers, from 1. Defaults to `(2,)`.
+        cell: `"rnn"`, with rectified units, `"gru"` or `"lstm"`: what recurrent layers are made of. Defaults to
+            `"rnn"`.
+        mask: see `tfsep.layers.ratio_masks`. Defaults to `"abs"`.
+        binary_mask: bool, see `MaskSeparator`. Defaults to False.
+        dtype: Keras dtype or policy of the network.
+
+    Example:
+
+    >>> tfsep.models.DRNN().count_params()
+    5569026
+    >>> gru = tfsep.models.DRNN(hop=256, window="hann", context_frames=1, units=256, recurrent_layers=(1, 2, 3),
+    ...                         cell="gru", mask="relu")
+    >>> gru.count_params()
+    1643010
+
+    Reference:
+        Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
+        ISMIR 2014; the GRU form: andabi, "Music source separation", 2017.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("vocals", "accompaniment"),
+        sample_rate: int = 16000,
+        channels: int = 1,
+        segment: int = 51200,
+        n_fft: int = 1024,
+        hop: int = 512,
+        window: str = "sine",
+        context_frames: int = 3,
+        units: int = 1000,
+        hidden_layers: int = 3,
+        recurrent_layers: Sequence[int] = (2,),
+        cell: str = "rnn",
+        mask: str = "abs",
+        binary_mask: bool = False,
+        **kwargs,
+    ):
+        super().__init__(sources, sample_rate, channels, segment, n_fft, hop, window, mask, binary_mask, **kwargs)
+        check_integer("context_frames", context_frames)
+        check_integer("units", units)
+        check_integer("hidden_layers", hidden_layers)
+        if context_frames % 2 == 0:
+            raise ValueError(f"context_frames must be odd. Received: context_frames={context_frames}.")
+        if not set(recurrent_layers) <= set(range(1, hidden_layers + 1)):
+            raise ValueError(
+                f"recurrent_layers must be among 1 to hidden_layers={hidden_layers}. Received: {recurrent_layers!r}."
+            )
+        if cell not in CELLS:
+            raise ValueError(f"cell must be one of {CELLS}. Received: cell={cell!r}.")
+        self.context_frames = context_frames
+        self.units = units
+        self.hidden_layers = hidden_layers
+        self.recurrent_layers = tuple(recurrent_layers)
+        self.cell = cell
+        self.default_loss = DiscriminativeMeanSquaredError()
+        self.network = self._network()
+        self.built = True
+
+    def outputs(self, magnitudes, training: bool):
+        batch, frames, bins = (ops.shape(magnitudes)[axis] for axis in range(3))
+        folded = ops.reshape(ops.transpose(magnitudes, (0, 3, 1, 2)), (-1, frames, bins))
+        inputs = ops.cast(with_neighbours(folded, self.context_frames), self.compute_dtype)
+        outputs = self.network(inputs, training=training)
+        outputs = ops.reshape(outputs, (batch, self.channels, frames, len(self.sources), bins))
+        return ops.transpose(outputs, (0, 3, 2, 4, 1))
+
+    def _network(self) -> keras.Model:
+        dtype, bins = self.dtype_policy, self.stft.bins
+        inputs = keras.Input((None, self.context_frames * bins), dtype=dtype.compute_dtype, name="magnitudes")
+        x = inputs
+        for number in range(1, self.hidden_layers + 1):
+            recurrent = number in self.recurrent_layers
+            x = self._recurrent(number)(x) if recurrent else self._dense(number)(x)
+        # One matrix for the heads of all sources.
+        heads = layers.Dense(len(self.sources) * bins, dtype=dtype, name="heads")(x)
+        return keras.Model(inputs, heads, name="network")
+
+    def _dense(self, number: int) -> layers.Layer:
+        return layers.Dense(self.units, activation="relu", dtype=self.dtype_policy, name=f"hidden_{number}")
+
+    def _recurrent(self, number: int) -> layers.Layer:
+        options = {"return_sequences": True, "dtype": self.dtype_policy, "name": f"hidden_{number}"}
+        if self.cell == "gru":
+            return layers.GRU(self.units, reset_after=False, **options)
+        if self.cell == "lstm":
+            return layers.LSTM(self.units, **options)
+        # Rectified units have no bound: the state is to fade at first, or it would grow with the sequence.
+        initializer = keras.initializers.Orthogonal(gain=0.5)
+        return layers.SimpleRNN(self.units, activation="relu", recurrent_initializer=initializer, **options)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "context_frames": self.context_frames,
+            "units": self.units,
+            "hidden_layers": self.hidden_layers,
+            "recurrent_layers": list(self.recurrent_layers),
+            "cell": self.cell,
+        }
+
+
+def with_neighbours(frames, count: int):
+    """Each of the frames `[batch, frames, bins]` between its neighbours: `[batch, frames, count * bins]`.
+
+    The first and the last frame are repeated beyond the ends.
+    """
+    side, length = count // 2, ops.shape(frames)[1]
+    padded = ops.concatenate([*[frames[:, :1]] * side, frames, *[frames[:, -1:]] * side], axis=1)
+    return ops.concatenate([padded[:, shift : shift + length] for shift in range(count)], axis=-1)
