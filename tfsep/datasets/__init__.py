@@ -8,6 +8,7 @@ from tfsep.datasets.mir1k import MIR1K
 from tfsep.datasets.mixing import Mixing
 from tfsep.datasets.musdb18 import MUSDB18, embedded
 from tfsep.datasets.nussl_adapter import from_nussl
+from tfsep.datasets.speed import change_speed
 from tfsep.datasets.stem import Stem
 from tfsep.datasets.stems_folder import StemsFolder
 from tfsep.datasets.store import Store
@@ -24,6 +25,7 @@ __all__ = [
     "StemsFolder",
     "Store",
     "Track",
+    "change_speed",
     "components",
     "embedded",
     "from_nussl",

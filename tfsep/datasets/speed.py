@@ -1,0 +1,58 @@
+"""Songs played faster or slower, as further material to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tfsep.datasets.stem import digest
+from tfsep.datasets.track import Track
+
+# Far beyond what music sounds like.
+_SLOWEST, _FASTEST = 0.25, 4.0
+
+
+def change_speed(tracks: Iterable[Track], factors: Sequence[float] = (0.9, 1.1)) -> list[Track]:
+    """Tracks at other speeds; tempo and pitch change together, as on a turntable.
+
+    The samples stay as they are, and are said to have another rate: whoever resamples them to a model's rate, as
+    `tfsep.pipeline` does once for each track, gets the change for nothing.
+
+    Args:
+        tracks: the tracks.
+        factors: speeds, 1 being that of the recording. Defaults to a tenth slower and faster.
+
+    Returns:
+        A `Track` for each track at each speed. The tracks themselves are not among them.
+
+    Raises:
+        ValueError: for a factor below 0.25 or above 4.
+
+    Example:
+
+    >>> tracks = list(tfsep.datasets.MIR1K(root))
+    >>> tracks += tfsep.datasets.change_speed(tracks, (0.89, 1.12))
+    """
+    tracks = list(tracks)
+    for factor in factors:
+        if not _SLOWEST <= factor <= _FASTEST:
+            raise ValueError(f"A speed must be from {_SLOWEST} to {_FASTEST}. Received: factors={list(factors)!r}.")
+    return [_TrackAtSpeed(track, factor) for factor in factors for track in tracks]
+
+
+class _TrackAtSpeed(Track):
+    def __init__(self, track: Track, factor: float):
+        super().__init__(f"{track.name} at speed {factor:g}", track.stems, track.mixture)
+        self.track = track
+        self.factor = factor
+
+    @property
+    def sample_rate(self) -> int:
+        return round(self.factor * self.track.sample_rate)
+
+    def digest(self) -> str:
+        return digest(self.track.digest(), self.sample_rate)
+
+    def _read_stems(self, names: set[str], start: int, samples: int) -> dict[str, np.ndarray]:
+        return self.track._read_stems(names, start, samples)
