@@ -2,6 +2,7 @@
 
 from tfsep.training.config import TrainConfig, read_config
 from tfsep.training.fit import fit
+from tfsep.training.lbfgs import fit_lbfgs
 from tfsep.training.run import train
 
-__all__ = ["TrainConfig", "fit", "read_config", "train"]
+__all__ = ["TrainConfig", "fit", "fit_lbfgs", "read_config", "train"]

@@ -1,0 +1,173 @@
+"""Training by L-BFGS on one large batch, as the deep recurrent networks were published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import scipy.optimize
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfsep.models import Separator
+
+
+def fit_lbfgs(
+    model: Separator,
+    batches: Iterable,
+    *,
+    iterations: int = 400,
+    corrections: int = 50,
+    score: Callable[[Separator], float] | None = None,
+    score_every: int = 20,
+    patience: int | None = None,
+    callback: Callable[[int, dict], None] | None = None,
+    progress: bool = False,
+) -> dict[str, list]:
+    """Minimises a model's loss over a fixed set of batches with SciPy's L-BFGS.
+
+    The loss is the mean over all examples of all batches: one step of the optimiser sees all of them. For the full
+    batch of a corpus give `tfsep.pipeline.windows(tracks, model)`; for a large fixed batch that is augmented, one
+    epoch of `tfsep.pipeline.excerpts` as `list(excerpts)`, and for several such, call this function once for each.
+
+    Args:
+        model: the model. Its compiled loss, if there is one, else its published loss.
+        batches: batches of `(mixture, sources)`, passed over once for every evaluation of the loss, the same each
+            time.
+        iterations: int, at most. Defaults to 400.
+        corrections: int, steps remembered for the approximation of the Hessian. Defaults to 50.
+        score: what decides on the best weights: called with the model, greater is better. Defaults to None: the last
+            weights stay.
+        score_every: int, iterations between scores. Defaults to 20.
+        patience: int, scores without a better one before stopping. Defaults to None, never.
+        callback: called after each iteration with its number, from 1, and `{"loss": ...}`, with `"score"` where there
+            is one. Defaults to None.
+        progress: bool, shows a progress bar. Defaults to False.
+
+    Returns:
+        dict of `"loss"`, one for each iteration, and `"score"`, pairs of iteration and score. The model has the
+        weights of the best score, or the last ones.
+
+    Raises:
+        ValueError: for arguments that cannot work, or no batches.
+        RuntimeError: if the loss is infinite or not a number at the start.
+
+    Example:
+
+    >>> batch = tfsep.pipeline.windows(tfsep.datasets.MIR1K(root), model, batch_size=32)
+    >>> tfsep.training.fit_lbfgs(model, batch.cache(), iterations=100, progress=True)
+
+    Reference:
+        Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989; Huang et al.,
+        ISMIR 2014, with 400 iterations and 50 corrections on the full batch.
+    """
+    for name, value in (("iterations", iterations), ("corrections", corrections), ("score_every", score_every)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
+    weights = _Weights(model.trainable_variables)
+    run = _Run(model, weights, score, score_every, patience, callback, tqdm(total=iterations, disable=not progress))
+    objective = _objective(model, weights, batches)
+    loss, _ = objective(weights.get())
+    if not np.isfinite(loss):
+        raise RuntimeError(f"The loss is {loss} at the start. Check the data and the weights of the model.")
+    with run.bar:
+        try:
+            result = scipy.optimize.minimize(
+                objective,
+                weights.get(),
+                jac=True,
+                method="L-BFGS-B",
+                callback=run.after_iteration,
+                options={"maxiter": iterations, "maxcor": corrections, "maxfun": 20 * iterations},
+            )
+            weights.set(result.x)
+        except _OutOfPatienceError:
+            pass
+    run.restore_best()
+    return run.history
+
+
+class _OutOfPatienceError(Exception):
+    """Leaves SciPy's loop."""
+
+
+class _Weights:
+    """A model's trainable weights as one vector."""
+
+    def __init__(self, variables: list):
+        self.variables = variables
+        self.ends = np.cumsum([int(np.prod(variable.shape)) for variable in variables])
+
+    def get(self) -> np.ndarray:
+        return self.join([variable.numpy() for variable in self.variables])
+
+    def set(self, vector: np.ndarray) -> None:
+        parts = np.split(vector, self.ends[:-1])
+        for variable, part in zip(self.variables, parts, strict=True):
+            variable.assign(part.reshape(variable.shape).astype(np.float32))
+
+    def join(self, arrays: list) -> np.ndarray:
+        """float64, as SciPy calculates."""
+        return np.concatenate([np.ravel(array) for array in arrays]).astype(np.float64)
+
+
+class _Run:
+    """What happens between iterations: history, scores, the best weights."""
+
+    def __init__(self, model, weights, score, score_every, patience, callback, bar):
+        self.model, self.weights = model, weights
+        self.score, self.score_every, self.patience = score, score_every, patience
+        self.callback, self.bar = callback, bar
+        self.history = {"loss": [], "score": []}
+        self.best_weights, self.best_score, self.scores_since_best = None, -np.inf, 0
+
+    def after_iteration(self, intermediate_result) -> None:
+        self.weights.set(intermediate_result.x)
+        logs = {"loss": float(intermediate_result.fun)}
+        self.history["loss"].append(logs["loss"])
+        iteration = len(self.history["loss"])
+        if self.score is not None and iteration % self.score_every == 0:
+            logs["score"] = self._take_score(iteration)
+        self.bar.update()
+        self.bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()})
+        if self.callback is not None:
+            self.callback(iteration, logs)
+        if self.patience is not None and self.scores_since_best >= self.patience:
+            raise _OutOfPatienceError
+
+    def restore_best(self) -> None:
+        if self.best_weights is not None:
+            self.weights.set(self.best_weights)
+
+    def _take_score(self, iteration: int) -> float:
+        score = float(self.score(self.model))
+        self.history["score"].append((iteration, score))
+        self.scores_since_best += 1
+        if score > self.best_score:
+            self.best_score, self.best_weights, self.scores_since_best = score, self.weights.get(), 0
+        return score
+
+
+def _objective(model: Separator, weights: _Weights, batches: Iterable) -> Callable:
+    """Loss and gradient over all batches, as a function of the vector of weights."""
+
+    @tf.function(reduce_retracing=True)
+    def loss_and_gradients(mixture: tf.Tensor, sources: dict) -> tuple:
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(mixture, sources, model(mixture, training=True))
+        return loss, tape.gradient(loss, weights.variables)
+
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        weights.set(vector)
+        examples, total, gradient = 0, 0.0, np.zeros_like(vector)
+        for mixture, sources in batches:
+            count = len(mixture)
+            loss, gradients = loss_and_gradients(mixture, sources)
+            examples += count
+            total += count * float(loss)
+            gradient += count * weights.join(gradients)
+        if not examples:
+            raise ValueError("batches holds none. Expected one or more batches of (mixture, sources).")
+        return total / examples, gradient / examples
+
+    return objective
