@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -77,3 +79,93 @@ class DiscriminativeKullbackLeibler(_Discriminative):
     def errors(self, y_true, y_pred):
         ratio = ops.log(y_true + self._FLOOR) - ops.log(y_pred + self._FLOOR)
         return y_true * ratio - y_true + y_pred
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class ConvSepLoss(keras.losses.Loss):
+    """Squared error of each target, less parts of its errors as an estimate of the other sources.
+
+    For the estimate `e_v` of a target `v`, the other targets `j` and the rest `r` (the source `"other"` or
+    `"accompaniment"`) the loss is `|e_v - s_v|^2 - alpha sum_j |e_v - s_j|^2 - beta |e_v - s_r|^2`, with `beta_vocals`
+    in the place of `beta` for `"vocals"`. For the rest it is `other |e_r - s_r|^2`. Errors are weighted over the bins,
+    from 1 at the lowest down to `ramp` at the highest.
+
+    The published form is made of sums over all elements; here each is the element's own. Its absolute value, which would turn
+    the gradient round, is left out: below zero the loss goes on falling, and it has a bound as the error's own
+    weight is greater than the others'. The original multiplies the references alone with the ramp, which masks that
+    add up to the mixture could not follow.
+
+    Args:
+        sources: names of the stacked sources. Defaults to `("vocals", "drums", "bass", "other")`.
+        alpha: float. Defaults to 0.001.
+        beta: float. Defaults to 0.01.
+        beta_vocals: float. Defaults to 0.03.
+        other: float, weight of the rest's own error. Defaults to 0.0, as published; iKala's form has 0.9.
+        ramp: float. Defaults to 0.5.
+
+    Reference:
+        J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018; Chandna et al.,
+        "Monoaural audio source separation using deep convolutional neural networks", LVA/ICA 2017.
+    """
+
+    _REST = ("other", "accompaniment")
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("vocals", "drums", "bass", "other"),
+        alpha: float = 0.001,
+        beta: float = 0.01,
+        beta_vocals: float = 0.03,
+        other: float = 0.0,
+        ramp: float = 0.5,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.sources = tuple(sources)
+        self.alpha = alpha
+        self.beta = beta
+        self.beta_vocals = beta_vocals
+        self.other = other
+        self.ramp = ramp
+
+    def call(self, y_true, y_pred):
+        if y_pred.shape[1] != len(self.sources):
+            raise ValueError(f"The loss is for {list(self.sources)}. Received: {y_pred.shape[1]} sources.")
+        ramp = ops.expand_dims(ops.linspace(1.0, self.ramp, y_pred.shape[-2], dtype=y_pred.dtype), -1)
+        references = ops.unstack(ramp * y_true, axis=1)
+        estimates = ops.unstack(ramp * y_pred, axis=1)
+        values = []
+        for name, estimate in zip(self.sources, estimates, strict=True):
+            weights = [self._weight(name, other) for other in self.sources]
+            terms = [w * ops.square(estimate - s) for w, s in zip(weights, references, strict=True) if w]
+            values.append(sum(terms[1:], terms[0]) if terms else ops.zeros_like(estimate))
+        return ops.stack(values, axis=1)
+
+    def _weight(self, estimated: str, reference: str) -> float:
+        if estimated in self._REST:
+            return self.other if estimated == reference else 0.0
+        if estimated == reference:
+            return 1.0
+        if reference in self._REST:
+            return -(self.beta_vocals if estimated == "vocals" else self.beta)
+        return -self.alpha
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "sources": list(self.sources),
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "beta_vocals": self.beta_vocals,
+            "other": self.other,
+            "ramp": self.ramp,
+        }
+
+
+# Names of the configuration of a training run.
+LOSSES = {
+    "absolute_and_squared": MeanAbsoluteAndSquaredError,
+    "convsep": ConvSepLoss,
+    "discriminative_mse": DiscriminativeMeanSquaredError,
+    "discriminative_kl": DiscriminativeKullbackLeibler,
+}

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, excerpts
-from tfsep.pipeline.augment import Mute, Polarity, Ratio, Shift, Swap
+from tfsep.pipeline.augment import Equalize, Mute, Polarity, Ratio, Shift, Swap
 
 BATCH, SOURCES = 6, 4
 
@@ -72,7 +72,37 @@ def test_gain_scales(stems):
     np.testing.assert_array_equal(augment(Gain(1.0, 1.0), stems), stems)
 
 
-@pytest.mark.parametrize("augmentation", [Remix(0.5), Gain()])
+@pytest.mark.parametrize("samples", [500, 501])
+def test_equalize_scales_each_frequency_by_a_smooth_gain(samples):
+    generator = np.random.default_rng(0)
+    stems = generator.normal(size=(3, SOURCES, samples, 2)).astype(np.float32)
+    found = augment(Equalize(6.0, 4), stems)
+    assert found.shape == stems.shape
+    response = np.fft.rfft(found, axis=2) / np.fft.rfft(stems, axis=2)
+    # The phase stays, and both channels of a source have the same gains.
+    np.testing.assert_allclose(response.imag, 0, atol=1e-2)
+    np.testing.assert_allclose(response[..., 0].real, response[..., 1].real, atol=1e-2)
+    gains = 20 * np.log10(response[..., 0].real)
+    assert np.abs(gains).max() < 6.05
+    assert np.unique(np.round(gains[:, :, 20], 2)).size == gains[:, :, 20].size
+    # Straight between four points: as good as a line through the ends of each part.
+    bins = gains.shape[2]
+    for part in range(3):
+        inside = gains[:, :, -(-part * (bins - 1) // 3) : (part + 1) * (bins - 1) // 3 + 1]
+        np.testing.assert_allclose(np.diff(inside, 2, axis=2), 0, atol=0.05)
+
+
+def test_equalize_by_nothing(stems):
+    np.testing.assert_allclose(augment(Equalize(0.0), stems), stems, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("arguments", [{"decibels": -1.0}, {"points": 1}])
+def test_equalize_refuses(arguments):
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))} must"):
+        Equalize(**arguments)
+
+
+@pytest.mark.parametrize("augmentation", [Remix(0.5), Gain(), Equalize()])
 def test_the_seed_decides(stems, augmentation):
     stems = stems + 1
     np.testing.assert_array_equal(augment(augmentation, stems, 3), augment(augmentation, stems, 3))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tfsep import presets
+from tfsep import pipeline, presets
+from tfsep.datasets import StemsFolder
 from tfsep.models import UNet, load_model
 from tfsep.training import checkpoint
 from tfsep.training.checkpoint import RunCheckpoint, read_state
@@ -191,6 +192,36 @@ class TestResume:
             run(copy, resume=True)
 
 
+class TestAveraging:
+    def test_averages_are_validated_and_kept_and_training_goes_on_with_the_weights(self, run, tmp_path):
+        model = run(tmp_path / "run", average=0.5, epochs=1, learning_rate=0.1)
+        raw = keras.saving.load_model(tmp_path / "run" / "checkpoint-0001.keras")
+        best = presets.load(tmp_path / "run" / "best")
+        # When Keras has finished, the model has its averages.
+        for average, kept, weight in zip(
+            model.trainable_variables, best.trainable_variables, raw.trainable_variables, strict=True
+        ):
+            np.testing.assert_allclose(kept, average, atol=2e-3)
+            assert np.abs(weight - average).max() > 5e-3, "the checkpoint holds averages"
+
+    def test_validation_hears_the_averages(self, run, corpus, tmp_path):
+        run(tmp_path / "run", average=0.5, epochs=1, learning_rate=0.1)
+        valid = pipeline.windows(list(StemsFolder(corpus))[3:], presets.load(tmp_path / "run" / "best"))
+        raw = keras.saving.load_model(tmp_path / "run" / "checkpoint-0001.keras")
+        best = presets.load(tmp_path / "run" / "best")
+        best.compile()
+        losses = [model.evaluate(valid, verbose=0, return_dict=True)["loss"] for model in (best, raw)]
+        (expected,) = read_state(tmp_path / "run")["history"]["val_loss"]
+        assert losses[0] == pytest.approx(expected, rel=1e-2)
+        assert losses[1] != pytest.approx(expected, rel=3e-2)
+
+    def test_resumes(self, run, tmp_path):
+        whole = run(tmp_path / "whole", average=0.5)
+        run(tmp_path / "run", average=0.5, epochs=1)
+        model = run(tmp_path / "run", average=0.5, resume=True)
+        assert_same_state(tmp_path / "run", model, tmp_path / "whole", whole)
+
+
 class TestDivergence:
     def test_keeps_the_last_good_epoch(self, run, copy, monkeypatch):
         compute_loss = UNet.compute_loss
@@ -216,6 +247,19 @@ class TestArguments:
         assert model.optimizer.clipnorm == 0.5
         assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
 
+    def test_cycles_are_two_cosines_an_epoch(self, run, tmp_path):
+        model = run(tmp_path / "run", valid=None, epochs=1, steps_per_epoch=8, learning_rate=0.01, schedule="cycles")
+        rates = [float(model.optimizer._learning_rate(step)) for step in range(9)]
+        assert rates[0] == rates[4] == rates[8] == pytest.approx(0.01)
+        assert rates[2] == pytest.approx(0.01 * (0.5 + 0.5 * 5e-3), rel=1e-3)
+        assert rates[1] > rates[2] > rates[3]
+
+    def test_a_loss_of_ones_own(self, run, tmp_path):
+        run(tmp_path / "run", valid=None, epochs=1, loss=keras.losses.MeanAbsoluteError())
+        run(tmp_path / "other", valid=None, epochs=1)
+        losses = [read_state(tmp_path / name)["history"]["loss"][0] for name in ("run", "other")]
+        assert 0 < losses[0] < losses[1]
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -226,6 +270,7 @@ class TestArguments:
             ({"learning_rate": 0.0}, "learning_rate must be a number above 0. Received: learning_rate=0.0"),
             ({"learning_rate": float("nan")}, "learning_rate must be a number above 0. Received: learning_rate=nan"),
             ({"clipnorm": 0.0}, "clipnorm must be a number above 0. Received: clipnorm=0.0"),
+            ({"average": 1.0}, "average must be a number between 0 and 1. Received: average=1.0"),
             ({"seed": -1}, "seed must be an integer from 0 .* Received: seed=-1"),
             ({"batch_size": 100, "steps_per_epoch": None}, "A batch of 100 is larger than the data: 24 windows"),
             ({"valid": []}, "There are no tracks"),

@@ -91,6 +91,7 @@ class TestRun:
             "learning_rate": 0.01,
             "schedule": "cosine",
             "clipnorm": 0.5,
+            "average": 0.99,
             "patience": 4,
             "seed": 9,
             "jit_compile": True,
@@ -101,6 +102,17 @@ class TestRun:
         assert (untrained["resume"], untrained["verbose"]) == (False, 2)
         assert [(type(augment).__name__, augment.low) for augment in untrained["augment"]] == [("Gain", 0.9)]
         assert model.compute_dtype == "bfloat16"
+
+    def test_loss_by_name(self, config, untrained):
+        train(config(loss={"discriminative_mse": {"gamma": 0.2}}))
+        assert (type(untrained["loss"]).__name__, untrained["loss"].gamma) == ("DiscriminativeMeanSquaredError", 0.2)
+
+    def test_further_speeds(self, config, untrained):
+        train(config(speeds=[0.9, 1.1]))
+        names = [track.name for track in untrained["train"]]
+        assert names[:3] == ["song0", "song1", "song2"]
+        assert names[3:] == [f"song{song} at speed {speed}" for speed in (0.9, 1.1) for song in range(3)]
+        assert [track.name for track in untrained["valid"]] == ["song3"]
 
     def test_data_are_split(self, config, untrained, corpus):
         train(config())
@@ -163,7 +175,7 @@ class TestStartFrom:
         ({"data": []}, "No data to train on"),
         ({"output": ""}, "No output"),
         ({"data": ["nowhere:/x"]}, "Unknown data 'nowhere:/x'"),
-        ({"model": "wave"}, "Unknown model 'wave'. Known: unet"),
+        ({"model": "wave"}, "Unknown model 'wave'. Known: .*unet"),
         ({"augment": {"echo": {}}}, "Unknown augmentation 'echo'. Known: remix, gain"),
         ({"augment": {"gain": {"loud": 1}}}, "Augmentation 'gain': .*'loud'"),
         ({"augment": {"gain": {"low": 2.0}}}, "low=2.0"),

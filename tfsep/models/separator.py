@@ -163,6 +163,16 @@ class Separator(_Steps, keras.Model):
         )
         return config
 
+    def default_optimizer(self, learning_rate, **arguments) -> keras.optimizers.Optimizer:
+        """The optimiser that a run gets where none is named: Adam, with Keras's arguments for it."""
+        return keras.optimizers.Adam(learning_rate, **arguments)
+
+    def inference_copy(self) -> Separator:
+        """An uncompiled copy with the same weights: what a preset holds. A model leaves out what only training needs."""
+        copy = self.from_config(self.get_config())
+        copy.set_weights(self.get_weights())
+        return copy
+
     def describe(self) -> dict:
         """What a program that runs the model must know: sources, rate, channels, segment and context."""
         names = ("sample_rate", "channels", "segment", "context")

@@ -7,6 +7,7 @@ the sum of what the model is to find.
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -153,6 +154,38 @@ class Polarity:
         return tf.where(chances < self.probability, -stems, stems)
 
 
+class Equalize:
+    """Gives each source of each example another tone colour: a random smooth gain over frequency.
+
+    Gains are drawn at frequencies from 0 to half the sampling rate, equally far apart, and run straight between
+    them, in dB.
+
+    Args:
+        decibels: float, largest gain and largest loss. Defaults to 6.0.
+        points: int, frequencies at which a gain is drawn, at least 2. Defaults to 8.
+    """
+
+    def __init__(self, decibels: float = 6.0, points: int = 8):
+        if decibels < 0:
+            raise ValueError(f"decibels must not be negative. Received: decibels={decibels}.")
+        if points < 2:
+            raise ValueError(f"points must be at least 2. Received: points={points}.")
+        self.decibels = decibels
+        self.points = points
+
+    def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        samples = stems.shape[2]
+        gains = _uniform([tf.shape(stems)[0], stems.shape[1], self.points], seed, -self.decibels, self.decibels)
+        places = np.linspace(0, self.points - 1, samples // 2 + 1)
+        below = np.minimum(places.astype(int), self.points - 2)
+        share = (places - below).astype(np.float32)
+        curve = (1 - share) * tf.gather(gains, below, axis=2) + share * tf.gather(gains, below + 1, axis=2)
+        # Real and imaginary part alike: the phase stays.
+        response = tf.cast(tf.pow(10.0, curve / 20), tf.complex64)[:, :, tf.newaxis]
+        spectra = tf.signal.rfft(tf.transpose(stems, (0, 1, 3, 2)))
+        return tf.transpose(tf.signal.irfft(spectra * response, [samples]), (0, 1, 3, 2))
+
+
 # The same seed is to give the same numbers on every device and under XLA. So the algorithm is named, which TensorFlow
 # would select by the device, and real numbers are made of integers, from which XLA makes others.
 _STEPS = 2**24
@@ -184,4 +217,5 @@ AUGMENTATIONS = {
     "mute": Mute,
     "swap": Swap,
     "polarity": Polarity,
+    "equalize": Equalize,
 }

@@ -73,9 +73,8 @@ def save(model: Separator, path: str | Path, card: str = "", **facts) -> None:
 
     from tfsep import __version__
 
-    # A clone has no optimiser, whose settings and state would otherwise be stored as well.
-    clone = model.__class__.from_config(model.get_config())
-    clone.set_weights(model.get_weights())
+    # A copy has no optimiser, whose settings and state would otherwise be stored as well.
+    clone = model.inference_copy()
     config = {
         "model": keras.saving.serialize_keras_object(clone),
         "versions": {"tfsep": __version__, "keras": keras.__version__},

@@ -11,6 +11,7 @@ import numpy as np
 from tfsep import presets
 from tfsep.files import check_space, replacing, write_text
 from tfsep.plotting import plot_losses
+from tfsep.training.averaging import averaged
 
 STATE = "state.json"
 BEST = "best"
@@ -50,7 +51,8 @@ class RunCheckpoint(keras.callbacks.Callback):
         if state["best"] is None or logs[self.monitor] < state["best"]:
             state["best"], state["best_epoch"] = logs[self.monitor], epoch + 1
             facts = {"epoch": epoch + 1, "validation": logs}
-            presets.save(self.model, self.folder / BEST, _card(self.model, epoch + 1), training=facts)
+            with averaged(self.model):
+                presets.save(self.model, self.folder / BEST, _card(self.model, epoch + 1), training=facts)
         self._write()
         self.model.stop_training |= self.out_of_patience
 

@@ -23,7 +23,10 @@ class TrainConfig:
         valid: corpora whose validation splits choose the best model. Defaults to `data`.
         options: arguments of the model's constructor, such as `sources` and `sample_rate`.
         start_from: preset, preset folder or `.keras` file whose weights to start from.
+        speeds: further speeds at which to train on each track, such as `[0.9, 1.1]`; see
+            `tfsep.datasets.change_speed`.
         augment: dict from an augmentation's name to its arguments.
+        loss: dict from a loss's name (`tfsep.losses.LOSSES`) to its arguments. Defaults to the model's published loss.
         mixed_precision: Keras policy of the network. Defaults to `"float32"`.
 
     The others are the arguments of `tfsep.training.fit`.
@@ -41,6 +44,9 @@ class TrainConfig:
     learning_rate: float = 1e-3
     schedule: str = "constant"
     clipnorm: float | None = None
+    average: float | None = None
+    loss: dict = dataclasses.field(default_factory=dict)
+    speeds: list = dataclasses.field(default_factory=list)
     augment: dict = dataclasses.field(default_factory=lambda: {"remix": {}, "gain": {}})
     patience: int | None = None
     seed: int = 0

@@ -10,10 +10,14 @@ import keras
 
 from tfsep import models, pipeline
 from tfsep.datasets import Track
+from tfsep.training.averaging import averages
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 from tfsep.training.summaries import AudioSummaries
 
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "cycles")
+
+# Of the learning rate, what is left at the end of each cycle: 5e-6 of 1e-3.
+_LOWEST = 5e-3
 
 
 def fit(
@@ -28,6 +32,8 @@ def fit(
     learning_rate: float = 1e-3,
     schedule: str = "constant",
     clipnorm: float | None = None,
+    average: float | None = None,
+    loss: keras.losses.Loss | None = None,
     augment: Sequence[Callable] = (pipeline.Remix(), pipeline.Gain()),
     patience: int | None = None,
     seed: int = 0,
@@ -41,7 +47,8 @@ def fit(
     optimiser's state, `state.json` (history), `loss.png` and TensorBoard's `logs/`.
 
     Args:
-        model: the model. Compiled, it keeps its optimiser and loss; else it gets Adam and its published loss.
+        model: the model. Compiled, it keeps its optimiser and loss; else it gets its default optimiser, which is Adam,
+            and its published loss or `loss`.
         train: tracks to train on.
         valid: tracks to choose the best model by, or None.
         output: path of the run's folder.
@@ -49,8 +56,12 @@ def fit(
         batch_size: int. Defaults to 16.
         steps_per_epoch: int. Defaults to as many batches as the audio holds windows for.
         learning_rate: float. Defaults to 1e-3.
-        schedule: `"constant"`, or `"cosine"`: down to zero over all epochs. Defaults to `"constant"`.
+        schedule: `"constant"`; `"cosine"`, down to zero over all epochs; or `"cycles"`, two cosines an epoch, each down
+            to a two-hundredth, as Wave-U-Nets were trained. Defaults to `"constant"`.
         clipnorm: float, largest norm of each gradient. Defaults to None, no clipping.
+        average: float, momentum of an exponential average of the weights over the steps, such as 0.999, which is
+            what is validated and kept as the best model. Defaults to None, the weights as they are.
+        loss: on stacked sources, see `tfsep.losses`. Defaults to the model's published loss.
         augment: see `tfsep.pipeline.excerpts`.
         patience: int, epochs without a better validation loss before stopping. Defaults to None, never.
         seed: int, of the excerpts and augmentations. Defaults to 0.
@@ -75,6 +86,8 @@ def fit(
     for name, value in (("learning_rate", learning_rate), ("clipnorm", clipnorm)):
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name} must be a number above 0. Received: {name}={value!r}.")
+    if average is not None and not 0 < average < 1:
+        raise ValueError(f"average must be a number between 0 and 1. Received: average={average!r}.")
     if not 0 <= seed < 2**31:
         raise ValueError(f"seed must be an integer from 0 to 2147483647. Received: seed={seed!r}.")
     output = Path(output)
@@ -95,13 +108,15 @@ def fit(
     if state:
         model = models.load_keras(output / state["checkpoint"], compile=True)
     elif not model.compiled:
-        rate = learning_rate
-        if schedule == "cosine":
-            rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(batches))
-        model.compile(keras.optimizers.Adam(rate, clipnorm=clipnorm), jit_compile=jit_compile)
+        rate = _learning_rate(schedule, learning_rate, epochs, len(batches))
+        averaging = {} if average is None else {"use_ema": True, "ema_momentum": average}
+        optimizer = model.default_optimizer(rate, clipnorm=clipnorm, **averaging)
+        model.compile(optimizer, loss=loss, jit_compile=jit_compile)
 
     checkpoint = RunCheckpoint(output, "val_loss" if validation else "loss", patience, state)
     callbacks = [keras.callbacks.TerminateOnNaN(), checkpoint]
+    if averages(model):
+        callbacks += [keras.callbacks.SwapEMAWeights()]  # while validating
     callbacks += [keras.callbacks.TensorBoard(str(output / "logs"), write_graph=False)]
     if validation is not None:
         callbacks += [AudioSummaries(output / "logs" / "audio", validation)]
@@ -123,3 +138,12 @@ def fit(
             f"{kept}."
         )
     return model
+
+
+def _learning_rate(schedule: str, highest: float, epochs: int, steps_per_epoch: int):
+    if schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(highest, epochs * steps_per_epoch)
+    if schedule == "cycles":
+        cycle = max(1, steps_per_epoch // 2)
+        return keras.optimizers.schedules.CosineDecayRestarts(highest, cycle, t_mul=1.0, alpha=_LOWEST)
+    return highest

@@ -12,6 +12,7 @@ import yaml
 
 from tfsep import datasets
 from tfsep.files import write_text
+from tfsep.losses import LOSSES
 from tfsep.models import MODELS, Separator, load_model
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
@@ -29,6 +30,7 @@ _FIT_ARGUMENTS = (
     "learning_rate",
     "schedule",
     "clipnorm",
+    "average",
     "patience",
     "seed",
     "jit_compile",
@@ -57,7 +59,10 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     state = read_state(output)
     if state and not resume:
         raise FileExistsError(f"{output} holds a run ({state['epoch']} epochs). Give --resume, or another output.")
-    augment = [_augmentation(name, arguments) for name, arguments in config.augment.items()]
+    augment = [_made("augmentation", AUGMENTATIONS, name, given) for name, given in config.augment.items()]
+    losses = [_made("loss", LOSSES, name, given) for name, given in config.loss.items()]
+    if len(losses) > 1:
+        raise ValueError(f"loss must name one loss. Received: {', '.join(config.loss)}.")
     if config.mixed_precision not in PRECISIONS:
         raise ValueError(
             f"mixed_precision must be one of {', '.join(PRECISIONS)}. Received: {config.mixed_precision!r}."
@@ -69,6 +74,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     if state and (output / CONFIG).exists():
         _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
     train_tracks = _tracks(config.data, "train")
+    train_tracks += datasets.change_speed(train_tracks, config.speeds)
     valid_tracks = _tracks(config.valid or config.data, "valid")
     write_text(output / CONFIG, config.to_yaml())
     write_text(output / "versions.yaml", yaml.safe_dump(_versions()))
@@ -79,6 +85,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
         valid_tracks,
         output,
         augment=augment,
+        loss=losses[0] if losses else None,
         resume=resume,
         verbose=verbose,
         **arguments,
@@ -89,13 +96,14 @@ def _tracks(specs: list[str], split: str) -> list[datasets.Track]:
     return [track for spec in specs for track in datasets.from_spec(spec, split)]
 
 
-def _augmentation(name: str, arguments: dict | None):
-    if name not in AUGMENTATIONS:
-        raise ValueError(f"Unknown augmentation {name!r}. Known: {', '.join(AUGMENTATIONS)}.")
+def _made(kind: str, known: dict, name: str, arguments: dict | None):
+    """An augmentation or a loss, from its name and its arguments."""
+    if name not in known:
+        raise ValueError(f"Unknown {kind} {name!r}. Known: {', '.join(known)}.")
     try:
-        return AUGMENTATIONS[name](**(arguments or {}))
+        return known[name](**(arguments or {}))
     except TypeError as error:
-        raise ValueError(f"Augmentation {name!r}: {error}.") from error
+        raise ValueError(f"{kind.capitalize()} {name!r}: {error}.") from error
 
 
 def _model(config: TrainConfig) -> Separator:

@@ -1,0 +1,34 @@
+"""Averages of a model's weights over the steps of its training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+
+def averages(model: keras.Model) -> bool:
+    """Whether the optimiser of a model keeps averages of the weights."""
+    return bool(_optimizer(model).use_ema)
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Inside, the model has the averages for its weights, where its optimiser keeps them."""
+    if not averages(model):
+        yield
+        return
+    variables = model.trainable_variables
+    weights = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    _optimizer(model).finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, weight in zip(variables, weights, strict=True):
+            variable.assign(weight)
+
+
+def _optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    # In half precision, another one that scales the loss stands around it.
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
