@@ -9,6 +9,15 @@ from tfsep.models.drnn import with_neighbours
 
 SMALL = {"sample_rate": 8000, "segment": 1024, "n_fft": 64, "hop": 32, "units": 12}
 GRU = {"window": "hann", "context_frames": 1, "recurrent_layers": (1, 2, 3), "cell": "gru", "mask": "relu"}
+MODERN = {
+    "cell": "gru",
+    "bidirectional": True,
+    "residual": True,
+    "normalize_frames": True,
+    "dropout": 0.2,
+    "compression": 0.3,
+    "spectral_loss": True,
+}
 
 
 class TestDRNN(SeparatorCase):
@@ -47,7 +56,9 @@ def test_published_configuration():
     assert (model.sample_rate, model.mask, model.default_loss.gamma) == (16000, "abs", 0.05)
 
 
-@pytest.mark.parametrize("options", [GRU, {"cell": "lstm"}, {"channels": 2, "sources": ("vocals", "drums", "bass")}])
+@pytest.mark.parametrize(
+    "options", [GRU, MODERN, {"cell": "lstm"}, {"channels": 2, "sources": ("vocals", "drums", "bass")}]
+)
 def test_other_forms_learn(options):
     keras.utils.set_random_seed(0)
     model = DRNN(**{**SMALL, **options})
@@ -76,7 +87,7 @@ def test_neighbours_by_plain_numpy(count, length):
     assert np.array_equal(with_neighbours(frames, count), expected)
 
 
-@pytest.mark.parametrize("options", [{}, {"channels": 2}, {"mask": "quadratic"}, {"binary_mask": True}])
+@pytest.mark.parametrize("options", [{}, {"channels": 2}, {"mask": "quadratic"}, {"binary_mask": True}, MODERN])
 def test_estimates_add_up_to_the_mixture(options):
     model = DRNN(**{**SMALL, **options})
     for samples in (1, 33, 5000):
@@ -102,6 +113,57 @@ def test_mixture_phase_is_kept(small):
     mask = np.asarray(estimates["vocals"]) / np.maximum(np.abs(real + 1j * imaginary), 1e-6)
     expected = small.stft.inverse(mask * real, mask * imaginary, 1024)
     np.testing.assert_allclose(waveform, expected, atol=1e-5)
+
+
+def test_spectral_loss_is_the_error_of_the_complex_spectrogram(small):
+    spectral = DRNN(**SMALL, spectral_loss=True)
+    spectral.set_weights(small.get_weights())
+    voice, music = mixture(), mixture()[::-1]
+    sources = {"vocals": voice, "accompaniment": music}
+    estimates = small(voice + music)
+    for name, audio in spectral(voice + music).items():
+        np.testing.assert_allclose(audio, estimates[name], atol=1e-5)
+    expected = 0
+    spectrogram = complex_spectrogram(small, voice + music)
+    for name, magnitudes in small(voice + music, training=True).items():
+        masked = np.asarray(magnitudes) / np.maximum(np.abs(spectrogram), 1e-6) * spectrogram
+        (other,) = (audio for other, audio in sources.items() if other != name)
+        errors = [np.mean(np.abs(masked - complex_spectrogram(small, audio)) ** 2) for audio in (sources[name], other)]
+        expected += (errors[0] - 0.05 * errors[1]) / 2  # the mean is over real and imaginary parts
+    loss = spectral.compute_loss(voice + music, sources, spectral(voice + music, training=True))
+    np.testing.assert_allclose(loss, expected, rtol=1e-3)
+
+
+def complex_spectrogram(model, audio):
+    real, imaginary = (np.asarray(part) for part in model.stft(audio))
+    return real + 1j * imaginary
+
+
+def test_modern_form_hears_what_comes_and_drops_units_in_training_alone():
+    keras.utils.set_random_seed(0)
+    model = DRNN(**SMALL, **MODERN)
+    frames = np.random.default_rng(0).uniform(0.5, 1, (1, 20, 99)).astype("float32")
+    changed = frames.copy()
+    changed[:, -1, ::2] += 1
+    assert not np.array_equal(model.network(frames)[:, 10], model.network(changed)[:, 10])
+    assert np.array_equal(model.network(frames), model.network(frames))
+    assert not np.array_equal(model.network(frames, training=True), model.network(frames, training=True))
+
+
+def test_residual_layers_add_to_what_they_are_given():
+    model = DRNN(**SMALL, residual=True, recurrent_layers=())
+    for number in (2, 3):
+        model.network.get_layer(f"hidden_{number}").kernel.assign(np.zeros((12, 12)))
+    first = keras.Model(model.network.input, model.network.get_layer("hidden_1").output)
+    frames = np.random.default_rng(0).uniform(0.5, 1, (1, 20, 99)).astype("float32")
+    np.testing.assert_allclose(model.network(frames), model.network.get_layer("heads")(first(frames)), atol=1e-6)
+
+
+def test_compression_is_an_exponent(small):
+    model = DRNN(**SMALL, compression=0.5)
+    model.set_weights(small.get_weights())
+    magnitudes = np.abs(mixture(20 * 33).reshape(2, 20, 33, 1))
+    np.testing.assert_allclose(model.outputs(magnitudes**2, False), small.outputs(magnitudes, False), atol=1e-5)
 
 
 def test_binary_mask_acts_at_inference_alone(small):
@@ -148,6 +210,9 @@ def test_output_stays_bounded_over_a_long_sequence():
         ({"context_frames": 2}, "context_frames must be odd. Received: context_frames=2"),
         ({"recurrent_layers": (4,)}, r"recurrent_layers must be among 1 to hidden_layers=3. Received: \(4,\)"),
         ({"cell": "tanh"}, "cell must be one of .* Received: cell='tanh'"),
+        ({"compression": 2.0}, "compression must be from 0 to 1. Received: compression=2.0"),
+        ({"dropout": 1.0}, "dropout must be from 0 to 0.99. Received: dropout=1.0"),
+        ({"units": 11, "bidirectional": True}, "units must be even where bidirectional=True. Received: units=11"),
         ({"mask": "soft"}, "mask must be one of .* Received: mask='soft'"),
         ({"window": "kaiser"}, "window must be one of .* Received: window='kaiser'"),
         ({"hop": 64}, "hop must be from 1 to n_fft / 2"),

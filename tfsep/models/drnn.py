@@ -23,6 +23,8 @@ class DRNN(MaskSeparator):
     defaults are the published DRNN-2 with discrimination; `recurrent_layers=()` is its DNN and `(1, 2, 3)` its
     stacked RNN. Channels are separated one by one. A sequence is the window; its state starts at zero.
 
+    What has been learnt since is there as options, from `compression` on; see the preset `drnn-mir1k-plus`.
+
     Args:
         sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
         sample_rate: int. Defaults to 16000.
@@ -38,7 +40,13 @@ class DRNN(MaskSeparator):
         cell: `"rnn"`, with rectified units, `"gru"` or `"lstm"`: what recurrent layers are made of. Defaults to
             `"rnn"`.
         mask: see `tfsep.layers.ratio_masks`. Defaults to `"abs"`.
-        binary_mask: bool, see `MaskSeparator`. Defaults to False.
+        binary_mask, spectral_loss: bool, see `MaskSeparator`. Default to False.
+        compression: float, exponent of the magnitudes that the network hears; below 1, soft ones count more. Defaults
+            to 1.0.
+        normalize_frames: bool, layer normalisation of each frame that the network hears. Defaults to False.
+        bidirectional: bool. Recurrent layers run both ways, with half of their `units` each. Defaults to False.
+        residual: bool. Each hidden layer but the first adds to what it was given. Defaults to False.
+        dropout: float, share of the units of each hidden layer that is left out in training. Defaults to 0.0.
         dtype: Keras dtype or policy of the network.
 
     Example:
@@ -70,10 +78,14 @@ class DRNN(MaskSeparator):
         recurrent_layers: Sequence[int] = (2,),
         cell: str = "rnn",
         mask: str = "abs",
-        binary_mask: bool = False,
+        compression: float = 1.0,
+        normalize_frames: bool = False,
+        bidirectional: bool = False,
+        residual: bool = False,
+        dropout: float = 0.0,
         **kwargs,
     ):
-        super().__init__(sources, sample_rate, channels, segment, n_fft, hop, window, mask, binary_mask, **kwargs)
+        super().__init__(sources, sample_rate, channels, segment, n_fft, hop, window, mask, **kwargs)
         check_integer("context_frames", context_frames)
         check_integer("units", units)
         check_integer("hidden_layers", hidden_layers)
@@ -85,18 +97,29 @@ class DRNN(MaskSeparator):
             )
         if cell not in CELLS:
             raise ValueError(f"cell must be one of {CELLS}. Received: cell={cell!r}.")
+        if bidirectional and units % 2:
+            raise ValueError(f"units must be even where bidirectional=True. Received: units={units}.")
+        for name, value, most in (("compression", compression, 1), ("dropout", dropout, 0.99)):
+            if not 0 <= value <= most:
+                raise ValueError(f"{name} must be from 0 to {most}. Received: {name}={value!r}.")
         self.context_frames = context_frames
         self.units = units
         self.hidden_layers = hidden_layers
         self.recurrent_layers = tuple(recurrent_layers)
         self.cell = cell
+        self.compression = float(compression)
+        self.normalize_frames = bool(normalize_frames)
+        self.bidirectional = bool(bidirectional)
+        self.residual = bool(residual)
+        self.dropout = float(dropout)
         self.default_loss = DiscriminativeMeanSquaredError()
         self.network = self._network()
         self.built = True
 
     def outputs(self, magnitudes, training: bool):
         batch, frames, bins = (ops.shape(magnitudes)[axis] for axis in range(3))
-        folded = ops.reshape(ops.transpose(magnitudes, (0, 3, 1, 2)), (-1, frames, bins))
+        heard = magnitudes if self.compression == 1 else magnitudes**self.compression
+        folded = ops.reshape(ops.transpose(heard, (0, 3, 1, 2)), (-1, frames, bins))
         inputs = ops.cast(with_neighbours(folded, self.context_frames), self.compute_dtype)
         outputs = self.network(inputs, training=training)
         outputs = ops.reshape(outputs, (batch, self.channels, frames, len(self.sources), bins))
@@ -105,10 +128,13 @@ class DRNN(MaskSeparator):
     def _network(self) -> keras.Model:
         dtype, bins = self.dtype_policy, self.stft.bins
         inputs = keras.Input((None, self.context_frames * bins), dtype=dtype.compute_dtype, name="magnitudes")
-        x = inputs
+        x = layers.LayerNormalization(dtype=dtype, name="normalization")(inputs) if self.normalize_frames else inputs
         for number in range(1, self.hidden_layers + 1):
             recurrent = number in self.recurrent_layers
-            x = self._recurrent(number)(x) if recurrent else self._dense(number)(x)
+            y = self._recurrent(number)(x) if recurrent else self._dense(number)(x)
+            if self.dropout:
+                y = layers.Dropout(self.dropout, dtype=dtype, name=f"dropout_{number}")(y)
+            x = layers.Add(dtype=dtype, name=f"sum_{number}")([x, y]) if self.residual and number > 1 else y
         # One matrix for the heads of all sources.
         heads = layers.Dense(len(self.sources) * bins, dtype=dtype, name="heads")(x)
         return keras.Model(inputs, heads, name="network")
@@ -117,14 +143,20 @@ class DRNN(MaskSeparator):
         return layers.Dense(self.units, activation="relu", dtype=self.dtype_policy, name=f"hidden_{number}")
 
     def _recurrent(self, number: int) -> layers.Layer:
-        options = {"return_sequences": True, "dtype": self.dtype_policy, "name": f"hidden_{number}"}
+        name, options = f"hidden_{number}", {"return_sequences": True, "dtype": self.dtype_policy}
+        if self.bidirectional:
+            cell = self._cell(self.units // 2, **options)
+            return layers.Bidirectional(cell, dtype=self.dtype_policy, name=name)
+        return self._cell(self.units, name=name, **options)
+
+    def _cell(self, units: int, **options) -> layers.Layer:
         if self.cell == "gru":
-            return layers.GRU(self.units, reset_after=False, **options)
+            return layers.GRU(units, reset_after=False, **options)
         if self.cell == "lstm":
-            return layers.LSTM(self.units, **options)
+            return layers.LSTM(units, **options)
         # Rectified units have no bound: the state is to fade at first, or it would grow with the sequence.
         initializer = keras.initializers.Orthogonal(gain=0.5)
-        return layers.SimpleRNN(self.units, activation="relu", recurrent_initializer=initializer, **options)
+        return layers.SimpleRNN(units, activation="relu", recurrent_initializer=initializer, **options)
 
     def get_config(self) -> dict:
         return {
@@ -134,6 +166,11 @@ class DRNN(MaskSeparator):
             "hidden_layers": self.hidden_layers,
             "recurrent_layers": list(self.recurrent_layers),
             "cell": self.cell,
+            "compression": self.compression,
+            "normalize_frames": self.normalize_frames,
+            "bidirectional": self.bidirectional,
+            "residual": self.residual,
+            "dropout": self.dropout,
         }
 
 

@@ -16,7 +16,8 @@ class MaskSeparator(Separator):
 
     A subclass builds a network and says what it gives for each source (`outputs`). The masks are ratios of these
     over all sources (`tfsep.layers.ratio_masks`), so the estimates add up to the mixture. The loss compares
-    magnitudes: masked ones of the mixture, and those of the references.
+    magnitudes: masked ones of the mixture, and those of the references. With `spectral_loss` it compares the
+    spectrograms themselves, so that it counts what the mixture's phase costs, as SDR does.
 
     Args:
         sources, sample_rate, channels, segment, dtype: see `Separator`.
@@ -24,7 +25,8 @@ class MaskSeparator(Separator):
         hop: int, samples from a frame to the next.
         window: `"hann"` or `"sine"`.
         mask: `"abs"`, `"linear"`, `"quadratic"` or `"relu"`; see `tfsep.layers.ratio_masks`.
-        binary_mask: bool. At inference, each bin goes whole to the source with the largest mask.
+        binary_mask: bool. At inference, each bin goes whole to the source with the largest mask. Defaults to False.
+        spectral_loss: bool. The loss compares complex spectrograms. Defaults to False: magnitudes.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class MaskSeparator(Separator):
         window: str,
         mask: str,
         binary_mask: bool = False,
+        spectral_loss: bool = False,
         **kwargs,
     ):
         # `context` is 0 for these networks and stands in `get_config` of the base.
@@ -46,6 +49,7 @@ class MaskSeparator(Separator):
             raise ValueError(f"mask must be one of {MASKS}. Received: mask={mask!r}.")
         self.mask = mask
         self.binary_mask = bool(binary_mask)
+        self.spectral_loss = bool(spectral_loss)
         self.stft = STFT(n_fft, hop, window)
 
     def outputs(self, magnitudes, training: bool):
@@ -57,28 +61,42 @@ class MaskSeparator(Separator):
         """
         raise NotImplementedError
 
+    def masks(self, magnitudes, training: bool):
+        """Masks `[batch, source, frames, bins, channels]`, float32, which add up to one over the sources."""
+        return ratio_masks(self.outputs(magnitudes, training), self.mask)
+
     def estimate(self, window, training: bool = False) -> dict:
-        """Masked magnitudes of the mixture, `[batch, frames, bins, channels]` for each source."""
+        """Masked magnitudes of the mixture, `[batch, frames, bins, channels]` for each source.
+
+        With `spectral_loss` a last axis holds the real and the imaginary part of the masked spectrogram.
+        """
         level, gain = self.normalize(window)
-        magnitudes = magnitude(*self.stft(level))
-        masks = ratio_masks(self.outputs(magnitudes, training), self.mask)
+        spectrogram = self.stft(level)
+        magnitudes = magnitude(*spectrogram)
+        masks = self.masks(magnitudes, training)
         if self.binary_mask and not training:
             masks = binary_masks(masks)
-        mixture = magnitudes * ops.expand_dims(gain, -1)
+        mixture = self._in_domain(spectrogram) * ops.reshape(gain, (-1, *[1] * (3 + self.spectral_loss)))
+        if self.spectral_loss:
+            masks = ops.expand_dims(masks, -1)
         return {name: masks[:, index] * mixture for index, name in enumerate(self.sources)}
 
     def targets(self, sources: dict) -> dict:
-        return {name: magnitude(*self.stft(sources[name])) for name in self.sources}
+        return {name: self._in_domain(self.stft(sources[name])) for name in self.sources}
 
     def synthesize(self, estimates: dict, window) -> dict:
-        real, imaginary = self.stft(window)
-        magnitudes = magnitude(real, imaginary)
         samples = ops.shape(window)[1]
-        waveforms = {}
-        for name in self.sources:
-            mask = estimates[name] / magnitudes
-            waveforms[name] = self.stft.inverse(mask * real, mask * imaginary, samples)
-        return waveforms
+        if self.spectral_loss:
+            parts = {name: (estimates[name][..., 0], estimates[name][..., 1]) for name in self.sources}
+        else:
+            real, imaginary = self.stft(window)
+            masks = {name: estimates[name] / magnitude(real, imaginary) for name in self.sources}
+            parts = {name: (mask * real, mask * imaginary) for name, mask in masks.items()}
+        return {name: self.stft.inverse(*pair, samples) for name, pair in parts.items()}
+
+    def _in_domain(self, spectrogram: tuple):
+        """A spectrogram as the loss sees it."""
+        return ops.stack(spectrogram, axis=-1) if self.spectral_loss else magnitude(*spectrogram)
 
     def get_config(self) -> dict:
         return {
@@ -88,4 +106,5 @@ class MaskSeparator(Separator):
             "window": self.stft.window,
             "mask": self.mask,
             "binary_mask": self.binary_mask,
+            "spectral_loss": self.spectral_loss,
         }

@@ -48,7 +48,7 @@ def summary(name: str) -> list[str]:
     model, scores = config["model"], config["scores"]
     facts = model["config"]
     lines = [f"{model['class_name']} at {facts['sample_rate']} Hz, {facts['channels']} channel(s)"]
-    lines.append(f"{scores['protocol']} SDR in dB on {scores['data']}:")
+    lines.append(f"{scores['protocol']} {scores['measure']} in dB on {scores['data']}:")
     rows = scores["rows"]
     for source in facts["sources"]:
         lines.append(f"{source:14}" + ", ".join(f"{row} {rows[row][source]:.2f}" for row in rows))

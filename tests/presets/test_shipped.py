@@ -1,0 +1,23 @@
+"""The presets that come with the package."""
+
+from preset_case import PresetCase
+
+from tfsep import presets
+
+
+class TestUnetVocalsDrums(PresetCase):
+    name = "unet-vocals-drums"
+    parameters = 985_978
+    megabytes = 3
+    margin = ("drums", 1.0)
+
+
+class TestDRNNMir1k(PresetCase):
+    name = "drnn-mir1k"
+    parameters = 5_569_026
+    megabytes = 12
+    margin = ("accompaniment", 0.7)
+
+
+def test_every_preset_has_its_case():
+    assert {case.name for case in PresetCase.__subclasses__()} == set(presets.names())
