@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -266,6 +267,92 @@ class TestTrain:
         )
         assert result.returncode == 0, result.stderr
         assert json.loads(state.read_text())["epoch"] == epoch + 1
+
+
+class TestEvaluate:
+    def estimates(self, songs, folder) -> tuple:
+        """Estimates of the vocals of all songs, and the arguments that score them."""
+        for song in songs.iterdir():
+            stem, rate = audio.read(song / "vocals.wav")
+            (folder / song.name).mkdir(parents=True)
+            audio.write(folder / song.name / "vocals.wav", 0.9 * stem, rate)
+        return ("evaluate", "--estimates", folder, "--data", f"stems:{songs}", "--split", "all")
+
+    def test_estimates_beside_chosen_oracles_in_processes(self, run, songs, tmp_path):
+        command = self.estimates(songs, tmp_path / "theirs")
+        code, out, err = run(*command, "--oracle", "IBM1", "--oracle", "MWF", "--jobs", 2, "--protocol", "si_sdr")
+        assert code == 0, err
+        lines = out.splitlines()
+        assert [line.split()[0] for line in lines[:5]] == ["SI-SDR", "theirs", "mixture", "IBM1", "MWF"]
+        assert "si_sdr: whole tracks; median over tracks (here 4)" in out
+        code, out, _ = run(*command, "--oracle", "none", "--model", "u-net", "--sdr-only")
+        assert (code, [line.split()[0] for line in out.splitlines()[:3]]) == (0, ["vocals", "u-net", "mixture"])
+
+    def test_mono_by_bsseval_v3(self, run, songs, tmp_path):
+        command = self.estimates(songs, tmp_path / "theirs")
+        code, out, err = run(*command, "--protocol", "bsseval_v3")
+        assert code == 0, err
+        assert all(measure in out for measure in ("GNSDR", "GSIR", "GSAR", "IRM1"))
+
+    def test_tables_of_folders_refuse_to_mix_protocols(self, run, songs, tmp_path):
+        command = self.estimates(songs, tmp_path / "theirs")
+        for name, options in (("a", ["--sdr-only"]), ("b", ["--sdr-only"]), ("c", ["--protocol", "si_sdr"])):
+            assert run(*command, *options, "-o", tmp_path / name)[0] == 0
+        code, out, _ = run("table", tmp_path / "a", tmp_path / "b", "--markdown")
+        assert code == 0
+        assert [line.split("|")[1].strip() for line in out.splitlines()[2:4]] == ["theirs (a)", "theirs (b)"]
+        code, _, err = run("table", tmp_path / "a", tmp_path / "c")
+        assert code == 2
+        assert "cannot mix protocols. Received: bsseval_v4 (1-s windows, hop 1 s), si_sdr (whole tracks)" in message(
+            err
+        )
+        code, _, err = run("table", tmp_path)
+        assert code == 2
+        assert "summary.json is missing" in message(err)
+
+    @pytest.mark.parametrize(
+        ("options", "word"),
+        [
+            (["--protocol", "v5"], "Unknown protocol 'v5'"),
+            (["--oracle", "IRM"], "Unknown oracle 'IRM'"),
+            (["--jobs", "0"], "jobs must be at least 1"),
+            (["--overlap", "0.5"], "overlap=0.5 is for separation"),
+            (["--resume"], "needs the output folder"),
+            (["--estimates", "nowhere"], "nowhere"),
+        ],
+    )
+    def test_wrong_options_are_one_line(self, run, songs, tmp_path, options, word):
+        code, _, err = run(*self.estimates(songs, tmp_path / "theirs"), *options)
+        assert code == 2
+        assert word in message(err)
+
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_interrupt_keeps_what_is_done_and_resumes(self, tmp_path, jobs):
+        noise = np.random.default_rng(0).normal(0, 0.1, (8 * RATE, 2)).astype(np.float32)
+        for song in range(12):
+            for source in ("vocals", "drums"):
+                path = tmp_path / "songs" / f"song{song:02}" / f"{source}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                audio.write(path, np.roll(noise, song + len(source)), RATE)
+        output = tmp_path / "scores"
+        command = [*self.estimates(tmp_path / "songs", tmp_path / "theirs"), "-o", output, "--jobs", jobs]
+        command = [sys.executable, "-c", "from tfsep.cli import main; main()", *map(str, command)]
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+        )
+        while not list(output.glob("*.json")) and process.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1, err
+        assert f"The tracks that are done are in {output}: the same command with --resume goes on." in message(err)
+        done = {path: path.stat().st_mtime_ns for path in output.iterdir()}
+        assert 0 < len(done) < 12
+        assert "summary.json" not in [path.name for path in done]
+        result = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
+        assert "(here 12)" in result.stdout
+        assert done == {path: path.stat().st_mtime_ns for path in done}
 
 
 class TestPrepare:

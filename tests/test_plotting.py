@@ -59,3 +59,22 @@ def test_a_figure_that_fails_leaves_nothing(stems, tmp_path):
     with pytest.raises(ValueError, match="nonsense"):
         plotting.plot_waveforms(stems, 8000, tmp_path / "a.nonsense")
     assert not list(tmp_path.iterdir())
+
+
+def test_spectrograms_of_each_source_and_channel_beside_the_truth(stems, monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(plotting, "_save", lambda figure, path: drawn.append(figure))
+    # The right channel of the estimate is silent.
+    estimates = {"vocals": stems["vocals"] * np.float32([1, 0]), "drums": stems["drums"]}
+    plotting.plot_spectrograms(estimates, 8000, tmp_path / "a.png", stems)
+    axes = drawn[0].axes
+    assert [panel.get_ylabel() for panel in axes[::2]] == ["vocals 1", "vocals 2", "drums"]
+    assert [panel.get_title() for panel in axes] == ["truth", "estimate", "", "", "", ""]
+    loudest = [panel.images[0].get_array().max() for panel in axes]
+    assert loudest[0] == loudest[1] == loudest[2] > -20
+    assert loudest[3:] == pytest.approx([-120] * 3)
+
+
+def test_spectrograms_are_drawn(stems, tmp_path):
+    plotting.plot_spectrograms({"vocals": stems["vocals"]}, 8000, tmp_path / "a.png", stems)
+    assert is_drawn(tmp_path / "a.png")

@@ -118,7 +118,7 @@ def separate(
     subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
     overlap: Overlap = 0.25,
     batch_size: BatchSize = 4,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw the stems' waveforms.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the truth.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist.")] = False,
 ) -> None:
@@ -169,7 +169,9 @@ def separate(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="unet")] = "unet",
+    model: Annotated[
+        str | None, typer.Argument(help="unet, drnn, convsep, waveunet, waveunet-classic or cyclegan. Default: unet.")
+    ] = None,
     data: Annotated[list[str] | None, typer.Option(help=f"{DATA_HELP}; repeatable.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="Validation data, if not that of --data.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
@@ -182,7 +184,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Default: 16.")] = None,
     steps_per_epoch: Annotated[int | None, typer.Option(help="Default: the windows that the data hold.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: 0.001.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="constant or cosine. Default: constant.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="constant, cosine or cycles. Default: constant.")] = None,
     clipnorm: Annotated[float | None, typer.Option(help="Largest norm of each gradient.")] = None,
     augment: Annotated[
         str | None,
@@ -278,22 +280,67 @@ def prepare(
 
 @app.command()
 def evaluate(
-    model: ModelArgument = "unet-vocals-drums",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Preset (default: unet-vocals-drums), preset folder, .keras or SavedModel; of --estimates their name.",
+        ),
+    ] = None,
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "embedded",
     split: Annotated[str, typer.Option(help="train, valid, test, or all of a folder of stems.")] = "test",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for museval JSON.")] = None,
+    protocol: Annotated[str, typer.Option(help="bsseval_v4, bsseval_v3 or si_sdr.")] = "bsseval_v4",
+    oracle: Annotated[
+        list[str] | None,
+        typer.Option(help="IBM1, IBM2, IRM1, IRM2, MWF; repeatable; or none. Default: IRM1."),
+    ] = None,
+    estimates: Annotated[
+        Path | None, typer.Option(help="Folder of <track>/<source>.wav to be scored in the place of a model.")
+    ] = None,
     sdr_only: Annotated[bool, typer.Option("--sdr-only", help="Leave out ISR, SIR and SAR, which are slow.")] = False,
-    overlap: Overlap = 0.25,
+    overlap: Annotated[float | None, typer.Option(help="Share of a segment that overlaps the next.")] = None,
+    jobs: Annotated[int, typer.Option(help="Tracks at a time, each in a process of one thread.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the tracks that OUTPUT holds already.")] = False,
 ) -> None:
-    """Score a model by museval's protocol, beside the mixture and the ideal ratio mask."""
+    """Score a model, or estimates on disk, by a protocol of the field, beside the mixture and oracles."""
     from tfsep import datasets
     from tfsep import evaluate as score
 
     tracks = datasets.from_spec(data, split)
-    scores = score(model, tracks, output=output, sdr_only=sdr_only, overlap=overlap, progress=True)
+    try:
+        scores = score(
+            "unet-vocals-drums" if model is None and estimates is None else model,
+            tracks,
+            output=output,
+            protocol=protocol,
+            oracles=() if oracle == ["none"] else oracle or ("IRM1",),
+            estimates=estimates,
+            sdr_only=sdr_only,
+            overlap=overlap,
+            jobs=jobs,
+            resume=resume,
+            progress=True,
+        )
+    except KeyboardInterrupt:
+        if output is None:
+            raise
+        _fail(f"Interrupted. The tracks that are done are in {output}: the same command with --resume goes on.", 1)
     print(scores)
     if scores.failures:
         raise typer.Exit(1)
+
+
+@app.command()
+def table(
+    results: Annotated[list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
+) -> None:
+    """Print the scores of several evaluations side by side."""
+    from tfsep import evaluation
+
+    print(evaluation.table(evaluation.read_results(results), markdown=markdown))
 
 
 @app.command()

@@ -64,6 +64,31 @@ def plot_sources(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | 
     _save(figure, path)
 
 
+def plot_spectrograms(
+    estimates: Mapping[str, np.ndarray],
+    sample_rate: int,
+    path: str | Path,
+    references: Mapping[str, np.ndarray],
+) -> None:
+    """Draws the log-spectrograms of each source and channel: the truth, and beside it the estimate.
+
+    Args:
+        estimates: dict from source to float `[samples, channels]`.
+        sample_rate: int.
+        path: path of the figure.
+        references: dict with the truth of these sources, of the same channels.
+    """
+    panels = [(name, channel) for name, stem in estimates.items() for channel in range(stem.shape[1])]
+    figure = _figure(12.0, 1.7 * len(panels))
+    for row, (name, channel) in enumerate(panels):
+        label = name if estimates[name].shape[1] == 1 else f"{name} {channel + 1}"
+        for column, (title, stems) in enumerate((("truth", references), ("estimate", estimates))):
+            place = 2 * row + column + 1
+            axes = figure.add_subplot(len(panels), 2, place, title="" if row else title, ylabel="" if column else label)
+            _draw_spectrogram(axes, stems[name][:, [channel]], sample_rate)
+    _save(figure, path)
+
+
 def _figure(width: float, height: float):
     # The Figure class, not pyplot: no global state, no window system, safe in threads.
     from matplotlib.figure import Figure

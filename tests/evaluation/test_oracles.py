@@ -1,28 +1,58 @@
 import numpy as np
 import pytest
 
-from tfsep.evaluation import ideal_ratio_mask, mixture_estimates, sdr
+from tfsep.evaluation import ORACLES, ideal_ratio_mask, mixture_estimates, oracle, sdr
 
 STEMS = ("vocals", "drums", "bass", "other")
+WINDOW = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)
 
 
-def _ideal_ratio_mask(mixture, stems):
-    """The oracle in plain numpy, one channel: STFT 2048/1024, periodic Hann, half a frame of zeros around."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)
+def _stft(audio):
+    """`[..., samples]` -> `[..., frames, bins]`: 2048/1024, periodic Hann, half a frame of zeros around."""
+    samples = audio.shape[-1]
+    edges = [(0, 0)] * (audio.ndim - 1) + [(1024, 1024 + -samples % 1024)]
+    audio = np.pad(audio.astype(float), edges)
+    starts = range(0, audio.shape[-1] - 2047, 1024)
+    return np.stack([np.fft.rfft(WINDOW * audio[..., start : start + 2048]) for start in starts], axis=-2)
 
-    def stft(audio):
-        audio = np.pad(audio.astype(float), (1024, 1024 + -len(audio) % 1024))
-        starts = range(0, len(audio) - 2047, 1024)
-        return np.stack([np.fft.rfft(window * audio[start : start + 2048]) for start in starts])
 
-    magnitudes = np.stack([np.abs(stft(stem)) for stem in stems])
-    frames = np.fft.irfft(magnitudes / np.maximum(magnitudes.sum(0), 1e-12) * stft(mixture))
-    weight = np.zeros(frames.shape[1] * 1024 + 1024)
-    audio = np.zeros((len(stems), len(weight)))
-    for index in range(frames.shape[1]):
-        audio[:, index * 1024 : index * 1024 + 2048] += window * frames[:, index]
-        weight[index * 1024 : index * 1024 + 2048] += window**2
-    return (audio / np.maximum(weight, 1e-12))[:, 1024 : 1024 + len(mixture)]
+def _inverse(spectra, samples):
+    frames = np.fft.irfft(spectra)
+    weight = np.zeros(frames.shape[-2] * 1024 + 1024)
+    audio = np.zeros((*frames.shape[:-2], len(weight)))
+    for index in range(frames.shape[-2]):
+        audio[..., index * 1024 : index * 1024 + 2048] += WINDOW * frames[..., index, :]
+        weight[index * 1024 : index * 1024 + 2048] += WINDOW**2
+    return (audio / np.maximum(weight, 1e-12))[..., 1024 : 1024 + samples]
+
+
+def _masked(name, mixture, stems):
+    """The oracles by masks in plain numpy; mixture `[channels, samples]`, stems `[stems, channels, samples]`."""
+    exponent = int(name[-1])
+    mixed, powers = _stft(mixture), np.abs(_stft(stems)) ** exponent
+    if name.startswith("IBM"):
+        masks = powers / np.maximum(np.abs(mixed) ** exponent, 1e-12) > 0.5
+    else:
+        masks = powers / np.maximum(powers.sum(axis=0), 1e-12)
+    return _inverse(masks * mixed, mixture.shape[-1])
+
+
+def _wiener(mixture, stems):
+    """The multichannel Wiener filter bin by bin; shapes as above."""
+    channels = len(mixture)
+    mixed, spectra = _stft(mixture), _stft(stems)
+    estimates = np.zeros_like(spectra)
+    for f in range(mixed.shape[-1]):
+        x, y = mixed[:, :, f], spectra[:, :, :, f]  # [channels, frames], [stems, channels, frames]
+        outer = np.einsum("sit,skt->stik", y, y.conj())
+        power = np.mean(np.abs(y) ** 2, axis=1)
+        spatial = np.mean(outer / power[:, :, None, None], axis=1)
+        spatial *= channels / np.trace(spatial, axis1=1, axis2=2)[:, None, None]
+        density = np.einsum("sik,stki->st", np.linalg.inv(spatial), outer).real / channels
+        covariances = density[:, :, None, None] * spatial[:, None]
+        filters = covariances @ np.linalg.inv(covariances.sum(axis=0))
+        estimates[:, :, :, f] = np.einsum("stik,kt->sit", filters, x)
+    return _inverse(estimates, mixture.shape[-1])
 
 
 def test_mixture_estimates_count_the_stems_of_a_target():
@@ -58,17 +88,61 @@ def test_unknown_targets_are_refused(noise, targets):
         ideal_ratio_mask(mixture, dict.fromkeys(STEMS, mixture), targets)
 
 
+@pytest.mark.parametrize("name", ["IBM1", "IBM2", "IRM1", "IRM2"])
 @pytest.mark.parametrize("samples", [1, 1000, 2047, 2048, 5000])
-def test_ideal_ratio_mask_agrees_with_plain_numpy(noise, samples):
+def test_masks_agree_with_plain_numpy(noise, name, samples):
     stems = {name: noise(samples, 2) for name in ("vocals", "drums", "bass")}
     mixture = sum(stems.values()) + noise(samples, 2)  # a residual, as in MUSDB18's AAC files
-    estimates = ideal_ratio_mask(mixture, stems)
-    for channel in range(2):
-        expected = _ideal_ratio_mask(mixture[:, channel], [stem[:, channel] for stem in stems.values()])
-        for estimate, plain in zip(estimates.values(), expected, strict=True):
-            assert estimate.shape == (samples, 2)
-            assert estimate.dtype == np.float32
-            np.testing.assert_allclose(estimate[:, channel], plain, atol=1e-6)
+    estimates = oracle(name, mixture, stems)
+    expected = _masked(name, mixture.T, np.stack([stem.T for stem in stems.values()]))
+    for estimate, plain in zip(estimates.values(), expected, strict=True):
+        assert estimate.shape == (samples, 2)
+        assert estimate.dtype == np.float32
+        np.testing.assert_allclose(estimate.T, plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_wiener_filter_agrees_with_plain_numpy(noise, channels):
+    stems = {name: noise(8000, channels) @ noise(channels, channels) for name in ("vocals", "drums", "bass")}
+    mixture = sum(stems.values()) + 0.1 * noise(8000, channels)
+    estimates = oracle("MWF", mixture, stems)
+    expected = _wiener(mixture.T, np.stack([stem.T for stem in stems.values()]))
+    for estimate, plain in zip(estimates.values(), expected, strict=True):
+        assert estimate.shape == (8000, channels)
+        assert estimate.dtype == np.float32
+        np.testing.assert_allclose(estimate.T, plain, atol=1e-5 * np.abs(plain).max())
+
+
+def test_wiener_filter_of_one_channel_is_irm2(noise):
+    stems = {name: noise(5000, 1) for name in STEMS}
+    mixture = sum(stems.values())
+    wiener, ratio = oracle("MWF", mixture, stems), oracle("IRM2", mixture, stems)
+    for name in STEMS:
+        np.testing.assert_allclose(wiener[name], ratio[name], atol=1e-6)
+
+
+def test_wiener_filter_separates_by_place_what_masks_cannot(noise):
+    """Two stems of the same spectrum, one in each channel."""
+    left, right = noise(8000, 2), noise(8000, 2)[::-1].copy()
+    left[:, 1] = right[:, 0] = 0
+    estimates = oracle("MWF", left + right, {"vocals": left, "drums": right})
+    np.testing.assert_allclose(estimates["vocals"], left, atol=1e-4)
+    np.testing.assert_allclose(estimates["drums"], right, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_oracles_of_mono_and_silent_stems_are_finite(noise, name):
+    mono = np.repeat(noise(5000, 1), 2, axis=1)
+    silence = np.zeros_like(mono)
+    for stems in ({"vocals": mono, "drums": silence}, {"vocals": silence, "drums": silence}):
+        estimates = oracle(name, sum(stems.values()), stems)
+        np.testing.assert_allclose(estimates["vocals"], stems["vocals"], atol=1e-5)
+        assert not estimates["drums"].any() or np.abs(estimates["drums"]).max() < 1e-5
+
+
+def test_unknown_oracles_are_refused(noise):
+    with pytest.raises(ValueError, match=r"Unknown oracle 'IRM'\. Expected one of: IBM1, IBM2, IRM1, IRM2, MWF\."):
+        oracle("IRM", noise(10, 1), {"vocals": noise(10, 1)})
 
 
 def test_ideal_ratio_mask_adds_up_to_the_mixture(noise):
@@ -77,11 +151,12 @@ def test_ideal_ratio_mask_adds_up_to_the_mixture(noise):
     np.testing.assert_allclose(sum(ideal_ratio_mask(mixture, stems).values()), mixture, atol=1e-6)
 
 
-def test_ideal_ratio_mask_of_the_accompaniment_is_the_sum_of_the_others(noise):
+@pytest.mark.parametrize("name", ORACLES)
+def test_accompaniment_is_the_sum_of_the_others(noise, name):
     stems = {name: noise(5000, 1) for name in STEMS}
     mixture = sum(stems.values())
-    four = ideal_ratio_mask(mixture, stems)
-    two = ideal_ratio_mask(mixture, stems, ("vocals", "accompaniment"))
+    four = oracle(name, mixture, stems)
+    two = oracle(name, mixture, stems, ("vocals", "accompaniment"))
     np.testing.assert_allclose(two["vocals"], four["vocals"], atol=1e-7)
     np.testing.assert_allclose(two["accompaniment"], four["drums"] + four["bass"] + four["other"], atol=1e-6)
 
@@ -95,8 +170,14 @@ def test_ideal_ratio_mask_of_silence_is_silence():
 def test_bounds_stand_in_order_on_a_real_song(falcon):
     mixture, stems, sample_rate = falcon
     references = np.stack(list(stems.values()))
-    low, high = (
-        np.nanmedian(sdr(references, np.stack(list(estimates.values())), sample_rate), axis=1)
-        for estimates in (mixture_estimates(mixture, stems, stems), ideal_ratio_mask(mixture, stems))
-    )
-    assert (high > low + 3).all()
+    rows = {name: oracle(name, mixture, stems) for name in ORACLES}
+    rows["mixture"] = mixture_estimates(mixture, stems, stems)
+    medians = {
+        row: np.nanmedian(sdr(references, np.stack(list(estimates.values())), sample_rate), axis=1)
+        for row, estimates in rows.items()
+    }
+    for name in ORACLES:
+        assert (medians[name] > medians["mixture"] + 3).all()
+    # As in SiSEC 2018: power ratios beat magnitude ratios, and both beat binary masks.
+    assert medians["IRM2"].mean() > medians["IRM1"].mean() > medians["IBM1"].mean()
+    assert medians["MWF"].mean() > medians["IBM1"].mean()

@@ -4,8 +4,10 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tfsep.evaluation import Scores, table
+from tfsep.evaluation import Scores, read_results, table
 
 NAN = math.nan
 
@@ -177,7 +179,7 @@ def test_table_of_two_models_prints_equal_bounds_once_and_leaves_gaps_open():
     assert lines[3].split()[-2:] == ["-", "-"]
 
 
-@pytest.mark.parametrize("difference", [{"protocol": "bsseval_v3"}, {"window": 2.0}, {"hop": 0.5}])
+@pytest.mark.parametrize("difference", [{"protocol": "si_sdr"}, {"window": 2.0}, {"hop": 0.5}])
 def test_table_refuses_to_mix_protocols(difference):
     with pytest.raises(ValueError, match="mix protocols"):
         table([_scores(), _scores(**difference)])
@@ -196,3 +198,80 @@ def test_failures_are_named_under_the_table():
     scores = _scores()
     scores.failures["d"] = "d.wav cannot be read"
     assert "net: d failed: d.wav cannot be read" in table(scores)
+
+
+def _weighted(**options):
+    scores = Scores("net", ("vocals",), protocol="bsseval_v3", **options)
+    for track, (value, seconds) in {"a": (1.0, 10), "b": (4.0, 20), "c": (NAN, 30)}.items():
+        scores.add("model", track, {"vocals": {"NSDR": np.array([value]), "SDR": np.array([2 * value])}}, None, seconds)
+    return scores
+
+
+def test_mean_weighted_by_length_leaves_nan_out():
+    scores = _weighted()
+    assert scores.score("vocals") == scores.score() == pytest.approx((10 * 1 + 20 * 4) / 30)
+    assert scores.score("vocals", "SDR") == pytest.approx(6)
+    assert scores.median("vocals") == 2.5
+    low, high = scores.interval("vocals")
+    assert (low, high) == (1, 4)
+    assert scores.windows() == (3, 1)
+    assert math.isinf(scores.window) and scores.windows_in_words == "whole tracks"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0.1, 1000), st.booleans()), min_size=1, max_size=8))
+def test_weighted_mean_is_numpys(tracks):
+    scores = Scores("net", ("vocals",), protocol="bsseval_v3")
+    for index, (value, seconds, silent) in enumerate(tracks):
+        frames = {"vocals": {"NSDR": np.array([NAN if silent else value])}}
+        scores.add("model", str(index), frames, None, seconds)
+    heard = [(value, seconds) for value, seconds, silent in tracks if not silent]
+    if not heard:
+        assert math.isnan(scores.score())
+        return
+    values, weights = np.transpose(heard)
+    assert scores.score() == pytest.approx(np.average(values, weights=weights), abs=2e-5)
+    low, high = scores.interval()
+    assert math.isnan(low) if len(heard) < 2 else values.min() - 1e-4 <= low <= high <= values.max() + 1e-4
+
+
+def test_summary_of_a_mean_is_called_mean():
+    content = json.loads(json.dumps(_weighted().summary(), allow_nan=False))
+    assert content["rows"]["model"]["scores"]["vocals"]["NSDR"] == {"mean": 3.0, "interval": [1.0, 4.0]}
+    assert content["aggregation"] == "mean over tracks, weighted by their length"
+    assert (content["window"], content["hop"]) == (None, None)
+
+
+def test_leakage_is_counted_and_stated():
+    scores = Scores("net", ("vocals",))
+    leaked = {"a": [NAN, -20.0, -np.inf], "b": [-10.0, NAN, -30.0]}
+    for track, values in leaked.items():
+        scores.add("model", track, _frames(vocals=[NAN, NAN, NAN]), {"vocals": np.array(values)})
+    assert scores.leakage("vocals") == (4, -20)
+    assert "where a source is silent, the estimate against the mixture: vocals -20.0 dB (median of 4 windows)" in str(
+        scores
+    )
+    assert scores.summary()["rows"]["model"]["leakage"]["vocals"] == {"windows": 4, "median": -20}
+    assert _scores().leakage("vocals")[0] == 0
+    assert "silent, the estimate" not in str(_scores())
+
+
+def test_table_of_folders(tmp_path):
+    for name, model in (("one", "best"), ("two", "best"), ("three", "last")):
+        scores = Scores(model, ("vocals",))
+        for track in "ab":
+            scores.add("model", track, _frames(vocals=[len(name)]))
+            scores.save_track(track, tmp_path / name)
+        scores.save_summary(tmp_path / name)
+    lines = table(read_results([tmp_path / "one", tmp_path / "two", tmp_path / "three"])).splitlines()
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["best (one)", "best (two)", "last"]
+    assert [line.split()[-1] for line in lines[3:4]] == ["5.00]"]
+
+
+def test_musevals_eval_store_reads_other_protocols_too(museval, tmp_path):
+    scores = _weighted()
+    for track in scores.tracks:
+        scores.save_track(track, tmp_path / "test")
+    store = museval.EvalStore()
+    store.add_eval_dir(tmp_path)
+    assert store.agg_frames_tracks_scores()["vocals", "SDR"] == scores.median("vocals", "SDR")

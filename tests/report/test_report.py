@@ -51,14 +51,25 @@ def test_bounds_that_models_share_are_shown_once(results, tmp_path):
 
 def test_bounds_with_values_of_tracks_are_boxes(results, tmp_path):
     summary = json.loads((results / "summary.json").read_text())
-    before = report.write_report(results, tmp_path / "before").read_text("utf-8")
     for row in ("mixture", "IRM1"):
         summary["rows"][row]["track_medians"] = {key: {"SDR": [1.0, 2.0, None, 4.0]} for key in ("vocals", "drums")}
     (results / "summary.json").write_text(json.dumps(summary))
     (read,) = read_results([results])
     assert read.row_tracks("IRM1", "drums", "SDR")[:2] == [1.0, 2.0]
-    after = report.write_report(results, tmp_path / "after").read_text("utf-8")
-    assert "a diamond" in before and "a diamond" not in after
+    boxes = report.write_report(results, tmp_path / "boxes").read_text("utf-8")
+    for row in ("mixture", "IRM1"):
+        del summary["rows"][row]["track_medians"]
+    (results / "summary.json").write_text(json.dumps(summary))
+    points = report.write_report(results, tmp_path / "points").read_text("utf-8")
+    assert "a diamond" in points and "a diamond" not in boxes
+
+
+def test_whole_tracks_are_called_so_and_summed_up_by_their_protocol(tmp_path):
+    results = save_results(tmp_path / "v3", "drnn", protocol="bsseval_v3", measures=("NSDR", "SDR"))
+    text = report.write_report(results, tmp_path / "page").read_text("utf-8")
+    assert "NSDR in dB, bsseval_v3, whole tracks: mean over tracks, weighted by their length" in text
+    mean = json.loads((results / "summary.json").read_text())["rows"]["model"]["scores"]["vocals"]["NSDR"]["mean"]
+    assert f"<td>{mean:.2f} " in text
 
 
 def test_failed_tracks_are_named(results, tmp_path):

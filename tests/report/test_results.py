@@ -20,7 +20,10 @@ def test_reads_what_evaluate_writes(results):
     assert np.median(read.row_tracks("model", "vocals", "SDR")) == pytest.approx(
         read.summary["rows"]["model"]["scores"]["vocals"]["SDR"]["median"], abs=1e-4
     )
-    assert read.row_tracks("IRM1", "vocals", "SDR") == []
+    assert np.median(read.row_tracks("IRM1", "vocals", "SDR")) == pytest.approx(
+        read.summary["rows"]["IRM1"]["scores"]["vocals"]["SDR"]["median"], abs=1e-4
+    )
+    assert read.row_tracks("IRM1", "vocals", "SIR") == []
 
 
 def test_windows_without_score_are_left_out(results):

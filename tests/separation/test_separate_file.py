@@ -1,6 +1,7 @@
 import importlib
 import weakref
 
+import av
 import numpy as np
 import pytest
 
@@ -211,3 +212,51 @@ def test_folder_that_cannot_be_made_is_an_error_that_names_it(identity, song, tm
         with pytest.raises(OSError, match="file"):
             separate_file(song, folder, identity())
     assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.fixture
+def stem_song(tmp_path):
+    """A function that writes a STEM file, its streams noise at levels of their own."""
+
+    def write(streams=5):
+        path = tmp_path / "song.stem.mp4"
+        generator = np.random.default_rng(0)
+        with av.open(str(path), "w", format="mp4") as container:
+            for number in range(streams):
+                track = container.add_stream("aac", rate=44100, options={"aac_pns": "0"}, layout="stereo")
+                samples = 0.1 * (number + 1) * generator.uniform(-1, 1, (2, 1024)).astype(np.float32)
+                frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+                frame.sample_rate, frame.pts = 44100, 0
+                for packet in (*track.encode(frame), *track.encode(None)):
+                    container.mux(packet)
+        return path
+
+    return write
+
+
+def test_stem_file_is_drawn_beside_its_true_stems(identity, stem_song, folder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(module, "plot_spectrograms", lambda *arguments: drawn.append(arguments))
+    model = identity(channels=2, sample_rate=44100)
+    model.sources = ("drums", "accompaniment")
+    model.separate_window = lambda window: {"drums": 0.5 * window, "accompaniment": 0.25 * window}
+    song = stem_song()
+    separate_file(song, folder, model, plot=True, residual="rest")
+    [(estimates, rate, figure, references)] = drawn
+    assert (rate, figure) == (44100, folder / "spectrograms.png")
+    mixture, drums, bass, other, vocals = (audio.read(song, stream=stream)[0] for stream in range(5))
+    np.testing.assert_allclose(estimates["drums"], 0.5 * mixture, atol=1e-6)
+    np.testing.assert_allclose(references["drums"], drums, atol=1e-6)
+    np.testing.assert_allclose(references["accompaniment"], bass + other + vocals, atol=1e-6)
+    assert list(estimates) == list(references) == ["drums", "accompaniment"]
+    (folder / "spectrograms.png").write_text("precious")
+    (folder / "waveforms.png").unlink()
+    for path in folder.glob("*.wav"):
+        path.unlink()
+    with pytest.raises(FileExistsError, match=r"spectrograms.png.*exists"):
+        separate_file(song, folder, model, plot=True)
+
+
+def test_other_files_have_no_truth(identity, stem_song, folder):
+    separate_file(stem_song(streams=2), folder, identity(channels=2, sample_rate=44100), plot=True)
+    assert contents(folder) == ["minus.wav", "plain.wav", "waveforms.png"]

@@ -1,14 +1,20 @@
-"""How good a separation is: BSS Eval, the museval protocol, bounds above and below, the report."""
+"""How good a separation is: BSS Eval, SI-SDR, the field's protocols, bounds above and below, tables."""
 
 from tfsep.evaluation.bss_eval import MEASURES, bss_eval, bss_eval_sources, sdr
+from tfsep.evaluation.estimates import Estimates
 from tfsep.evaluation.evaluate import evaluate
 from tfsep.evaluation.leakage import leakage
-from tfsep.evaluation.oracles import ideal_ratio_mask, mixture_estimates
-from tfsep.evaluation.scores import PROTOCOL, Scores, table
+from tfsep.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_estimates, oracle
+from tfsep.evaluation.protocols import PROTOCOLS
+from tfsep.evaluation.scores import Scores
+from tfsep.evaluation.si_sdr import si_sdr
+from tfsep.evaluation.table import read_results, table
 
 __all__ = [
     "MEASURES",
-    "PROTOCOL",
+    "ORACLES",
+    "PROTOCOLS",
+    "Estimates",
     "Scores",
     "bss_eval",
     "bss_eval_sources",
@@ -16,6 +22,9 @@ __all__ = [
     "ideal_ratio_mask",
     "leakage",
     "mixture_estimates",
+    "oracle",
+    "read_results",
     "sdr",
+    "si_sdr",
     "table",
 ]

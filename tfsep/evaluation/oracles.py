@@ -1,15 +1,18 @@
-"""Bounds for a table of scores: the mixture itself below, an oracle that knows the sources above."""
+"""Bounds for a table of scores: the mixture itself below, oracles that know the sources above."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
-import scipy.signal
 
 from tfsep.datasets import components
+from tfsep.evaluation.stft import SISEC_STFT, Stft
+from tfsep.evaluation.wiener import wiener_filter
 
-_N_FFT = 2048  # Hann window, hop of half of it: scipy's defaults, which SiSEC's oracles use
+_EPSILON = np.finfo(np.float64).eps
+_MAJORITY = 0.5
 
 
 def mixture_estimates(mixture: np.ndarray, targets: Sequence[str], sources: Sequence[str]) -> dict[str, np.ndarray]:
@@ -30,46 +33,92 @@ def mixture_estimates(mixture: np.ndarray, targets: Sequence[str], sources: Sequ
     return {target: mixture * np.float32(len(parts[target]) / len(sources)) for target in targets}
 
 
-def ideal_ratio_mask(
-    mixture: np.ndarray, stems: Mapping[str, np.ndarray], targets: Sequence[str] | None = None
+def oracle(
+    name: str,
+    mixture: np.ndarray,
+    stems: Mapping[str, np.ndarray],
+    targets: Sequence[str] | None = None,
+    stft: Stft = SISEC_STFT,
 ) -> dict[str, np.ndarray]:
-    """Separates a mixture with masks made from the true magnitudes: SiSEC 2018's oracle IRM1.
+    """Separates a mixture with knowledge of the true sources, as the oracles of SiSEC 2018 do.
 
-    The mask of a stem is `|S| / (eps + sum of all |S|)`, for each channel by itself, with an STFT of 2048
-    samples, hop 1024 and a Hann window. It is applied to the complex STFT of the mixture.
+    `S` and `X` are STFTs of a stem and of the mixture, in one channel. The estimate is the inverse STFT of a mask
+    times `X`; that of a target of several stems is the sum of theirs.
+
+    - `IBM1`, `IBM2`: binary mask, 1 where `|S|^a > (|X|^a + eps) / 2`, with a = 1 or 2. A bin may go to several
+      stems, or to none.
+    - `IRM1`, `IRM2`: ratio mask `|S|^a / (eps + sum of |S|^a over all stems)`, with a = 1 or 2.
+    - `MWF`: multichannel Wiener filter, all channels jointly; see `tfsep.evaluation.wiener`.
 
     Args:
+        name: str, `"IBM1"`, `"IBM2"`, `"IRM1"`, `"IRM2"` or `"MWF"`.
         mixture: float array `[samples, channels]`.
         stems: dict from the name of each of the track's stems to its audio, shaped as the mixture.
         targets: names to estimate. `"accompaniment"` stands for all stems that are not in `targets`. Defaults
             to the stems.
+        stft: the transform. Defaults to SiSEC's: 2048 samples, hop 1024, a Hann window.
 
     Returns:
         dict from target to float32 `[samples, channels]`.
 
     Raises:
-        ValueError: if a target is neither a stem nor accompaniment.
+        ValueError: if there is no oracle of that name, or a target is neither a stem nor accompaniment.
 
     Reference:
 
+    - [Stöter et al., 2018, The 2018 Signal Separation Evaluation Campaign](https://arxiv.org/abs/1804.06267)
     - [Liutkus and Badeau, 2015, Generalized Wiener filtering with fractional power
       spectrograms](https://hal.science/hal-01110028)
     """
+    check_oracle(name)
     targets = tuple(stems) if targets is None else tuple(targets)
     parts = components(targets, tuple(stems))
-    estimates = {target: np.empty(mixture.shape, np.float32) for target in targets}
+    return ORACLES[name](mixture, stems, parts, stft)
+
+
+def ideal_ratio_mask(
+    mixture: np.ndarray, stems: Mapping[str, np.ndarray], targets: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """SiSEC 2018's oracle IRM1; see `oracle`."""
+    return oracle("IRM1", mixture, stems, targets)
+
+
+def check_oracle(name: str) -> None:
+    """Raises ValueError if there is no oracle of that name."""
+    if name not in ORACLES:
+        raise ValueError(f"Unknown oracle {name!r}. Expected one of: {', '.join(ORACLES)}.")
+
+
+def _masked(
+    mask: Callable[[np.ndarray, dict[str, np.ndarray]], dict[str, np.ndarray]], mixture, stems, parts, stft: Stft
+) -> dict[str, np.ndarray]:
+    """Applies masks; `mask` makes one a stem from the magnitudes of the mixture and the stems."""
+    estimates = {target: np.empty(mixture.shape, np.float32) for target in parts}
     for channel in range(mixture.shape[1]):  # one by one, since spectrograms take much more memory than audio
-        spectrum = _stft(mixture[:, channel])
-        magnitudes = {name: np.abs(_stft(stem[:, channel])) for name, stem in stems.items()}
-        total = np.finfo(np.float64).eps + sum(magnitudes.values())
-        for target in targets:
-            mask = sum(magnitudes[name] for name in parts[target]) / total
-            _, audio = scipy.signal.istft(mask * spectrum, nperseg=_N_FFT)
-            estimates[target][:, channel] = audio[: len(mixture)]
+        spectrum = stft.forward(mixture[:, channel].astype(np.float64))
+        magnitudes = {name: np.abs(stft.forward(stem[:, channel].astype(np.float64))) for name, stem in stems.items()}
+        masks = mask(np.abs(spectrum), magnitudes)
+        for target, names in parts.items():
+            masked = sum(masks[name] for name in names) * spectrum
+            estimates[target][:, channel] = stft.inverse(masked, len(mixture))
     return estimates
 
 
-def _stft(audio):
-    # Below one frame scipy would shorten the frame instead.
-    padded = np.pad(audio.astype(np.float64), (0, max(0, _N_FFT - len(audio))))
-    return scipy.signal.stft(padded, nperseg=_N_FFT)[2]
+def _binary(exponent, mixture, stems):
+    threshold = _MAJORITY * (_EPSILON + mixture**exponent)
+    return {name: (magnitude**exponent > threshold).astype(np.float64) for name, magnitude in stems.items()}
+
+
+def _ratio(exponent, mixture, stems):
+    powers = {name: magnitude**exponent for name, magnitude in stems.items()}
+    total = _EPSILON + sum(powers.values())
+    return {name: power / total for name, power in powers.items()}
+
+
+ORACLES = {
+    "IBM1": partial(_masked, partial(_binary, 1)),
+    "IBM2": partial(_masked, partial(_binary, 2)),
+    "IRM1": partial(_masked, partial(_ratio, 1)),
+    "IRM2": partial(_masked, partial(_ratio, 2)),
+    "MWF": wiener_filter,
+}

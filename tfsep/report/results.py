@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfsep.evaluation.scores import SUMMARY
+from tfsep.evaluation.result_files import SUMMARY
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,14 @@ class Results:
     @property
     def protocol(self) -> str:
         """How the scores were made, in words."""
+        if self.summary["window"] is None:
+            return f"{self.summary['protocol']}, whole tracks"
         return f"{self.summary['protocol']}, {self.summary['window']:g}-s windows, hop {self.summary['hop']:g} s"
+
+    @property
+    def aggregation(self) -> str:
+        """How the score of a corpus was made of those of its tracks, in words."""
+        return self.summary["aggregation"]
 
     def row_tracks(self, row: str, target: str, measure: str) -> list[float]:
         """One value a track of the model or of a bound; empty where the file holds none for it."""
@@ -77,6 +84,11 @@ def read_results(folders: Sequence[str | Path]) -> list[Results]:
     return _with_distinct_labels(results)
 
 
+def corpus_score(values: dict) -> float | None:
+    """The score of a corpus, as its protocol makes it: a median, or a mean."""
+    return values["median"] if "median" in values else values["mean"]
+
+
 def _read_folder(folder: Path) -> Results:
     if not (folder / SUMMARY).is_file():
         raise FileNotFoundError(
@@ -87,9 +99,9 @@ def _read_folder(folder: Path) -> Results:
         medians = {track: _track_medians(folder / f"{track}.json", summary["targets"]) for track in summary["tracks"]}
         results = Results(summary["model"], folder, summary, medians)
         # Asked for once here, so that a field that is missing is found where its file is known.
-        _ = results.protocol, results.measures, summary["failures"].items()
+        _ = results.protocol, results.aggregation, results.measures, summary["failures"].items()
         for row in summary["rows"].values():
-            _ = [values["median"] for target in results.targets for values in row["scores"][target].values()]
+            _ = [corpus_score(values) for target in results.targets for values in row["scores"][target].values()]
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(_damaged(folder / SUMMARY, error)) from error
     if not medians:

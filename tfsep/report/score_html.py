@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from html import escape
 
 from tfsep.report.figures import Box, box_plot
-from tfsep.report.results import Results
+from tfsep.report.results import Results, corpus_score
 
 _MISSING = "-"
 
@@ -24,9 +24,9 @@ class _Line:
     series: int | None
 
     def aggregate(self, target: str, measure: str) -> tuple[float, float, float]:
-        """Median over frames, then over tracks, and the ends of its interval; NaN where there is none."""
-        scores = self.result.summary["rows"][self.row]["scores"].get(target, {}).get(measure, {})
-        values = [scores.get("median"), *scores.get("interval", [None, None])]
+        """The corpus's score and the ends of its interval; NaN where there is none."""
+        scores = self.result.summary["rows"][self.row]["scores"].get(target, {}).get(measure)
+        values = [corpus_score(scores), *scores["interval"]] if scores else [None] * 3
         return tuple(math.nan if value is None else value for value in values)
 
 
@@ -67,7 +67,7 @@ them around their median, the whiskers reach to the last track within 1.5 boxes.
 Lines are in the order of their means.</p></section>
 <section><h2>Table</h2>
 {_table(lines, targets, measure)}
-<p class="caption">{escape(measure)} in dB, {escape(scores[0].protocol)}: median over windows, then over tracks; in
+<p class="caption">{escape(measure)} in dB, {escape(scores[0].protocol)}: {escape(scores[0].aggregation)}; in
 brackets its 95 % bootstrap interval over tracks. {_windows(scores)}</p></section>
 <section><h2>Tracks</h2>
 {_track_table(scores, targets, measure, heard)}
@@ -130,7 +130,7 @@ def _limits(boxes: list[Box]) -> tuple[float, float]:
 
 def _spoken(target: str, boxes: list[Box], measure: str) -> str:
     medians = ", ".join(f"{box.label} {box.median:.2f} dB" for box in boxes)
-    return f"{measure} of {target}, median over tracks: {medians}."
+    return f"{measure} of {target} over tracks: {medians}."
 
 
 def _bounds_caption(lines: list[_Line], measure: str) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
+from tfsep.datasets import Stem, Track
+from tfsep.datasets.musdb18 import STREAMS
 from tfsep.models import load_model
-from tfsep.plotting import plot_waveforms
+from tfsep.plotting import plot_spectrograms, plot_waveforms
 from tfsep.separation.engine import separate_blocks
 
 DEFAULT_MODEL = "unet-vocals-drums"
@@ -18,6 +20,9 @@ DEFAULT_MODEL = "unet-vocals-drums"
 # Samples read from a file at a time.
 _BLOCK = 1 << 18
 _MOST_CHANNELS = 32
+
+# Seconds of a song that a figure of spectrograms shows.
+_SHOWN = 30
 
 
 def separate(
@@ -94,7 +99,8 @@ def separate_file(
         path: path of the song.
         folder: path of the folder for the stems, `<folder>/<source><suffix>`.
         suffix, subtype: format of the stems, see `tfsep.audio.Writer`. Defaults to float wav.
-        plot: bool. Also draw `waveforms.png`. Defaults to False.
+        plot: bool. Also draw `waveforms.png`, and of a STEM file `spectrograms.png`: the first half minute of the
+            true stems beside the estimates. Defaults to False.
         overwrite: bool. Replace stems that exist. Defaults to False.
         model, overlap, batch_size, residual, progress: see `separate`.
 
@@ -109,11 +115,13 @@ def separate_file(
     info = audio.info(path)
     folder = Path(folder)
     paths = {name: folder / f"{name}{suffix}" for name in stem_names(model, residual)}
-    figure = folder / "waveforms.png"
-    if plot and figure.exists() and not overwrite:
-        raise FileExistsError(
-            f"{figure}: exists already; choose another folder, or allow overwriting (overwrite=True, --overwrite)."
-        )
+    song = _true_song(path) if plot and info.streams == len(STREAMS) else None
+    figures = [folder / name for name in ("waveforms.png", "spectrograms.png")[: 2 if song else 1] if plot]
+    for figure in figures:
+        if figure.exists() and not overwrite:
+            raise FileExistsError(
+                f"{figure}: exists already; choose another folder, or allow overwriting (overwrite=True, --overwrite)."
+            )
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -143,7 +151,9 @@ def separate_file(
                 parent.rmdir()
         raise
     if plot:
-        _plot(paths, info, figure)
+        _plot(paths, info, figures[0])
+    if song:
+        _plot_beside_truth(song, paths, figures[1])
     return paths
 
 
@@ -269,3 +279,18 @@ def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:
         extremes = [(block.min(), block.max()) for block in audio.blocks(path, span)]
         stems[name] = np.reshape(extremes, (-1, 1))
     plot_waveforms(stems, 2 * info.sample_rate / span, figure)
+
+
+def _true_song(path: str | Path) -> Track:
+    """A STEM file as a track with its true sources."""
+    stems = {name: Stem(Path(path), stream) for name, stream in STREAMS.items()}
+    mixture = stems.pop("mixture")
+    return Track(Path(path).name, stems, mixture)
+
+
+def _plot_beside_truth(song: Track, paths: dict[str, Path], figure: Path) -> None:
+    names = [name for name in paths if name in (*song.sources, "accompaniment")]
+    if names:
+        samples = min(song.samples, _SHOWN * song.sample_rate)
+        estimates = {name: audio.read(paths[name], 0, samples)[0] for name in names}
+        plot_spectrograms(estimates, song.sample_rate, figure, song.read_sources(names, 0, samples))

@@ -1,0 +1,115 @@
+"""The protocols by which the field compares separators: what is measured, over which windows, how it is summed up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfsep.evaluation.bss_eval import bss_eval, bss_eval_sources, sdr
+from tfsep.evaluation.si_sdr import si_sdr
+from tfsep.evaluation.stft import SISEC_STFT, Stft
+
+DEFAULT_PROTOCOL = "bsseval_v4"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How separations are scored.
+
+    Args:
+        name: str, as results carry it.
+        measure: from references and estimates `[sources, samples, channels]`, their rate, and whether only SDR is
+            wanted, to a dict from measure to `[sources, windows]` in dB.
+        columns: dict from the measures that a table shows to their names there; the first is the main one.
+        aggregation: str, how a corpus's score is made from the scores of windows.
+        window: float, length of a window in seconds, `math.inf` for whole tracks.
+        hop: float, distance between the starts of windows in seconds, `math.inf` for whole tracks.
+        improvements: dict from a further measure to the one whose difference to the mixture row it is.
+        mono: bool, stereo tracks cannot be scored.
+        weighted_mean: bool, a corpus's score is the mean over tracks, weighted by their length, in the place of the
+            median over windows, then over tracks.
+        stft: the STFT of the oracles.
+    """
+
+    name: str
+    measure: Callable[[np.ndarray, np.ndarray, int, bool], dict[str, np.ndarray]]
+    columns: Mapping[str, str]
+    aggregation: str
+    window: float = math.inf
+    hop: float = math.inf
+    improvements: Mapping[str, str] = field(default_factory=dict)
+    mono: bool = False
+    weighted_mean: bool = False
+    stft: Stft = SISEC_STFT
+
+    @property
+    def main(self) -> str:
+        """The measure that is meant where none is named."""
+        return next(iter(self.columns))
+
+
+def protocol(name: str) -> Protocol:
+    """The protocol of a name: `"bsseval_v4"`, `"bsseval_v3"` or `"si_sdr"`.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"Unknown protocol {name!r}. Expected one of: {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]
+
+
+def _bsseval_v4(references, estimates, sample_rate, sdr_only):
+    return bss_eval(references, estimates, sample_rate, sdr_only=sdr_only)
+
+
+def _bsseval_v3(references, estimates, sample_rate, sdr_only):
+    return _columns(bss_eval_sources(references, estimates))
+
+
+def _si_sdr(references, estimates, sample_rate, sdr_only):
+    # Source by source: another one that is silent is nothing to this measure.
+    pairs = [(references[index : index + 1], estimates[index : index + 1]) for index in range(len(references))]
+    whole = [sdr(*pair, sample_rate, window=math.inf)[0, 0] for pair in pairs]
+    return _columns({"SI-SDR": si_sdr(references, estimates), "SDR": np.array(whole)})
+
+
+def _columns(values):
+    """The whole track as the one window."""
+    return {name: value[:, np.newaxis] for name, value in values.items()}
+
+
+PROTOCOLS = {
+    made.name: made
+    for made in (
+        Protocol(
+            "bsseval_v4",
+            _bsseval_v4,
+            {"SDR": "SDR"},
+            "median over frames, then over tracks",
+            window=1.0,
+            hop=1.0,
+        ),
+        Protocol(
+            "bsseval_v3",
+            _bsseval_v3,
+            {"NSDR": "GNSDR", "SIR": "GSIR", "SAR": "GSAR"},
+            "mean over tracks, weighted by their length",
+            improvements={"NSDR": "SDR"},
+            mono=True,
+            weighted_mean=True,
+            # The STFT of Huang et al. on MIR-1K.
+            stft=Stft("sine", 1024),
+        ),
+        Protocol(
+            "si_sdr",
+            _si_sdr,
+            {"SI-SDR": "SI-SDR", "SI-SDRi": "SI-SDRi", "SDR": "SDR"},
+            "median over tracks",
+            improvements={"SI-SDRi": "SI-SDR"},
+        ),
+    )
+}

@@ -1,0 +1,120 @@
+"""Tables of scores for a terminal or a page of text."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tfsep.evaluation.protocols import protocol
+from tfsep.evaluation.scores import Scores
+
+
+def table(scores: Scores | Sequence[Scores], markdown: bool = False) -> str:
+    """Prints scores side by side: rows are models and bounds, columns are sources and their mean.
+
+    A cell is the corpus's score by the protocol, and in brackets its bootstrap interval over tracks. Where a
+    protocol is known by several measures, each has a table of its own. Under them stand how it was aggregated, how
+    many windows have no score, and what was let through where a source is silent.
+
+    Args:
+        scores: one `Scores`, or several to compare.
+        markdown: bool, a Markdown table in the place of plain aligned text. Defaults to False.
+
+    Returns:
+        str, several lines.
+
+    Raises:
+        ValueError: if the scores were made by different protocols or on different tracks.
+    """
+    scores = [scores] if isinstance(scores, Scores) else list(scores)
+    _check_comparable(scores)
+    columns = protocol(scores[0].protocol).columns
+    blocks = [
+        _block(scores, measure, label if len(columns) > 1 else "", markdown) for measure, label in columns.items()
+    ]
+    return "\n\n".join([*blocks, "\n".join(_caption(scores))])
+
+
+def read_results(folders: Sequence[str | Path]) -> list[Scores]:
+    """Reads results folders for a table; models of the same name are told apart by their folders' names.
+
+    Raises:
+        FileNotFoundError: if a folder has no summary, or lacks the file of a track.
+        ValueError: if a file is damaged.
+    """
+    scores = [Scores.load(folder) for folder in folders]
+    counts = Counter(result.model for result in scores)
+    for result, folder in zip(scores, folders, strict=True):
+        if counts[result.model] > 1:
+            result.model = f"{result.model} ({Path(folder).resolve().name})"
+    return scores
+
+
+def _check_comparable(scores):
+    if not scores:
+        raise ValueError("A table needs at least one Scores. Received none.")
+    protocols = {f"{result.protocol} ({result.windows_in_words})" for result in scores}
+    if len(protocols) > 1:
+        raise ValueError(f"A table cannot mix protocols. Received: {', '.join(sorted(protocols))}.")
+    if len({frozenset(result.tracks) for result in scores}) > 1:
+        counts = ", ".join(f"{result.model} ({len(result.tracks)} tracks)" for result in scores)
+        raise ValueError(f"A table needs scores on the same tracks. Received different ones: {counts}.")
+
+
+def _block(scores, measure, title, markdown):
+    columns = tuple(dict.fromkeys(target for result in scores for target in result.targets))
+    rows = dict.fromkeys(row for result in scores for row in result.rows)
+    # The bounds of models with the same sources are the same: one line is enough.
+    lines = dict.fromkeys(
+        _line(result, row, columns, measure) for row in rows for result in scores if row in result.rows
+    )
+    return _layout([(title, *columns, "mean"), *lines], markdown)
+
+
+def _line(result, row, columns, measure):
+    cells = [_cell(result, row, column, measure) if column in result.targets else "-" for column in columns]
+    mean = _cell(result, row, None, measure) if set(columns) == set(result.targets) else "-"
+    return (result.model if row == "model" else row, *cells, mean)
+
+
+def _cell(result, row, target, measure):
+    low, high = result.interval(target, measure, row)
+    interval = "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]"
+    return f"{result.score(target, measure, row):.2f}{interval}"
+
+
+def _layout(lines, markdown):
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    padded = [
+        [cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(pairs)]
+        for pairs in (tuple(zip(line, widths, strict=True)) for line in lines)
+    ]
+    if not markdown:
+        return "\n".join("  ".join(cells).rstrip() for cells in padded)
+    rule = [f"{'-' * (width - 1)}{':' if index else '-'}" for index, width in enumerate(widths)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (padded[0], rule, *padded[1:]))
+
+
+def _caption(scores) -> Iterator[str]:
+    first = scores[0]
+    rules = protocol(first.protocol)
+    yield (
+        f"{', '.join(rules.columns.values())} in dB, {first.protocol}: {first.windows_in_words}; {rules.aggregation} "
+        f"(here {len(first.tracks)}) [95 % bootstrap interval over tracks]."
+    )
+    for result in scores:
+        total, nan = result.windows()
+        unit = "tracks" if math.isinf(result.window) else "windows"
+        yield f"{result.model}: {nan} of {total} {unit} have no {rules.main} (silent source or perfect estimate)."
+        silent = [_silence(result, target, unit) for target in result.targets if result.leakage(target)[0]]
+        if silent:
+            yield f"{result.model}: where a source is silent, the estimate against the mixture: {', '.join(silent)}."
+        for track, message in result.failures.items():
+            yield f"{result.model}: {track} failed: {message}"
+
+
+def _silence(result, target, unit):
+    count, level = result.leakage(target)
+    return f"{target} {level:.1f} dB (median of {count} {unit})"
