@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,63 @@ def test_unet_script(tmp_path):
     assert (run / "exported" / "saved_model.pb").exists()
     assert {path.stem for path in (run / "stems").glob("*.wav")} == {"vocals", "drums", "rest"}
     assert (run / "scores" / "summary.json").exists()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_drnn_script(tmp_path, songs, optimizer):
+    command = [sys.executable, EXAMPLES / "drnn.py", "--data", f"stems:{songs}", "--output", tmp_path / "run"]
+    command += ["--optimizer", optimizer, "--epochs", "1", "--batch-size", "2"]
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    assert all(word in result.stdout for word in ("GNSDR", "GSIR", "GSAR", "IRM1"))
+    assert {path.stem for path in (tmp_path / "run" / "stems").rglob("*.wav")} == {"vocals", "accompaniment"}
+    assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
+
+
+def test_cyclegan_script(tmp_path):
+    command = [sys.executable, EXAMPLES / "cyclegan.py", "--output", tmp_path / "run", "--segment", "1024"]
+    command += ["--filters", "2", "--epochs", "1", "--steps-per-epoch", "1", "--batch-size", "2"]
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    assert "mixture" in result.stdout
+    assert {path.stem for path in (tmp_path / "run" / "stems").glob("*.wav")} == {"vocals", "accompaniment"}
+    assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
+
+
+def test_cyclegan_ablation_script(tmp_path):
+    command = [sys.executable, EXAMPLES / "cyclegan_ablation.py", "--data", "embedded", "--output", tmp_path / "runs"]
+    command += ["--segment", "1024", "--filters", "2", "--steps", "2", "--points", "2", "--batch-size", "2"]
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    rows = ["mixture", "l1", "paired-ralsgan", "cycle-ralsgan"]
+    table = result.stdout[result.stdout.index("median SDR in dB") :].splitlines()
+    assert [line.split()[0] for line in table[1:5]] == rows
+    results = json.loads((tmp_path / "runs" / "results.json").read_text())
+    assert list(results) == rows[1:]
+    assert {len(result["history"]["val_loss"]) for result in results.values()} == {2}
+    assert (tmp_path / "runs" / "curves.png").stat().st_size > 5000
+
+
+def test_convsep_script(tmp_path):
+    command = [sys.executable, EXAMPLES / "convsep.py", "--output", tmp_path / "run", "--optimizer", "adadelta"]
+    command += ["--learning-rate", "1", "--epochs", "1", "--steps-per-epoch", "1", "--batch-size", "1"]
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    assert "IRM1" in result.stdout
+    stems = {path.name for path in (tmp_path / "run" / "stems").iterdir()}
+    assert {"vocals.wav", "drums.wav", "bass.wav", "other.wav", "waveforms.png", "spectrograms.png"} == stems
+    assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
+
+
+def test_convsep_ablation_script(tmp_path):
+    command = [sys.executable, EXAMPLES / "convsep_ablation.py", "--output", tmp_path / "runs", "--steps", "1"]
+    command += ["--validations", "1", "--batch-size", "1"]
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    rows = ["none", "remix", "muting", "both"]
+    table = result.stdout[result.stdout.rindex("vocals  ") :].splitlines()
+    assert [line.split()[0] for line in table[1:7]] == [*rows, "mixture", "IRM1"]
+    assert all((tmp_path / "runs" / row / "scores" / "summary.json").exists() for row in rows)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.name)

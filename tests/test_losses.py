@@ -77,3 +77,88 @@ def test_kullback_leibler_is_zero_for_equals_and_finite_at_silence():
 def test_discriminative_losses_reload(loss):
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert (type(twin), twin.gamma) == (type(loss), 0.1)
+
+
+SOURCES = ("vocals", "drums", "bass", "other")
+
+
+@pytest.mark.parametrize("other", [0.0, 0.7])
+@pytest.mark.parametrize("order", [SOURCES, SOURCES[::-1]])
+def test_convsep_loss_by_plain_numpy(order, other):
+    references, estimates = stacked(4).astype("float64")
+    ramp = np.linspace(1, 0.5, references.shape[-2])[:, None]
+
+    def error(estimated, reference):
+        difference = estimates[:, order.index(estimated)] - references[:, order.index(reference)]
+        return np.sum((ramp * difference) ** 2)
+
+    targets = ("vocals", "drums", "bass")
+    expected = sum(error(name, name) for name in targets)
+    expected -= 0.001 * sum(error(i, j) for i in targets for j in targets if i != j)
+    expected -= 0.01 * (error("bass", "other") + error("drums", "other"))
+    expected -= 0.03 * error("vocals", "other")
+    expected += other * error("other", "other")
+    found = losses.ConvSepLoss(order, other=other).call(references.astype("float32"), estimates.astype("float32"))
+    assert found.shape == references.shape
+    np.testing.assert_allclose(np.sum(found, dtype="float64"), expected, rtol=1e-5)
+
+
+def test_convsep_loss_of_ikala_by_plain_numpy():
+    references, estimates = stacked(2).astype("float64")
+
+    def error(i, j):
+        return np.sum((estimates[:, i] - references[:, j]) ** 2)
+
+    expected = error(0, 0) + 0.9 * error(1, 1) - 0.02 * error(0, 1)
+    loss = losses.ConvSepLoss(("vocals", "accompaniment"), beta_vocals=0.02, other=0.9, ramp=1.0)
+    found = loss.call(references.astype("float32"), estimates.astype("float32"))
+    np.testing.assert_allclose(np.sum(found, dtype="float64"), expected, rtol=1e-5)
+
+
+def test_convsep_loss_of_other_source_sets():
+    references, estimates = stacked(2)
+    found = losses.ConvSepLoss(("vocals", "drums"), ramp=1.0).call(references, estimates)
+    squares = np.square(estimates[:, :, None] - references[:, None])
+    np.testing.assert_allclose(found[:, 0], squares[:, 0, 0] - 0.001 * squares[:, 0, 1], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], squares[:, 1, 1] - 0.001 * squares[:, 1, 0], rtol=1e-4, atol=1e-6)
+    found = losses.ConvSepLoss(("other",)).call(references[:, :1], estimates[:, :1])
+    assert not np.any(found)
+
+
+def test_convsep_loss_falls_on_below_zero():
+    import tensorflow as tf
+
+    # Estimates that are perfect, and others that are nothing like the rest: the loss is negative, and its
+    # gradient drives vocals away from the other source still, where an absolute value would turn it round.
+    references = np.zeros((1, 4, 1, 2, 1), "float32")
+    references[:, 3] = 10.0
+    estimates = tf.Variable(np.zeros_like(references))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(losses.ConvSepLoss().call(references, estimates))
+    assert loss < 0
+    gradient = tape.gradient(loss, estimates)
+    np.testing.assert_allclose(np.ravel(gradient[:, 0]), 2 * 0.03 * 10 * np.array([1, 0.25]), rtol=1e-5)
+    assert np.isfinite(gradient).all()
+
+
+def test_convsep_loss_wants_its_sources():
+    with pytest.raises(
+        ValueError, match=r"The loss is for \['vocals', 'drums', 'bass', 'other'\]. Received: 2 sources"
+    ):
+        losses.ConvSepLoss()(*stacked(2))
+
+
+def test_convsep_loss_reloads():
+    loss = losses.ConvSepLoss(("a", "other"), 0.1, 0.2, 0.3, 0.4, 0.5)
+    twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert type(twin) is type(loss)
+    assert twin.get_config() == loss.get_config()
+
+
+def test_convsep_loss_of_complex_spectrograms_weighs_the_same_bins():
+    references, estimates = stacked(4)
+    zeros = np.zeros_like(references)
+    loss = losses.ConvSepLoss()
+    found = loss.call(np.stack([references, zeros], -1), np.stack([estimates, zeros], -1))
+    np.testing.assert_allclose(found[..., 0], loss.call(references, estimates), rtol=1e-5)
+    assert not np.any(found[..., 1])

@@ -24,7 +24,9 @@ app = typer.Typer(
 ModelArgument = Annotated[str, typer.Option("--model", "-m", help="Preset, preset folder, .keras or SavedModel.")]
 DATA_HELP = "KIND:PATH with one of musdb18, dsd100, mir1k, ikala, stems, store; mixing:TARGETS,OTHERS; or embedded"
 
-AUGMENT_HELP = "Of remix, gain, ratio, shift, mute, swap, polarity, with commas; or none. Default: remix,gain."
+AUGMENT_HELP = (
+    "Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none. Default: remix,gain."
+)
 
 DEFAULT_SPLITS = ("train", "valid")
 

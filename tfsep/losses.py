@@ -88,11 +88,11 @@ class ConvSepLoss(keras.losses.Loss):
     For the estimate `e_v` of a target `v`, the other targets `j` and the rest `r` (the source `"other"` or
     `"accompaniment"`) the loss is `|e_v - s_v|^2 - alpha sum_j |e_v - s_j|^2 - beta |e_v - s_r|^2`, with `beta_vocals`
     in the place of `beta` for `"vocals"`. For the rest it is `other |e_r - s_r|^2`. Errors are weighted over the bins,
-    from 1 at the lowest down to `ramp` at the highest.
+    from 1 at the lowest down to `ramp` at the highest. Sources are `[batch, source, frames, bins, ...]`.
 
-    The published form is made of sums over all elements; here each is the element's own. Its absolute value, which would turn
-    the gradient round, is left out: below zero the loss goes on falling, and it has a bound as the error's own
-    weight is greater than the others'. The original multiplies the references alone with the ramp, which masks that
+    The published form is the sum over all elements; here each element has its own value. Its absolute value, which
+    would turn the gradient round, is left out: the loss may be negative, and has a lower bound as long as a target's
+    own error weighs more than the others. The original multiplies the references alone by the ramp, which masks that
     add up to the mixture could not follow.
 
     Args:
@@ -131,7 +131,10 @@ class ConvSepLoss(keras.losses.Loss):
     def call(self, y_true, y_pred):
         if y_pred.shape[1] != len(self.sources):
             raise ValueError(f"The loss is for {list(self.sources)}. Received: {y_pred.shape[1]} sources.")
-        ramp = ops.expand_dims(ops.linspace(1.0, self.ramp, y_pred.shape[-2], dtype=y_pred.dtype), -1)
+        bins = y_pred.shape[3]
+        ramp = ops.reshape(
+            ops.linspace(1.0, self.ramp, bins, dtype=y_pred.dtype), (bins, *[1] * (len(y_pred.shape) - 4))
+        )
         references = ops.unstack(ramp * y_true, axis=1)
         estimates = ops.unstack(ramp * y_pred, axis=1)
         values = []

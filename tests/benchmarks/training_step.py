@@ -1,6 +1,6 @@
-"""A training step of the U-Net beside the matrix-multiply rate that numpy reaches in the same process.
+"""A training step of a model beside the matrix-multiply rate that numpy reaches in the same process.
 
-    python tests/benchmarks/training_step.py [--steps 12] [--batch-size 16]
+    python tests/benchmarks/training_step.py [--model unet] [--steps 12] [--batch-size 16]
 
 The work of a step is 3 x 2 x the multiply-accumulates of a forward pass (forward, gradient of the weights, gradient
 of the inputs). Steps and multiplications alternate. Target: a step runs at 60 % of numpy's rate or more.
@@ -16,26 +16,45 @@ import keras
 import numpy as np
 
 from tfsep import datasets, pipeline
-from tfsep.models import UNet
+from tfsep.models import MODELS, Separator
 
 TARGET = 0.6
 SIZE = 2048
 
 
-def forward_multiply_accumulates(model: UNet) -> int:
-    """Multiply-accumulates of the convolutions for one window."""
-    layers = [layer for layer in model.network.layers if isinstance(layer, keras.layers.Conv1D)]
-    outputs = keras.Model(model.network.inputs, [layer.output for layer in layers])
-    shapes = outputs.compute_output_shape((1, model.segment, model.channels))
-    return sum(shape[1] * int(np.prod(layer.kernel.shape)) for shape, layer in zip(shapes, layers, strict=True))
+def forward_multiply_accumulates(model: Separator) -> int:
+    """Multiply-accumulates of the kernels of the network for one window."""
+    shapes = []
+    network = model.network
+    window = np.zeros((1, model.segment + 2 * model.context, model.channels), "float32")
+    network_call = network.call
+
+    def note(inputs, **arguments):
+        shapes.append(inputs.shape)
+        return network_call(inputs, **arguments)
+
+    network.call = note
+    model.estimate(window)
+    network.call = network_call
+    layers = [layer for layer in network.layers if layer.weights]
+    outputs = keras.Model(network.inputs, [layer.output for layer in layers]).compute_output_shape(shapes[0])
+    return sum(multiply_accumulates(layer, shape) for layer, shape in zip(layers, outputs, strict=True))
+
+
+def multiply_accumulates(layer: keras.layers.Layer, output: tuple) -> int:
+    """Each element of a kernel once for each place of the output."""
+    kernels = [weight for weight in layer.weights if "kernel" in weight.name]
+    places = int(np.prod(output[:-1]))
+    return sum(places * int(np.prod(kernel.shape)) for kernel in kernels)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="unet", choices=sorted(MODELS))
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch-size", type=int, default=16)
     arguments = parser.parse_args()
-    model = UNet()
+    model = MODELS[arguments.model]()
     model.compile(optimizer="adam")
     data = pipeline.excerpts(datasets.embedded(), model, arguments.batch_size, steps_per_epoch=1)
     matrix = np.random.default_rng(0).normal(size=(SIZE, SIZE)).astype(np.float32)
@@ -63,6 +82,7 @@ def main() -> int:
         print(f"{name:28}{statistics.median(times):10.3f}{rate:10.1f}")
     short = [] if share >= TARGET else ["share_of_matmul_rate"]
     figures = {
+        "model": arguments.model,
         "share_of_matmul_rate": round(share, 3),
         "batch_size": arguments.batch_size,
         "step_gflop": work / 1e9,

@@ -221,14 +221,15 @@ def stem_song(tmp_path):
     def write(streams=5):
         path = tmp_path / "song.stem.mp4"
         generator = np.random.default_rng(0)
+        options = {"rate": 44100, "options": {"aac_pns": "0"}, "layout": "stereo"}
         with av.open(str(path), "w", format="mp4") as container:
-            for number in range(streams):
-                track = container.add_stream("aac", rate=44100, options={"aac_pns": "0"}, layout="stereo")
-                samples = 0.1 * (number + 1) * generator.uniform(-1, 1, (2, 1024)).astype(np.float32)
-                frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+            tracks = [container.add_stream("aac", **options) for _ in range(streams)]
+            for number, track in enumerate(tracks, start=1):
+                samples = 0.1 * number * generator.uniform(-1, 1, (2, 1024))
+                frame = av.AudioFrame.from_ndarray(samples.astype(np.float32), format="fltp", layout="stereo")
                 frame.sample_rate, frame.pts = 44100, 0
-                for packet in (*track.encode(frame), *track.encode(None)):
-                    container.mux(packet)
+                container.mux(track.encode(frame))
+                container.mux(track.encode(None))
         return path
 
     return write

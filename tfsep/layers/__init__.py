@@ -1,7 +1,32 @@
 """Keras layers that the models share."""
 
+from tfsep.layers.conv_block import ConvBlock1D
+from tfsep.layers.dual_path import DualPath
+from tfsep.layers.improved_transformer import ImprovedTransformer
+from tfsep.layers.midpoint_upsampling import MidpointUpsampling1D
+from tfsep.layers.phase_shuffle import PhaseShuffle
 from tfsep.layers.ratio_masks import binary_masks, ratio_masks
+from tfsep.layers.replay_buffer import ReplayBuffer
+from tfsep.layers.sinc_resampling import SincDownsampling1D, SincUpsampling1D
+from tfsep.layers.spectrogram_conv import SpectrogramConv2D, SpectrogramConv2DTranspose
 from tfsep.layers.spectrogram_masking import FrequencyMasking, TimeMasking
 from tfsep.layers.stft import STFT, magnitude
 
-__all__ = ["STFT", "FrequencyMasking", "TimeMasking", "binary_masks", "magnitude", "ratio_masks"]
+__all__ = [
+    "STFT",
+    "ConvBlock1D",
+    "DualPath",
+    "FrequencyMasking",
+    "ImprovedTransformer",
+    "MidpointUpsampling1D",
+    "PhaseShuffle",
+    "ReplayBuffer",
+    "SincDownsampling1D",
+    "SincUpsampling1D",
+    "SpectrogramConv2D",
+    "SpectrogramConv2DTranspose",
+    "TimeMasking",
+    "binary_masks",
+    "magnitude",
+    "ratio_masks",
+]

@@ -1,12 +1,36 @@
 """The systems, behind one contract."""
 
+from tfsep.models.classic_wave_unet import ClassicWaveUNet
+from tfsep.models.conv_sep import ConvSep
+from tfsep.models.cyclegan import CycleGAN
 from tfsep.models.drnn import DRNN
 from tfsep.models.loading import ExportedSeparator, load_keras, load_model
 from tfsep.models.mask_separator import MaskSeparator
 from tfsep.models.separator import Separator
 from tfsep.models.unet import UNet
+from tfsep.models.wave_unet import WaveUNet
 
-__all__ = ["DRNN", "MODELS", "ExportedSeparator", "MaskSeparator", "Separator", "UNet", "load_keras", "load_model"]
+__all__ = [
+    "DRNN",
+    "MODELS",
+    "ClassicWaveUNet",
+    "ConvSep",
+    "CycleGAN",
+    "ExportedSeparator",
+    "MaskSeparator",
+    "Separator",
+    "UNet",
+    "WaveUNet",
+    "load_keras",
+    "load_model",
+]
 
 # Names of the command line.
-MODELS = {"drnn": DRNN, "unet": UNet}
+MODELS = {
+    "convsep": ConvSep,
+    "cyclegan": CycleGAN,
+    "drnn": DRNN,
+    "unet": UNet,
+    "waveunet": WaveUNet,
+    "waveunet-classic": ClassicWaveUNet,
+}

@@ -168,7 +168,7 @@ class Separator(_Steps, keras.Model):
         return keras.optimizers.Adam(learning_rate, **arguments)
 
     def inference_copy(self) -> Separator:
-        """An uncompiled copy with the same weights: what a preset holds. A model leaves out what only training needs."""
+        """An uncompiled copy with the same weights, less what only training needs: what a preset holds."""
         copy = self.from_config(self.get_config())
         copy.set_weights(self.get_weights())
         return copy

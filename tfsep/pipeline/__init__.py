@@ -1,7 +1,20 @@
 """Tracks -> batches: decoded once, cut into excerpts, augmented, mixed."""
 
-from tfsep.pipeline.augment import AUGMENTATIONS, Gain, Remix
+from tfsep.pipeline.augment import AUGMENTATIONS, Equalize, Gain, Mute, Polarity, Ratio, Remix, Shift, Swap
 from tfsep.pipeline.excerpts import excerpts, windows
 from tfsep.pipeline.prepare import prepare
 
-__all__ = ["AUGMENTATIONS", "Gain", "Remix", "excerpts", "prepare", "windows"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Equalize",
+    "Gain",
+    "Mute",
+    "Polarity",
+    "Ratio",
+    "Remix",
+    "Shift",
+    "Swap",
+    "excerpts",
+    "prepare",
+    "windows",
+]

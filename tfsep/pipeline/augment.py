@@ -102,20 +102,23 @@ class Mute:
 
     Args:
         probability: float. Defaults to 0.1.
+        channels: bool. Silence each channel of a source by itself, but never all of an example. Defaults to False.
 
     Reference:
         J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018.
     """
 
-    def __init__(self, probability: float = 0.1):
+    def __init__(self, probability: float = 0.1, channels: bool = False):
         self.probability = _probability(probability)
+        self.channels = bool(channels)
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        chances = _uniform([tf.shape(stems)[0], stems.shape[1] - 1], seed)
+        sources, channels = stems.shape[1], stems.shape[3] if self.channels else 1
+        chances = _uniform([tf.shape(stems)[0], (sources - 1) * channels], seed)
         kept = (chances >= self.probability) | (chances == tf.reduce_max(chances, axis=1, keepdims=True))
         # What belongs to no source stays.
-        kept = tf.pad(tf.cast(kept, stems.dtype), [[0, 0], [0, 1]], constant_values=1.0)
-        return stems * kept[:, :, tf.newaxis, tf.newaxis]
+        kept = tf.pad(tf.cast(kept, stems.dtype), [[0, 0], [0, channels]], constant_values=1.0)
+        return stems * tf.reshape(kept, [-1, sources, 1, channels])
 
 
 class Swap:

@@ -19,7 +19,8 @@ def averaged(model: keras.Model) -> Iterator[None]:
     if not averages(model):
         yield
         return
-    variables = model.trainable_variables
+    # Those that it trains: a model may have several optimisers.
+    variables = _optimizer(model)._trainable_variables
     weights = [keras.ops.convert_to_numpy(variable) for variable in variables]
     _optimizer(model).finalize_variable_values(variables)
     try:

@@ -1,0 +1,130 @@
+"""Resampling inside a network by an integer factor, with a low-pass filter for each channel."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class _SincResampling1D(keras.layers.Layer):
+    """One filter a channel, which starts as a windowed sinc."""
+
+    def __init__(self, factor: int, taps: int = 21, **kwargs):
+        super().__init__(**kwargs)
+        if factor < 2:
+            raise ValueError(f"factor must be at least 2. Received: factor={factor}.")
+        if taps < 3 or taps % 2 == 0:
+            raise ValueError(f"taps must be an odd number of at least 3. Received: taps={taps}.")
+        self.factor = factor
+        self.taps = taps
+
+    def build(self, input_shape):
+        initial = np.repeat(self._initial_filter()[:, np.newaxis], input_shape[-1], axis=1)
+        self.filter = self.add_weight(shape=initial.shape, initializer=lambda *_, **__: initial, name="filter")
+
+    def _initial_filter(self) -> np.ndarray:
+        return sinc_filter(self.factor, self.taps)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "factor": self.factor, "taps": self.taps}
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class SincDownsampling1D(_SincResampling1D):
+    """Low-pass filter for each channel, of which every `factor`-th sample is kept.
+
+    `[batch, n, channels]` becomes `[batch, (n - 1) // factor + 1, channels]`; the ends are reflected. The filters
+    start as `sinc_filter` and are trained unless `trainable=False`.
+
+    Args:
+        factor: int, of at least 2.
+        taps: int, odd: length of the filters. The input must be longer than half of it. Defaults to 21.
+
+    Reference:
+        D. Stoller, "Wave-U-Net in PyTorch", 2019.
+    """
+
+    def call(self, inputs):
+        length = self.compute_output_shape(ops.shape(inputs))[1]
+        channels, half = inputs.shape[-1], (self.taps - 1) // 2
+        spare = -self.taps % self.factor
+        padded = ops.pad(inputs, [[0, 0], [half, half], [0, 0]], mode="reflect")
+        padded = ops.pad(padded[:, : (length - 1) * self.factor + self.taps], [[0, 0], [0, spare], [0, 0]])
+        # `factor` samples side by side: a filter without stride, of fewer taps, on more channels.
+        rows = (self.taps + spare) // self.factor
+        phases = ops.reshape(padded, (-1, length - 1 + rows, self.factor * channels))
+        kernel = ops.reshape(
+            ops.pad(ops.cast(self.filter, inputs.dtype), [[0, spare], [0, 0]]), (rows, 1, self.factor * channels)
+        )
+        filtered = ops.reshape(_filter_channels(phases, kernel), (-1, length, self.factor, channels))
+        return ops.sum(filtered, axis=2)
+
+    def compute_output_shape(self, input_shape):
+        length = input_shape[1]
+        return (input_shape[0], None if length is None else (length - 1) // self.factor + 1, input_shape[2])
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class SincUpsampling1D(_SincResampling1D):
+    """`factor - 1` zeros between the samples, then a low-pass filter for each channel.
+
+    `[batch, n, channels]` becomes `[batch, factor * (n - 1) + 1, channels]`; the ends are reflected. The filters start
+    as `factor` times `sinc_filter`, so that a constant stays what it is: the original forgot that factor.
+
+    Args:
+        factor: int, of at least 2.
+        taps: int, odd: length of the filters. The input must be longer than `taps / (2 * factor)`. Defaults to 21.
+
+    Reference:
+        D. Stoller, "Wave-U-Net in PyTorch", 2019.
+    """
+
+    def _initial_filter(self) -> np.ndarray:
+        # The filter has to make up for the zeros.
+        return self.factor * super()._initial_filter()
+
+    def call(self, inputs):
+        channels, half = inputs.shape[-1], (self.taps - 1) // 2
+        before, after = half // self.factor, (half + self.factor - 1) // self.factor
+        padded = ops.pad(inputs, [[0, 0], [before, before], [0, 0]], mode="reflect")
+        padded = ops.pad(padded, [[0, 0], [0, after - before], [0, 0]])
+        # Between two samples of the input lie `factor` of the output, each with its own part of the filter.
+        rows = before + after + 1
+        left = self.factor * after - half
+        right = self.factor * rows - self.taps - left
+        kernel = ops.pad(ops.cast(self.filter, inputs.dtype), [[left, right], [0, 0]])
+        kernel = ops.flip(ops.reshape(kernel, (rows, self.factor, channels)), axis=0)
+        filtered = _filter_channels(padded, kernel)
+        length = self.compute_output_shape(ops.shape(inputs))[1]
+        return ops.reshape(filtered, (-1, self.factor + length - 1, channels))[:, :length]
+
+    def compute_output_shape(self, input_shape):
+        length = input_shape[1]
+        return (input_shape[0], None if length is None else (length - 1) * self.factor + 1, input_shape[2])
+
+
+def sinc_filter(factor: int, taps: int) -> np.ndarray:
+    """Low-pass filter at the band edge of a signal at `1 / factor` of the rate: a sinc under a Blackman window.
+
+    Returns:
+        float32 `[taps]`, of sum one.
+    """
+    time = np.arange(taps) - (taps - 1) / 2
+    values = np.sinc(time / factor) * np.blackman(taps)
+    return (values / values.sum()).astype(np.float32)
+
+
+def _filter_channels(signal, kernel):
+    """Valid correlation of each channel of `[batch, n, channels]` with some filters `[taps, filters, channels]`.
+
+    Returns:
+        `[batch, n - taps + 1, filters, channels]`.
+    """
+    taps, filters, channels = kernel.shape
+    length = ops.shape(signal)[1] - taps + 1
+    if keras.backend.backend() == "tensorflow":
+        filtered = ops.depthwise_conv(signal, ops.transpose(kernel, (0, 2, 1)), padding="valid")
+        return ops.transpose(ops.reshape(filtered, (-1, length, channels, filters)), (0, 1, 3, 2))
+    # XLA, which compiles everything for the other backends, makes one pass of this sum and is slow at the above.
+    return sum(ops.expand_dims(signal[:, tap : tap + length], 2) * kernel[tap] for tap in range(taps))

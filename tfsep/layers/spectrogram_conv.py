@@ -1,0 +1,104 @@
+"""Convolutions over a spectrogram's frames and bins, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class SpectrogramConv2D(keras.layers.Layer):
+    """Valid convolution of `[batch, frames, bins, channels]`.
+
+    It computes what `keras.layers.Conv2D` does, with a kernel of the same shape. A kernel of one frame and all bins is
+    applied as a matrix product, which is tens of times as fast on a CPU.
+
+    Args:
+        filters: int.
+        kernel_size: pair of int, frames and bins.
+        strides: pair of int. Defaults to `(1, 1)`.
+    """
+
+    def __init__(self, filters: int, kernel_size: Sequence[int], strides: Sequence[int] = (1, 1), **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(name="kernel", shape=(*self.kernel_size, input_shape[-1], self.filters))
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, inputs):
+        frames, bins, channels = inputs.shape[1:]
+        if self.kernel_size != (1, bins):
+            return ops.conv(inputs, self.kernel, self.strides, "valid") + self.bias
+        columns = ops.reshape(inputs, (-1, frames, 1, bins * channels))
+        matrix = ops.reshape(ops.convert_to_tensor(self.kernel), (bins * channels, self.filters))
+        return ops.matmul(columns, matrix) + self.bias
+
+    def get_config(self) -> dict:
+        config = {"filters": self.filters, "kernel_size": self.kernel_size, "strides": self.strides}
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class SpectrogramConv2DTranspose(keras.layers.Layer):
+    """Transpose of a `SpectrogramConv2D`: from what that gave to what it was given.
+
+    Args:
+        channels: int, channels that it gives.
+        kernel_size: pair of int, frames and bins.
+        strides: pair of int. Defaults to `(1, 1)`.
+        use_bias: bool. Defaults to True.
+        tied_to: the `SpectrogramConv2D`, of the same sizes, whose kernel it takes. Defaults to None, one of its own.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: Sequence[int],
+        strides: Sequence[int] = (1, 1),
+        use_bias: bool = True,
+        tied_to: SpectrogramConv2D | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
+        self.use_bias = use_bias
+        self.tied_to = tied_to
+
+    def build(self, input_shape):
+        self.kernel = (
+            self.add_weight(name="kernel", shape=(*self.kernel_size, self.channels, input_shape[-1]))
+            if self.tied_to is None
+            else self.tied_to.kernel
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.channels,), initializer="zeros")
+
+    def call(self, inputs):
+        outputs = self._transposed(inputs)
+        return outputs + self.bias if self.use_bias else outputs
+
+    def _transposed(self, inputs):
+        frames, width, filters = inputs.shape[1:]
+        height, bins = self.kernel_size
+        if width > 1 or height > 1:
+            return ops.conv_transpose(inputs, self.kernel, self.strides, "valid")
+        matrix = ops.transpose(ops.reshape(ops.convert_to_tensor(self.kernel), (bins * self.channels, filters)))
+        return ops.reshape(ops.matmul(inputs, matrix), (-1, frames, bins, self.channels))
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "use_bias": self.use_bias,
+            "tied_to": keras.saving.serialize_keras_object(self.tied_to),
+        }

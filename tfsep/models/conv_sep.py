@@ -1,0 +1,267 @@
+"""ConvSep: convolutions over all bins, then over time, and a decoder for each source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from tfsep.layers import SpectrogramConv2D, SpectrogramConv2DTranspose, ratio_masks
+from tfsep.losses import ConvSepLoss
+from tfsep.models.mask_separator import MaskSeparator
+from tfsep.models.separator import check_integer
+
+# Music's magnitudes fall by about 6 dB per octave above this frequency, in Hz.
+_CORNER = 100.0
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class ConvSep(MaskSeparator):
+    """Convolutional network from patches of the mixture's magnitudes to a mask for each source.
+
+    A "vertical" convolution over all bins hears timbre and a "horizontal" one over frames hears its course; a dense
+    bottleneck follows, then for each source a dense layer and the two convolutions transposed. The dense layers and
+    the outputs are rectified. The masks are ratios over the mixture's magnitudes, each channel for itself. The
+    defaults are the published stereo network; its predecessors were mono, with decoders tied to the encoder.
+
+    A window holds many patches. In training they lie side by side. In separation each frame lies in two of them,
+    which overlap by half and whose masks cross-fade.
+
+    The network hears orthonormal magnitudes of a mixture at -20 dB RMS, raised by 6 dB per octave above 100 Hz.
+
+    Args:
+        sources: names of the sources. Defaults to `("vocals", "drums", "bass", "other")`.
+        sample_rate: int. Defaults to 44100.
+        channels: int. Defaults to 2.
+        segment: int, samples estimated at a time. Defaults to 60160: 8 patches.
+        n_fft: int, samples of a frame. Defaults to 1024.
+        hop: int, samples from a frame to the next. Defaults to 256.
+        window: `"hann"` or `"sine"`. Defaults to `"hann"`.
+        frames: int, of a patch. Defaults to 30.
+        filters: pair of int, of the vertical and of the horizontal convolution. Defaults to `(50, 30)`.
+        vertical: int, bins of the vertical kernel. Defaults to None: all of them.
+        stride: int, bins from one place of the vertical kernel to the next. Defaults to 1.
+        pool: int, places of the vertical kernel of which the largest output is kept. Defaults to 1.
+        horizontal: pair of int, frames and places of the horizontal kernel. Defaults to `(15, 1)`.
+        units: int, of the bottleneck. Defaults to 128.
+        tied: bool, decoders use the kernels of the encoder. Defaults to False.
+        blocks: int. Above 0, as many residual convolutions over 3 frames stand in the place of the bottleneck, with
+            dilations 1, 2, 4, ...; all convolutions are batch-normalised and rectified, and decoders also hear the
+            vertical one. Defaults to 0, the published bottleneck.
+        compression: float, exponent of the magnitudes that the network hears. Defaults to 1.0.
+        mask: see `tfsep.layers.ratio_masks`. Defaults to `"relu"`.
+        binary_mask, spectral_loss: bool, see `MaskSeparator`. Default to False.
+        dtype: Keras dtype or policy of the network.
+
+    Example:
+
+    >>> tfsep.models.ConvSep().count_params()
+    678536
+    >>> mono = {"channels": 1, "hop": 512, "tied": True}
+    >>> tfsep.models.ConvSep(**mono, filters=(50, 50)).count_params()  # DeepConvSep for DSD100
+    578582
+    >>> ikala = {"filters": (30, 30), "vertical": 30, "stride": 3, "pool": 4, "horizontal": (10, 20), "units": 256}
+    >>> tfsep.models.ConvSep(("vocals", "accompaniment"), **mono, **ikala).count_params()
+    10368318
+
+    Reference:
+        J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018; Chandna et al.,
+        "Monoaural audio source separation using deep convolutional neural networks", LVA/ICA 2017.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("vocals", "drums", "bass", "other"),
+        sample_rate: int = 44100,
+        channels: int = 2,
+        segment: int = 60160,
+        n_fft: int = 1024,
+        hop: int = 256,
+        window: str = "hann",
+        frames: int = 30,
+        filters: Sequence[int] = (50, 30),
+        vertical: int | None = None,
+        stride: int = 1,
+        pool: int = 1,
+        horizontal: Sequence[int] = (15, 1),
+        units: int = 128,
+        tied: bool = False,
+        blocks: int = 0,
+        compression: float = 1.0,
+        mask: str = "relu",
+        **kwargs,
+    ):
+        super().__init__(sources, sample_rate, channels, segment, n_fft, hop, window, mask, **kwargs)
+        self.frames = frames
+        self.filters = tuple(filters)
+        self.vertical = vertical
+        self.stride = stride
+        self.pool = pool
+        self.horizontal = tuple(horizontal)
+        self.units = units
+        self.tied = bool(tied)
+        self.blocks = blocks
+        self.compression = float(compression)
+        self._check()
+        self.default_loss = ConvSepLoss(self.sources)
+        self._tilt = _tilt(self.stft.bins, n_fft, sample_rate)
+        self.network = self._network()
+        self.built = True
+
+    def masks(self, magnitudes, training: bool):
+        """Masks `[batch, source, frames, bins, channels]`, of patches side by side or, in separation, cross-faded."""
+        if training:
+            return self._patch_masks(magnitudes, 0, True)
+        total, half = ops.shape(magnitudes)[1], self.frames // 2
+        weighted = norm = 0
+        for shift in (0, half):
+            places = (ops.arange(total) + shift) % self.frames
+            weights = ops.cast(ops.minimum(places + 1, self.frames - places), "float32")[:, None, None]
+            weighted += weights * self._patch_masks(magnitudes, shift, False)
+            norm += weights
+        return weighted / norm
+
+    def outputs(self, magnitudes, training: bool):
+        """What the network gives for patches `[batch, frames, bins, channels]`."""
+        heard = (magnitudes * self._tilt) ** self.compression
+        return self.network(ops.cast(heard, self.compute_dtype), training=training)
+
+    def _patch_masks(self, magnitudes, shift: int, training: bool):
+        """Masks by patches of which the first begins `shift` frames before the magnitudes do."""
+        batch, total = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
+        bins, channels = self.stft.bins, self.channels
+        padded = ops.pad(magnitudes, [[0, 0], [shift, -(total + shift) % self.frames], [0, 0], [0, 0]])
+        patches = ops.reshape(padded, (-1, self.frames, bins, channels))
+        masks = ratio_masks(self.outputs(patches, training), self.mask)
+        masks = ops.reshape(masks, (batch, -1, len(self.sources), self.frames, bins, channels))
+        masks = ops.reshape(ops.swapaxes(masks, 1, 2), (batch, len(self.sources), -1, bins, channels))
+        return masks[:, :, shift : shift + total]
+
+    def _network(self) -> keras.Model:
+        dtype, bins = self.dtype_policy, self.stft.bins
+        inputs = keras.Input((self.frames, bins, self.channels), dtype=dtype.compute_dtype, name="magnitudes")
+        vertical = SpectrogramConv2D(
+            self.filters[0], (1, self.vertical or bins), (1, self.stride), dtype=dtype, name="vertical"
+        )
+        horizontal = SpectrogramConv2D(self.filters[1], self.horizontal, dtype=dtype, name="horizontal")
+        timbre = pooled = self._activated(vertical(inputs), "vertical")
+        if self.pool > 1:
+            pooled = layers.MaxPooling2D((1, self.pool), dtype=dtype, name="pool")(timbre)
+        course = self._activated(horizontal(pooled), "horizontal")
+        code = self._blocks(course) if self.blocks else self._bottleneck(course)
+        decoded = []
+        for number in range(1, len(self.sources) + 1):
+            name = f"decoder_{number}"
+            x = self._transposed(horizontal, pooled, name)(self._expanded(code, course, name))
+            x = self._activated(x, f"{name}_horizontal")
+            x = _unpooled(x, timbre, self.pool)
+            if self.blocks:
+                x = layers.Add(dtype=dtype, name=f"{name}_skip")([x, timbre])
+            decoded.append(self._transposed(vertical, inputs, name)(x))
+        return keras.Model(inputs, ops.stack(decoded, axis=1), name="network")
+
+    def _bottleneck(self, course):
+        flat = layers.Flatten(dtype=self.dtype_policy, name="flatten")(course)
+        return layers.Dense(self.units, activation="relu", dtype=self.dtype_policy, name="bottleneck")(flat)
+
+    def _blocks(self, x):
+        for number in range(self.blocks):
+            name = f"block_{number + 1}"
+            conv = layers.Conv2D(
+                self.filters[1],
+                (3, 1),
+                dilation_rate=(2**number, 1),
+                padding="same",
+                dtype=self.dtype_policy,
+                name=f"{name}_conv",
+            )
+            x = layers.Add(dtype=self.dtype_policy, name=name)([x, self._activated(conv(x), name)])
+        return x
+
+    def _expanded(self, code, course, name: str):
+        """A source's own view of the code, of the shape that the horizontal convolution gave."""
+        shape = course.shape[1:]
+        units = shape[-1] if self.blocks else math.prod(shape)
+        dense = layers.Dense(units, activation="relu", dtype=self.dtype_policy, name=f"{name}_dense")
+        return layers.Reshape(shape, dtype=self.dtype_policy, name=f"{name}_reshape")(dense(code))
+
+    def _transposed(self, layer: SpectrogramConv2D, given, name: str) -> SpectrogramConv2DTranspose:
+        last = layer.name == "vertical"
+        return SpectrogramConv2DTranspose(
+            given.shape[-1],
+            layer.kernel_size,
+            layer.strides,
+            use_bias=last or not self.tied,
+            tied_to=layer if self.tied else None,
+            dtype=self.dtype_policy,
+            name=f"{name}_{layer.name}",
+        )
+
+    def _activated(self, x, name: str):
+        """The published convolutions are linear."""
+        if not self.blocks:
+            return x
+        x = layers.BatchNormalization(dtype=self.dtype_policy, name=f"{name}_norm")(x)
+        return layers.ReLU(dtype=self.dtype_policy, name=f"{name}_activation")(x)
+
+    def _check(self) -> None:
+        for name in ("frames", "stride", "pool", "units"):
+            check_integer(name, getattr(self, name))
+        check_integer("blocks", self.blocks, least=0)
+        for name in ("filters", "horizontal"):
+            if len(getattr(self, name)) != 2:
+                raise ValueError(f"{name} must be a pair of integers. Received: {name}={getattr(self, name)!r}.")
+            for value in getattr(self, name):
+                check_integer(name, value)
+        bins, vertical = self.stft.bins, self.stft.bins if self.vertical is None else self.vertical
+        check_integer("vertical", vertical)
+        if vertical > bins:
+            raise ValueError(f"vertical must be at most the {bins} bins of a frame. Received: vertical={vertical}.")
+        if (bins - vertical) % self.stride:
+            raise ValueError(
+                f"stride must divide bins - vertical = {bins - vertical}, or bins would be left out. "
+                f"Received: stride={self.stride}."
+            )
+        places = ((bins - vertical) // self.stride + 1) // self.pool
+        if self.horizontal[0] > self.frames or self.horizontal[1] > places:
+            raise ValueError(
+                f"horizontal must be at most {self.frames} frames and {places} places. "
+                f"Received: horizontal={self.horizontal!r}."
+            )
+        if not 0 < self.compression <= 1:
+            raise ValueError(f"compression must be in (0, 1]. Received: compression={self.compression}.")
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "frames": self.frames,
+            "filters": list(self.filters),
+            "vertical": self.vertical,
+            "stride": self.stride,
+            "pool": self.pool,
+            "horizontal": list(self.horizontal),
+            "units": self.units,
+            "tied": self.tied,
+            "blocks": self.blocks,
+            "compression": self.compression,
+        }
+
+
+def _tilt(bins: int, n_fft: int, sample_rate: int) -> np.ndarray:
+    """Gains `[bins, 1]` under which the bins of music are about equally loud."""
+    frequencies = np.arange(bins) * sample_rate / n_fft
+    return ((1 + frequencies / _CORNER) / math.sqrt(n_fft)).astype("float32")[:, np.newaxis]
+
+
+def _unpooled(x, before, pool: int):
+    """Puts pooled values where the largest of each group stood `before`, and zeros elsewhere."""
+    if pool == 1:
+        return x
+    frames, places, filters = x.shape[1:]
+    groups = ops.reshape(before[:, :, : places * pool], (-1, frames, places, pool, filters))
+    largest = ops.cast(ops.equal(groups, ops.max(groups, axis=3, keepdims=True)), x.dtype)
+    spread = ops.reshape(largest * ops.expand_dims(x, 3), (-1, frames, places * pool, filters))
+    return ops.pad(spread, [[0, 0], [0, 0], [0, before.shape[2] - places * pool], [0, 0]])

@@ -1,0 +1,184 @@
+"""The Wave-U-Net with sinc resampling, gated convolutions and a transformer as bottleneck."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from tfsep.layers import ConvBlock1D, DualPath, ImprovedTransformer, SincDownsampling1D, SincUpsampling1D
+from tfsep.models.separator import check_integer
+from tfsep.models.waveform_separator import WaveformSeparator
+
+# Filters of the first convolution of each level and of the bottleneck.
+SIZES = {
+    "small": (16, 32, 64, 128, 256, 384),
+    "base": (24, 48, 96, 192, 384, 768),
+    "seed": (32, 64, 128, 256, 512, 1024),
+}
+BOTTLENECKS = ("conv", "transformer", "dual_path")
+
+_KERNEL = 5
+_FACTOR = 4
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class WaveUNet(WaveformSeparator):
+    """U-Net from the mixture's waveform to one waveform a source, without padding in its convolutions.
+
+    Down: at each level a gated convolution block, whose outputs are also handed across, a second one to the filters of
+    the next level, and resampling to a quarter of the rate. At the bottom a layer that sees the whole segment. Up:
+    resampling to four times the rate, a convolution block, concatenation with the centre of what was handed across, and
+    a second block. A linear convolution of one sample gives the waveforms, for a mixture at a level of -20 dB RMS.
+
+    All convolutions are valid, so the network wants real samples on both sides of a segment: `context` is 2,728, or
+    4,776 with the bottleneck `"conv"`, for a segment of 132,441 samples or another multiple of 1,024 more or less, and
+    up to 1,023 more for others.
+
+    Args:
+        sources: names of the sources. Defaults to `("vocals", "drums", "bass", "other")`.
+        sample_rate: int. Defaults to 44100.
+        channels: int. Defaults to 2.
+        segment: int, samples estimated at a time. Defaults to 132441, which is 3 s.
+        size: `"small"`, `"base"` or `"seed"`, or a list of filters: of the first block of each level, and last of the
+            bottleneck, all multiples of 8. Defaults to `"seed"`, `(32, 64, 128, 256, 512, 1024)`.
+        bottleneck: `"conv"`, a convolution block; `"transformer"`, `tfsep.layers.ImprovedTransformer` with an LSTM as
+            wide as the bottleneck; or `"dual_path"`, `tfsep.layers.DualPath` a quarter as wide. Defaults to
+            `"transformer"`.
+        recurrent_layers: int, LSTMs on top of each other in the transformer. Defaults to 1.
+        dropout: float, of the transformer and the dual path. Defaults to 0.2.
+        gated: bool, gates in the blocks on the way down. Defaults to True.
+        resampling_taps: int, length of the resampling filters. Defaults to 21.
+        trainable_resampling: bool, train the resampling filters. Defaults to True.
+        difference: bool. Estimate all sources but the last, which is then the mixture less the others, so that the
+            estimates add up to the mixture. Defaults to False.
+        dtype: Keras dtype or policy of the network.
+
+    Example:
+
+    >>> model = tfsep.models.WaveUNet(size="small")
+    >>> model.context
+    2728
+    >>> estimates = model(np.zeros((1, 100000, 2), "float32"))    # any length
+    >>> estimates["bass"].shape
+    TensorShape([1, 100000, 2])
+
+    Reference:
+        A. Zongo et al., "DL_project", 2022; Stoller et al., "Wave-U-Net", ISMIR 2018, and its PyTorch edition, which
+        is one model a source with `bottleneck="conv", gated=False, resampling_taps=15, trainable_resampling=False`;
+        Chen et al., "Dual-path transformer network", Interspeech 2020.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("vocals", "drums", "bass", "other"),
+        sample_rate: int = 44100,
+        channels: int = 2,
+        segment: int = 132441,
+        size: str | Sequence[int] = "seed",
+        bottleneck: str = "transformer",
+        recurrent_layers: int = 1,
+        dropout: float = 0.2,
+        gated: bool = True,
+        resampling_taps: int = 21,
+        trainable_resampling: bool = True,
+        difference: bool = False,
+        **kwargs,
+    ):
+        if bottleneck not in BOTTLENECKS:
+            raise ValueError(f"bottleneck must be one of {BOTTLENECKS}. Received: bottleneck={bottleneck!r}.")
+        filters = _filters(size)
+        bottom = _KERNEL - 1 if bottleneck == "conv" else 0
+        lost = _lost_samples(len(filters) - 1, bottom)
+        input_length = functools.partial(_input_length, levels=len(filters) - 1, bottom=bottom)
+        super().__init__(sources, sample_rate, channels, segment, lost, input_length, difference, **kwargs)
+        check_integer("recurrent_layers", recurrent_layers)
+        self.size = size if isinstance(size, str) else filters
+        self.bottleneck = bottleneck
+        self.recurrent_layers = recurrent_layers
+        self.dropout = dropout
+        self.gated = gated
+        self.resampling_taps = resampling_taps
+        self.trainable_resampling = trainable_resampling
+        self.network = self._network(filters, bottom)
+        self.built = True
+
+    def _network(self, filters: Sequence[int], bottom: int) -> keras.Model:
+        dtype = self.dtype_policy
+        resampling = {"taps": self.resampling_taps, "trainable": self.trainable_resampling, "dtype": dtype}
+        inputs = keras.Input((None, self.channels), dtype=dtype.compute_dtype, name="mixture")
+        x, skips, depth = inputs, [], len(filters) - 1
+        for level in range(depth):
+            name = f"down_{level + 1}"
+            x = ConvBlock1D(filters[level], _KERNEL, self.gated, dtype=dtype, name=f"{name}_block_1")(x)
+            skips.append(x)
+            x = ConvBlock1D(filters[level + 1], _KERNEL, self.gated, dtype=dtype, name=f"{name}_block_2")(x)
+            x = SincDownsampling1D(_FACTOR, name=f"{name}_resample", **resampling)(x)
+        x = self._bottleneck(filters[-1])(x)
+        for level in reversed(range(depth)):
+            name = f"up_{level + 1}"
+            x = SincUpsampling1D(_FACTOR, name=f"{name}_resample", **resampling)(x)
+            x = ConvBlock1D(filters[level], _KERNEL, gated=False, dtype=dtype, name=f"{name}_block_1")(x)
+            crop = _lost_samples(depth - level, bottom) // 2 - (_KERNEL - 1)
+            skip = layers.Cropping1D(crop, dtype=dtype, name=f"{name}_crop")(skips[level])
+            x = layers.Concatenate(dtype=dtype, name=f"{name}_skip")([skip, x])
+            x = ConvBlock1D(filters[level], _KERNEL, gated=False, dtype=dtype, name=f"{name}_block_2")(x)
+        # The normalised inputs of the last convolution are at a level of one, a source is below 0.1.
+        soft = keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform")
+        outputs = layers.Conv1D(self.outputs, 1, kernel_initializer=soft, dtype=dtype, name="output")(x)
+        return keras.Model(inputs, outputs, name="network")
+
+    def _bottleneck(self, filters: int) -> keras.layers.Layer:
+        common = {"dtype": self.dtype_policy, "name": "bottleneck"}
+        if self.bottleneck == "conv":
+            return ConvBlock1D(filters, _KERNEL, self.gated, **common)
+        if self.bottleneck == "transformer":
+            return ImprovedTransformer(filters, recurrent_layers=self.recurrent_layers, dropout=self.dropout, **common)
+        return DualPath(filters // 4, dropout=self.dropout, **common)
+
+    def get_config(self) -> dict:
+        names = (
+            "size",
+            "bottleneck",
+            "recurrent_layers",
+            "dropout",
+            "gated",
+            "resampling_taps",
+            "trainable_resampling",
+        )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _filters(size: str | Sequence[int]) -> tuple[int, ...]:
+    if isinstance(size, str) and size not in SIZES:
+        raise ValueError(f"size must be one of {list(SIZES)} or a list of filters. Received: size={size!r}.")
+    filters = tuple(SIZES[size] if isinstance(size, str) else size)
+    if len(filters) < 3:
+        # With less the shortest input is too short for the resampling.
+        raise ValueError(f"size must have the filters of at least two levels and a bottleneck. Received: {size!r}.")
+    return filters
+
+
+def _lost_samples(levels: int, bottom: int) -> int:
+    """By how many samples the output of some levels is shorter than their input, if that of the bottleneck is `bottom`
+    samples shorter.
+    """
+    lost = bottom
+    for _ in range(levels):
+        lost = _FACTOR * lost + 4 * (_KERNEL - 1)
+    return lost
+
+
+def _input_length(samples: int, levels: int, bottom: int) -> int:
+    """Least length of the network's input for an output of at least `samples`."""
+    blocks = 2 * (_KERNEL - 1)
+    length = samples
+    for _ in range(levels):
+        # Rounded up; n samples become `_FACTOR * (n - 1) + 1`, less what two blocks leave out.
+        length = (length + blocks - 1 + _FACTOR - 1) // _FACTOR + 1
+    length += bottom
+    for _ in range(levels):
+        length = _FACTOR * (length - 1) + 1 + blocks
+    return length
