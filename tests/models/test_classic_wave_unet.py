@@ -147,7 +147,7 @@ def test_batch_size_changes_nothing(padding):
     ids=str,
 )
 def test_wrong_arguments(arguments, message):
-    with pytest.raises(ValueError, match="") as error:
+    with pytest.raises(ValueError) as error:
         ClassicWaveUNet(**{**SMALL, **arguments})
     assert message in str(error.value)
     assert "\n" not in str(error.value)

@@ -107,7 +107,7 @@ def test_small_fits_a_package(bottleneck):
     assert 2 * WaveUNet(size="small", bottleneck=bottleneck).count_params() < 20e6
 
 
-@pytest.mark.parametrize("segment", [1, 100, 264, 265, 266, 300, 1000])
+@pytest.mark.parametrize("segment", [20, 100, 264, 265, 266, 300, 1000])
 @pytest.mark.parametrize("bottleneck", ["conv", "transformer"])
 def test_context_fills_the_network(segment, bottleneck):
     model = WaveUNet(**{**SMALL, "segment": segment, "bottleneck": bottleneck})
@@ -162,27 +162,24 @@ def test_batch_size_changes_nothing(bottleneck):
         np.testing.assert_allclose(together[name], alone[name], atol=1e-5)
 
 
-def test_jax_trains_the_same(tmp_path):
+@pytest.mark.parametrize("bottleneck", BOTTLENECKS)
+def test_jax_trains_the_same(bottleneck, tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": ""}
     if subprocess.run([sys.executable, "-c", "import jax"], env=environment, capture_output=True).returncode:
         pytest.skip("jax is not installed")
-    for bottleneck in BOTTLENECKS:
-        keras.utils.set_random_seed(0)
-        model = WaveUNet(**SMALL, bottleneck=bottleneck, dropout=0.0)
-        folder = tmp_path / bottleneck
-        folder.mkdir()
-        model.save(folder / "model.keras")
-        mixture, sources = batch(model, 3)
-        np.savez(folder / "batch.npz", **{"": mixture}, **sources)
-        script = Path(__file__).with_name("jax_steps.py")
-        run = subprocess.run([sys.executable, script, folder], env=environment, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr[-3000:]
-        model.compile(keras.optimizers.SGD(0.1))
-        # The second loss shows that the first step was the same.
-        losses = [model.train_on_batch(mixture, sources) for _ in range(2)]
-        losses = [loss[0] if isinstance(loss, list | tuple) else loss for loss in losses]
-        assert losses[1] < 0.99 * losses[0]
-        np.testing.assert_allclose(np.loadtxt(folder / "losses.txt"), losses, rtol=1e-4, err_msg=bottleneck)
+    keras.utils.set_random_seed(0)
+    model = WaveUNet(**SMALL, bottleneck=bottleneck, dropout=0.0)
+    model.save(tmp_path / "model.keras")
+    mixture, sources = batch(model, 3)
+    np.savez(tmp_path / "batch.npz", **{"": mixture}, **sources)
+    script = Path(__file__).with_name("jax_steps.py")
+    run = subprocess.run([sys.executable, script, tmp_path], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    model.compile(keras.optimizers.SGD(0.003))
+    # The second loss shows that the first step was the same.
+    losses = [model.train_on_batch(mixture, sources, return_dict=True)["loss"] for _ in range(2)]
+    assert losses[1] < 0.99 * losses[0]
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "losses.txt"), losses, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +200,7 @@ def test_jax_trains_the_same(tmp_path):
     ids=str,
 )
 def test_wrong_arguments(arguments, message):
-    with pytest.raises(ValueError, match="") as error:
+    with pytest.raises(ValueError) as error:
         WaveUNet(**{**SMALL, **arguments})
     assert message in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,5 +1,6 @@
 """Keras layers that the models share."""
 
+from tfsep.layers.bidirectional import Bidirectional
 from tfsep.layers.conv_block import ConvBlock1D
 from tfsep.layers.dual_path import DualPath
 from tfsep.layers.improved_transformer import ImprovedTransformer
@@ -14,6 +15,7 @@ from tfsep.layers.stft import STFT, magnitude
 
 __all__ = [
     "STFT",
+    "Bidirectional",
     "ConvBlock1D",
     "DualPath",
     "FrequencyMasking",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
+from tfsep.layers.bidirectional import Bidirectional
+
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class ImprovedTransformer(keras.layers.Layer):
@@ -44,8 +46,7 @@ class ImprovedTransformer(keras.layers.Layer):
         self.lstms = []
         shape = input_shape
         for index in range(self.recurrent_layers):
-            lstm = layers.LSTM(self.units, return_sequences=True, dtype=dtype, name="lstm")
-            self.lstms.append(layers.Bidirectional(lstm, dtype=dtype, name=f"lstm_{index + 1}"))
+            self.lstms.append(Bidirectional("LSTM", self.units, dtype=dtype, name=f"lstm_{index + 1}"))
             self.lstms[-1].build(shape)
             shape = (*input_shape[:2], 2 * self.units)
         self.dense = layers.Dense(channels, dtype=dtype, name="dense")

@@ -7,11 +7,21 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
+from tfsep.layers import Bidirectional
 from tfsep.losses import DiscriminativeMeanSquaredError
 from tfsep.models.mask_separator import MaskSeparator
 from tfsep.models.separator import check_integer
 
-CELLS = ("rnn", "gru", "lstm")
+# Names of Keras's layers, and their options.
+CELLS = {
+    # Rectified units have no bound: the state is to fade at first, or it would grow with the sequence.
+    "rnn": (
+        "SimpleRNN",
+        {"activation": "relu", "recurrent_initializer": {"class_name": "Orthogonal", "config": {"gain": 0.5}}},
+    ),
+    "gru": ("GRU", {"reset_after": False}),
+    "lstm": ("LSTM", {}),
+}
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
@@ -96,7 +106,7 @@ class DRNN(MaskSeparator):
                 f"recurrent_layers must be among 1 to hidden_layers={hidden_layers}. Received: {recurrent_layers!r}."
             )
         if cell not in CELLS:
-            raise ValueError(f"cell must be one of {CELLS}. Received: cell={cell!r}.")
+            raise ValueError(f"cell must be one of {tuple(CELLS)}. Received: cell={cell!r}.")
         if bidirectional and units % 2:
             raise ValueError(f"units must be even where bidirectional=True. Received: units={units}.")
         for name, value, most in (("compression", compression, 1), ("dropout", dropout, 0.99)):
@@ -143,20 +153,11 @@ class DRNN(MaskSeparator):
         return layers.Dense(self.units, activation="relu", dtype=self.dtype_policy, name=f"hidden_{number}")
 
     def _recurrent(self, number: int) -> layers.Layer:
-        name, options = f"hidden_{number}", {"return_sequences": True, "dtype": self.dtype_policy}
+        cell, options = CELLS[self.cell]
+        common = {"dtype": self.dtype_policy, "name": f"hidden_{number}"}
         if self.bidirectional:
-            cell = self._cell(self.units // 2, **options)
-            return layers.Bidirectional(cell, dtype=self.dtype_policy, name=name)
-        return self._cell(self.units, name=name, **options)
-
-    def _cell(self, units: int, **options) -> layers.Layer:
-        if self.cell == "gru":
-            return layers.GRU(units, reset_after=False, **options)
-        if self.cell == "lstm":
-            return layers.LSTM(units, **options)
-        # Rectified units have no bound: the state is to fade at first, or it would grow with the sequence.
-        initializer = keras.initializers.Orthogonal(gain=0.5)
-        return layers.SimpleRNN(units, activation="relu", recurrent_initializer=initializer, **options)
+            return Bidirectional(cell, self.units // 2, options, **common)
+        return getattr(layers, cell)(self.units, return_sequences=True, **options, **common)
 
     def get_config(self) -> dict:
         return {
