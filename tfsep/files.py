@@ -32,6 +32,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
             _replace_folder(temporary, path, scratch / "old")
         else:
             os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a write that failed names no file
+            error.filename = str(path)
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

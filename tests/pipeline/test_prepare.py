@@ -12,6 +12,7 @@ import pytest
 from tfsep import audio
 from tfsep.datasets import Store, Track
 from tfsep.pipeline import prepare
+from tfsep.pipeline.prepare import write_shard
 
 # The package gives the function that name.
 module = importlib.import_module("tfsep.pipeline.prepare")
@@ -286,7 +287,26 @@ def test_other_settings_are_refused_by_name(corpora, tmp_path, monkeypatch, chan
 
 
 def interrupt(plan, shards):
+    write_shard(plan, shards[0])
     raise KeyboardInterrupt
+
+
+def test_a_run_that_came_to_no_shard_binds_nobody(corpora, tmp_path):
+    def fail(plan, shards):
+        raise RuntimeError("a song is damaged")
+
+    path = tmp_path / "store"
+    with pytest.raises(RuntimeError, match="a song is damaged"):
+        prepare(corpora, path, shards=2, run=fail)
+    assert [entry.name for entry in path.iterdir()] == ["store.json"]
+    prepare(corpora, path, shards=1, sample_rate=500)
+    assert contents(path) == contents(prepare(corpora, tmp_path / "other", shards=1, sample_rate=500))
+
+
+def test_channels_that_do_not_fit_are_refused_before_anything_is_written(corpora, tmp_path):
+    with pytest.raises(ValueError, match=r"has 2 channels\. Expected mono, or channels=7"):
+        prepare(corpora, tmp_path / "store", channels=7)
+    assert not (tmp_path / "store").exists()
 
 
 def test_other_songs_are_refused(songs, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tfsep import pipeline, presets
+from tfsep.audio import AudioError
 from tfsep.datasets import StemsFolder
 from tfsep.models import UNet, load_model
 from tfsep.training import checkpoint
@@ -220,6 +221,15 @@ class TestAveraging:
         run(tmp_path / "run", average=0.5, epochs=1)
         model = run(tmp_path / "run", average=0.5, resume=True)
         assert_same_state(tmp_path / "run", model, tmp_path / "whole", whole)
+
+
+def test_an_error_inside_the_pipeline_is_the_one_that_is_raised(run, tmp_path, monkeypatch):
+    def damaged(*_):
+        raise AudioError("song.wav is damaged")
+
+    monkeypatch.setattr("tfsep.pipeline.cache.Decoded.copy_into", damaged)
+    with pytest.raises(AudioError, match=r"^song.wav is damaged$"):
+        run(tmp_path / "run")
 
 
 class TestDivergence:

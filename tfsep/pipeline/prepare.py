@@ -137,6 +137,9 @@ class Plan:
 def _plan(folder, tracks, sample_rate, channels, format, dtype, shards) -> Plan:
     sample_rate = sample_rate or tracks[0][1].sample_rate
     channels = channels or max(track.channels for _, track in tracks)
+    for _, track in tracks:
+        if channels > 1 and track.channels not in (1, channels):
+            raise ValueError(f"{track.name} has {track.channels} channels. Expected mono, or channels={channels}.")
     seconds = sum(track.samples / track.sample_rate * (len(track.sources) + 1) for _, track in tracks)
     size = seconds * sample_rate * channels * np.dtype(DTYPES[dtype]).itemsize
     settings = {
@@ -163,11 +166,13 @@ def _begin(plan: Plan) -> None:
         _forget_shards(plan)
         manifest = None
     _remove(plan.folder, ".shard-*", f".{MANIFEST}.*", f"{_SCRATCH}*")  # of a run that was killed
-    if manifest is not None:
+    if manifest is not None and any(plan.folder.glob("shard-*")):
         _check_settings(plan, manifest)
         return
     plan.folder.mkdir(parents=True, exist_ok=True)
-    if any(plan.folder.iterdir()):
+    # The manifest of a run that came to no shard binds nobody.
+    ours = set() if manifest is None else {MANIFEST}
+    if {path.name for path in plan.folder.iterdir()} - ours:
         raise FileExistsError(f"{plan.folder} holds something else. Choose another folder for the store.")
     _write_manifest(plan, {"shards": None})
 
@@ -177,7 +182,8 @@ def _check_settings(plan: Plan, manifest: dict) -> None:
         if manifest[name] != value:
             found = "songs are others" if name == "songs" else f"{name} is {manifest[name]!r}, not {value!r}"
             raise ValueError(
-                f"{plan.folder} was begun with other settings: {found}. Use the same, or choose another folder."
+                f"{plan.folder} was begun with other settings: {found}. Use the same, remove the folder, or choose "
+                "another folder."
             )
 
 

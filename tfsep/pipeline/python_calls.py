@@ -8,9 +8,10 @@ last line. So calls are refused from then on, and the exit waits for those that 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -22,13 +23,14 @@ _lock = threading.Lock()
 _started = 0
 _running = 0
 _closing = False
+_failure: Exception | None = None
 
 
 def numpy_function(function: Callable, inputs: list, dtype) -> tf.Tensor:
     """`tf.numpy_function` of a function without side effects, safe when the interpreter ends."""
 
     def call(*arguments):
-        global _started, _running
+        global _started, _running, _failure
         with _lock:
             _started += 1
             if _closing:
@@ -36,11 +38,27 @@ def numpy_function(function: Callable, inputs: list, dtype) -> tf.Tensor:
             _running += 1
         try:
             return function(*arguments)
+        except Exception as error:
+            _failure = error
+            raise
         finally:
             with _lock:
                 _running -= 1
 
     return tf.numpy_function(call, inputs, dtype, stateful=False)
+
+
+@contextlib.contextmanager
+def original_errors() -> Iterator[None]:
+    """Raises what a Python function inside tf.data has raised, in the place of TensorFlow's pages about it."""
+    global _failure
+    _failure = None
+    try:
+        yield
+    except tf.errors.OpError:
+        if _failure is None:
+            raise
+        raise _failure from None
 
 
 @atexit.register

@@ -10,6 +10,7 @@ import keras
 
 from tfsep import models, pipeline
 from tfsep.datasets import Track
+from tfsep.pipeline.python_calls import original_errors
 from tfsep.training.averaging import averages
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 from tfsep.training.summaries import AudioSummaries
@@ -20,6 +21,7 @@ SCHEDULES = ("constant", "cosine", "cycles")
 _LOWEST = 5e-3
 
 
+@original_errors()
 def fit(
     model: models.Separator,
     train: Sequence[Track],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -100,10 +102,19 @@ def _made(kind: str, known: dict, name: str, arguments: dict | None):
     """An augmentation or a loss, from its name and its arguments."""
     if name not in known:
         raise ValueError(f"Unknown {kind} {name!r}. Known: {', '.join(known)}.")
+    arguments = arguments or {}
+    possible = _arguments(known[name])
+    if not set(arguments) <= set(possible):
+        raise ValueError(f"{kind.capitalize()} {name!r} takes {', '.join(possible) or 'nothing'}. Given: {arguments}.")
     try:
-        return known[name](**(arguments or {}))
+        return known[name](**arguments)
     except TypeError as error:
-        raise ValueError(f"{kind.capitalize()} {name!r}: {error}.") from error
+        raise ValueError(f"{kind.capitalize()} {name!r} cannot be made of {arguments}: {error}.") from error
+
+
+def _arguments(thing: Callable) -> list[str]:
+    """Names of the arguments that a class takes."""
+    return [name for name, kind in inspect.signature(thing).parameters.items() if kind.kind != kind.VAR_KEYWORD]
 
 
 def _model(config: TrainConfig) -> Separator:
@@ -116,6 +127,9 @@ def _model(config: TrainConfig) -> Separator:
             raise ValueError(f"{config.start_from} holds a {type(start).__name__}. Expected a model {config.model!r}.")
         # What is not set anew is as in the model to start from.
         options = {**_options(start), **options}
+    possible = dict.fromkeys((*_arguments(MODELS[config.model]), *_arguments(Separator)))
+    if not set(options) <= set(possible):
+        raise ValueError(f"Model {config.model!r} has the options {', '.join(possible)}. Given: {options}.")
     try:
         model = MODELS[config.model](**options, dtype=config.mixed_precision)
     except TypeError as error:
