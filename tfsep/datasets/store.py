@@ -40,7 +40,7 @@ DTYPES = {"int16": "<i2", "float32": "<f4"}
 SCALE = 2.0**13
 
 
-class DamagedError(ValueError):
+class DamagedError(RuntimeError):
     """A file of a store does not hold what was written to it."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfsep.audio import AudioError
 from tfsep.datasets import Track, components
+from tfsep.datasets.store import DamagedError
 from tfsep.evaluation.estimates import Estimates
 from tfsep.evaluation.leakage import leakage
 from tfsep.evaluation.oracles import mixture_estimates, oracle
@@ -51,7 +52,7 @@ class Scorer:
         """Scores a track; a fault of its data is returned, one of the program raised."""
         try:
             return self._score(track)
-        except (AudioError, OSError, ValueError) as error:
+        except (AudioError, DamagedError, OSError, ValueError) as error:
             return Failure(str(error), isinstance(error, ValueError))
 
     def _score(self, track):
