@@ -26,7 +26,7 @@ def test_unet_script(tmp_path):
     assert (run / "scores" / "summary.json").exists()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("lbfgs", marks=pytest.mark.slow)])
 def test_drnn_script(tmp_path, songs, optimizer):
     command = [sys.executable, EXAMPLES / "drnn.py", "--data", f"stems:{songs}", "--output", tmp_path / "run"]
     command += ["--optimizer", optimizer, "--epochs", "1", "--batch-size", "2"]
@@ -47,6 +47,7 @@ def test_cyclegan_script(tmp_path):
     assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_cyclegan_ablation_script(tmp_path):
     command = [sys.executable, EXAMPLES / "cyclegan_ablation.py", "--data", "embedded", "--output", tmp_path / "runs"]
     command += ["--segment", "1024", "--filters", "2", "--steps", "2", "--points", "2", "--batch-size", "2"]
@@ -72,6 +73,7 @@ def test_convsep_script(tmp_path):
     assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_convsep_ablation_script(tmp_path):
     command = [sys.executable, EXAMPLES / "convsep_ablation.py", "--output", tmp_path / "runs", "--steps", "1"]
     command += ["--validations", "1", "--batch-size", "1"]

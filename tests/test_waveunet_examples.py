@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SHORT = ["--segment", "12633", "--batch-size", "2"]
 
@@ -25,6 +27,7 @@ def test_script(tmp_path):
     assert (tmp_path / "scores" / "summary.json").exists()
 
 
+@pytest.mark.slow
 def test_comparison_of_bottlenecks_goes_on_where_it_stopped(tmp_path):
     words = ["--output", tmp_path, "--steps", 2, "--epochs", 1, "--bottlenecks", "conv"]
     first = run("waveunet_bottlenecks.py", *words).splitlines()[-3:]
