@@ -29,6 +29,7 @@ class TestConvSep(SeparatorCase):
         return model
 
 
+@pytest.mark.slow
 class TestConvSepWithBlocks(TestConvSep):
     options = SMALL_BLOCKS
     # A convolution with its batch normalisation, and two blocks; decoders without the dense layer's 6 frames.

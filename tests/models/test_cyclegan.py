@@ -111,6 +111,7 @@ class TestPaired(SeparatorCase):
         assert_same_state(loaded, model)
 
 
+@pytest.mark.slow
 class TestCycle(TestPaired):
     options = SMALL_CYCLE
     parts = ("cycle_loss", "identity_loss", "adversarial_loss")
