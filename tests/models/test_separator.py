@@ -113,7 +113,9 @@ class TestLoss:
             np.testing.assert_allclose(tracker.result(), expected[tracker.name.removesuffix("_loss")], rtol=1e-6)
 
     @pytest.mark.parametrize(
-        "loss", ["mse", "mean_squared_error", keras.losses.MeanSquaredError(), keras.losses.mean_squared_error], ids=str
+        "loss",
+        ["mse", "mean_squared_error", keras.losses.MeanSquaredError(), keras.losses.mean_squared_error],
+        ids=["short name", "name", "object", "function"],
     )
     def test_any_keras_loss_is_summed_over_sources(self, noise, loss):
         model = UNet(**SMALL)
