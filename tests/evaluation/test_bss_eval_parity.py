@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from tfsep.evaluation import MEASURES, bss_eval, bss_eval_sources, ideal_ratio_mask, sdr
+from tfsep.evaluation import (
+    MEASURES,
+    bss_eval,
+    bss_eval_sources,
+    bss_eval_sources_framewise,
+    ideal_ratio_mask,
+    sdr,
+)
 
 RATE = 1000
 
@@ -132,6 +139,18 @@ def test_sources_agree_with_mir_eval(song, permutation):
         np.testing.assert_allclose(values[measure], scores, atol=1e-6, err_msg=measure)
     if permutation:
         np.testing.assert_array_equal(values["permutation"], order)
+
+
+@pytest.mark.parametrize("samples", [3999, 5600])
+def test_framewise_sources_agree_with_mir_eval(noise, samples):
+    """Fewer than two windows are one; a window with a silent source is NaN."""
+    separation = pytest.importorskip("mir_eval.separation")
+    references, estimates = (audio.astype(float)[:, :, 0] for audio in _synthetic(noise, samples=samples))
+    estimates[0, 2600:] = 0
+    *expected, _ = separation.bss_eval_sources_framewise(references, estimates, 2500, 1500)
+    values = bss_eval_sources_framewise(references, estimates, 2500, 1500)
+    for measure, scores in zip(("SDR", "SIR", "SAR"), expected, strict=True):
+        np.testing.assert_allclose(values[measure], scores, atol=1e-6, err_msg=measure)
 
 
 @pytest.mark.parametrize("permutation", [False, True])

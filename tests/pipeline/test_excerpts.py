@@ -145,13 +145,17 @@ def test_silent_excerpts_are_drawn_anew(make_track, make_model):
     vocals = np.where(np.arange(1000) < 100, 500, 0)
     track = make_track("song", {"vocals": vocals, "drums": np.full(1000, 500)})
 
-    def share(model):
-        batches = excerpts([track], model, 50, steps_per_epoch=8, augment=())
+    def share(model, active=None):
+        batches = excerpts([track], model, 50, steps_per_epoch=8, augment=(), active=active)
         return np.mean([(sources["vocals"].numpy() != 0).any(axis=(1, 2)) for _, sources in batches])
 
     # Four attempts: 1 - 0.9 ** 4.
     assert 0.25 < share(make_model(("vocals",))) < 0.45
     assert share(make_model(("vocals", "drums"))) < 0.2
+    assert 0.25 < share(make_model(("vocals", "drums")), active="vocals") < 0.45
+    assert 0.25 < share(make_model(("vocals", "accompaniment")), active="vocals") < 0.45
+    with pytest.raises(ValueError, match="active must be one of drums"):
+        share(make_model(("drums",)), active="vocals")
 
 
 def test_wholly_silent_songs_are_taken_as_they_are(make_track, make_model):

@@ -1,6 +1,6 @@
 """How good a separation is: BSS Eval, SI-SDR, the field's protocols, bounds above and below, tables."""
 
-from tfsep.evaluation.bss_eval import MEASURES, bss_eval, bss_eval_sources, sdr
+from tfsep.evaluation.bss_eval import MEASURES, bss_eval, bss_eval_sources, bss_eval_sources_framewise, sdr
 from tfsep.evaluation.estimates import Estimates
 from tfsep.evaluation.evaluate import evaluate
 from tfsep.evaluation.leakage import leakage
@@ -18,6 +18,7 @@ __all__ = [
     "Scores",
     "bss_eval",
     "bss_eval_sources",
+    "bss_eval_sources_framewise",
     "evaluate",
     "ideal_ratio_mask",
     "leakage",

@@ -159,15 +159,38 @@ def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, permutation:
     - [Vincent et al., 2006, Performance measurement in blind audio source separation](
       https://doi.org/10.1109/TSA.2005.858005)
     """
-    references, estimates = (_with_channels(audio) for audio in (references, estimates))
-    references, estimates = windows.checked(references, estimates)
-    if references.shape[2] > 1:
-        raise ValueError(f"Expected mono sources. Received {references.shape[2]} channels. Use bss_eval for images.")
+    references, estimates = _mono(references, estimates)
     whole = [slice(0, references.shape[1])]
     values, order = _scores(references, estimates, whole, _SOURCES, True, permutation)
     if permutation:
         values["permutation"] = order
     return {name: value[:, 0] for name, value in values.items()}
+
+
+def bss_eval_sources_framewise(
+    references: np.ndarray, estimates: np.ndarray, window: int = 30 * 44100, hop: int = 15 * 44100
+) -> dict[str, np.ndarray]:
+    """`bss_eval_sources` in each of the overlapping windows of a signal, as mir_eval's function of this name has it.
+
+    A window in which a reference or an estimate is silent is NaN. A signal of fewer than two windows is one window.
+
+    Args:
+        references: float array `[sources, samples]` or `[sources, samples, 1]`, the true sources.
+        estimates: float array of the same shape.
+        window: int, length of a window in samples. Defaults to 30 s at 44.1 kHz.
+        hop: int, distance between the starts of windows in samples. Defaults to 15 s at 44.1 kHz.
+
+    Returns:
+        dict from measure (`"SDR"`, `"SIR"`, `"SAR"`) to float64 `[sources, windows]`, in dB.
+
+    Raises:
+        ValueError: as `bss_eval_sources`, and for a window or hop of less than a sample.
+    """
+    references, estimates = _mono(references, estimates)
+    spans = windows.windows(references.shape[1], 1, window, hop)
+    if len(spans) < 2:
+        spans = [slice(0, references.shape[1])]
+    return _scores(references, estimates, spans, _SOURCES, True, False)[0]
 
 
 def decibels(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -225,6 +248,13 @@ def _best_order(sir):
     return scipy.optimize.linear_sum_assignment(
         np.nan_to_num(sir, posinf=1e3, neginf=-1e3).mean(axis=2), maximize=True
     )[1]
+
+
+def _mono(references, estimates):
+    references, estimates = windows.checked(*(_with_channels(audio) for audio in (references, estimates)))
+    if references.shape[2] > 1:
+        raise ValueError(f"Expected mono sources. Received {references.shape[2]} channels. Use bss_eval for images.")
+    return references, estimates
 
 
 def _with_channels(audio):

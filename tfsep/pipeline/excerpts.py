@@ -30,6 +30,7 @@ def excerpts(
     steps_per_epoch: int | None = None,
     first_epoch: int = 0,
     augment: Sequence[Callable] = (Remix(), Gain()),
+    active: str | None = None,
     cache: str | Path | None = None,
     jit_compile: bool = True,
 ) -> tf.data.Dataset:
@@ -49,6 +50,8 @@ def excerpts(
         first_epoch: int, the epoch that the first iteration yields. Defaults to 0.
         augment: augmentations (`tfsep.pipeline.augment`), applied in order. Defaults to sources from other songs
             in 70 % of the examples and gains from 0.5 to 1.2.
+        active: str, a source that is preferred to be heard: an excerpt in which it is silent is drawn anew, whatever
+            the others do. Defaults to None.
         cache: path of the folder of decoded audio. Defaults to `$TFSEP_CACHE`, else `~/.cache/tfsep`.
         jit_compile: bool, compile the augmentations with XLA, several times as fast; False for augmentations of
             your own that XLA cannot compile. Defaults to True.
@@ -58,12 +61,14 @@ def excerpts(
         `[batch_size, segment + 2 * context, channels]` each; every iteration over it yields the next epoch.
 
     Raises:
-        ValueError: if there are no tracks, a source of the model is in none of them, or the batch is larger than
-            the data.
+        ValueError: if there are no tracks, a source of the model is in none of them, the batch is larger than the
+            data, or `active` is no source of the model.
     """
     if steps_per_epoch is not None and steps_per_epoch < 1:
         raise ValueError(f"steps_per_epoch must be at least 1. Received: steps_per_epoch={steps_per_epoch}.")
-    stems = _Stems(tracks, model, batch_size, cache)
+    if active is not None and active not in model.sources:
+        raise ValueError(f"active must be one of {', '.join(model.sources)}. Received: active={active!r}.")
+    stems = _Stems(tracks, model, batch_size, cache, active)
     if steps_per_epoch is None:
         steps_per_epoch = stems.windows // batch_size
         if steps_per_epoch == 0:
@@ -129,7 +134,9 @@ def windows(
 class _Stems:
     """The decoded stems of a model's training material, as excerpts of int16 rows, one a source."""
 
-    def __init__(self, tracks: Sequence[Track], model, batch_size: int, cache: str | Path | None):
+    def __init__(
+        self, tracks: Sequence[Track], model, batch_size: int, cache: str | Path | None, active: str | None = None
+    ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
         if not len(tracks):
@@ -145,7 +152,8 @@ class _Stems:
         self.windows = sum(-(-samples // self.segment) for samples in self.samples)
         # The rows of each track's sources and of its residual.
         self.rows = [[*(self.sources.index(source) for source in track.sources), -1] for track in tracks]
-        self.wanted = sorted({self.sources.index(part) for parts in self.parts.values() for part in parts})
+        heard = self.parts if active is None else (active,)
+        self.wanted = sorted({self.sources.index(part) for name in heard for part in self.parts[name]})
         self._order = functools.lru_cache(maxsize=8)(self._shuffled)
 
     def _parts(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -48,6 +48,7 @@ class TrainConfig:
     loss: dict = dataclasses.field(default_factory=dict)
     speeds: list = dataclasses.field(default_factory=list)
     augment: dict = dataclasses.field(default_factory=lambda: {"remix": {}, "gain": {}})
+    active: str | None = None
     patience: int | None = None
     seed: int = 0
     mixed_precision: str = "float32"

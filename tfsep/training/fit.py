@@ -37,6 +37,7 @@ def fit(
     average: float | None = None,
     loss: keras.losses.Loss | None = None,
     augment: Sequence[Callable] = (pipeline.Remix(), pipeline.Gain()),
+    active: str | None = None,
     patience: int | None = None,
     seed: int = 0,
     jit_compile: bool | str = "auto",
@@ -64,7 +65,7 @@ def fit(
         average: float, momentum of an exponential average of the weights over the steps, such as 0.999, which is
             what is validated and kept as the best model. Defaults to None, the weights as they are.
         loss: on stacked sources, see `tfsep.losses`. Defaults to the model's published loss.
-        augment: see `tfsep.pipeline.excerpts`.
+        augment, active: see `tfsep.pipeline.excerpts`.
         patience: int, epochs without a better validation loss before stopping. Defaults to None, never.
         seed: int, of the excerpts and augmentations. Defaults to 0.
         jit_compile: bool or `"auto"`, see `keras.Model.compile`. Defaults to `"auto"`.
@@ -105,6 +106,7 @@ def fit(
         steps_per_epoch=steps_per_epoch,
         first_epoch=first_epoch,
         augment=augment,
+        active=active,
     )
     validation = pipeline.windows(valid, model, batch_size) if valid is not None else None
     if state:

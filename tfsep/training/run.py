@@ -33,6 +33,7 @@ _FIT_ARGUMENTS = (
     "schedule",
     "clipnorm",
     "average",
+    "active",
     "patience",
     "seed",
     "jit_compile",
