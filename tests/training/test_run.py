@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tfsep import presets
+from tfsep.models import MODELS
 from tfsep.training import TrainConfig, run, train
 
 OPTIONS = {"sample_rate": 8000, "segment": 512, "filters": 2, "depth": 0}
@@ -194,6 +195,14 @@ def test_wrong_settings_are_named_and_leave_nothing_behind(config, tmp_path, set
         train(config(**settings))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_takes_its_whole_configuration_as_options(config, untrained, tmp_path, name):
+    train(config(model=name, options={}))
+    options = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["options"]
+    again = train(config(model=name, options=options, output=tmp_path / "again"))
+    assert {key: value for key, value in again.get_config().items() if key in options} == options
 
 
 def test_a_missing_folder_of_data(config, tmp_path):

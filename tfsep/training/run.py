@@ -128,7 +128,9 @@ def _model(config: TrainConfig) -> Separator:
             raise ValueError(f"{config.start_from} holds a {type(start).__name__}. Expected a model {config.model!r}.")
         # What is not set anew is as in the model to start from.
         options = {**_options(start), **options}
-    possible = dict.fromkeys((*_arguments(MODELS[config.model]), *_arguments(Separator)))
+    # With those that a class hands on to its base.
+    classes = [kind for kind in MODELS[config.model].__mro__ if issubclass(kind, Separator)]
+    possible = dict.fromkeys(name for kind in classes for name in _arguments(kind))
     if not set(options) <= set(possible):
         raise ValueError(f"Model {config.model!r} has the options {', '.join(possible)}. Given: {options}.")
     try:
