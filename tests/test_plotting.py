@@ -29,6 +29,13 @@ def test_losses(tmp_path):
     assert more[1] / one[1] == pytest.approx(3 / 2, rel=0.01)
 
 
+def test_a_loss_below_zero_is_drawn_on_a_linear_scale(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(plotting, "_save", lambda figure, path: figures.append(figure))
+    plotting.plot_losses({"loss": [2.0, 1.0], "val_loss": [3.0, 2.0], "critic_loss": [-3.0, 1.0]}, tmp_path)
+    assert [axes.get_yscale() for axes in figures[0].axes] == ["log", "linear"]
+
+
 @pytest.mark.parametrize("plot", [plotting.plot_waveforms, plotting.plot_sources])
 @pytest.mark.parametrize("samples", [1, 2, 700, 4000])
 def test_sources_of_any_length(stems, tmp_path, plot, samples):

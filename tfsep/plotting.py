@@ -20,10 +20,12 @@ def plot_losses(history: Mapping[str, list[float]], path: str | Path) -> None:
     losses = sorted((name for name in history if name.endswith("loss") and not name.startswith("val_")), key=len)
     figure = _figure(4.0 * len(losses), 3.2)
     for panel, name in enumerate(losses, start=1):
-        axes = figure.add_subplot(1, len(losses), panel, title=name, xlabel="epoch", yscale="log")
+        axes = figure.add_subplot(1, len(losses), panel, title=name, xlabel="epoch")
         for curve, label in ((name, "training"), (f"val_{name}", "validation")):
             if curve in history:
                 axes.plot(range(1, len(history[curve]) + 1), history[curve], label=label)
+        if axes.dataLim.y0 > 0:  # which the loss of a critic is not
+            axes.set_yscale("log")
         axes.legend()
     _save(figure, path)
 

@@ -19,5 +19,12 @@ class TestDRNNMir1k(PresetCase):
     margin = ("accompaniment", 0.7)
 
 
+class TestConvSep4Stems(PresetCase):
+    name = "convsep-4stems"
+    parameters = 678_536
+    megabytes = 2
+    margin = ("drums", 2.0)
+
+
 def test_every_preset_has_its_case():
     assert {case.name for case in PresetCase.__subclasses__()} == set(presets.names())
