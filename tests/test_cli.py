@@ -453,7 +453,7 @@ class TestOtherVerbs:
         code, out, err = run("demo", "-m", small_preset, "-o", tmp_path / "demo")
         assert code == 0, err
         assert {path.name for path in (tmp_path / "demo").iterdir()} == {
-            *("vocals.wav", "drums.wav", "rest.wav", "waveforms.png", "spectrograms.png")
+            *("vocals.wav", "drums.wav", "waveforms.png", "spectrograms.png")
         }
         assert "IRM1" in out
 

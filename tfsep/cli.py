@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from tfsep import __version__
+from tfsep.presets import DEFAULT as DEFAULT_MODEL
 
 app = typer.Typer(
     help="Music source separation with TensorFlow and Keras.",
@@ -114,7 +115,7 @@ def _options(
 def separate(
     files: Annotated[list[Path], typer.Argument(help="Audio files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder; stems go to OUTPUT/<song>/.")],
-    model: ModelArgument = "unet-vocals-drums",
+    model: ModelArgument = DEFAULT_MODEL,
     residual: Annotated[str | None, typer.Option(help="Name for the rest of the mixture as one more stem.")] = None,
     format: Annotated[str, typer.Option(help="wav, flac, ogg or mp3.")] = "wav",
     subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
@@ -289,7 +290,7 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Preset (default: unet-vocals-drums), preset folder, .keras or SavedModel; of --estimates their name.",
+            help=f"Preset (default: {DEFAULT_MODEL}), preset folder, .keras or SavedModel; of --estimates their name.",
         ),
     ] = None,
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "embedded",
@@ -315,7 +316,7 @@ def evaluate(
     tracks = datasets.from_spec(data, split)
     try:
         scores = score(
-            "unet-vocals-drums" if model is None and estimates is None else model,
+            DEFAULT_MODEL if model is None and estimates is None else model,
             tracks,
             output=output,
             protocol=protocol,
@@ -434,7 +435,7 @@ def doctor() -> None:
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for stems and figure.")] = Path("demo"),
-    model: ModelArgument = "unet-vocals-drums",
+    model: ModelArgument = DEFAULT_MODEL,
 ) -> None:
     """Separate and score the real song that comes with the installation."""
     from tfsep import datasets, separate_file
@@ -446,7 +447,6 @@ def demo(
             song[0].mixture.path,
             output,
             model,
-            residual="rest",
             plot=True,
             overwrite=True,
             progress=progress,

@@ -1,6 +1,6 @@
 """`tfsep separate` on a three-minute stereo song at 44.1 kHz: speed against real time, start-up included, and memory.
 
-    python tests/benchmarks/separation.py [--model unet-vocals-drums] [--seconds 180]
+    python tests/benchmarks/separation.py [--model convsep-4stems-plus] [--seconds 180]
 
 The song is the embedded one, repeated. Targets: 15 times real time or better; peak memory below 1.5 GB. Run it on an
 idle machine.
@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio, datasets
+from tfsep.presets import DEFAULT as DEFAULT_MODEL
 
 TARGETS = {"times_real_time": 15.0, "peak_gigabytes": 1.5}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", default="unet-vocals-drums")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--seconds", type=int, default=180)
     arguments = parser.parse_args()
     track = datasets.embedded()[0]

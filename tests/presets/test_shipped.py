@@ -26,5 +26,12 @@ class TestConvSep4Stems(PresetCase):
     margin = ("drums", 2.0)
 
 
+class TestConvSep4StemsPlus(PresetCase):
+    name = "convsep-4stems-plus"
+    parameters = 3_232_712
+    megabytes = 8
+    margin = ("drums", 4.0)
+
+
 def test_every_preset_has_its_case():
     assert {case.name for case in PresetCase.__subclasses__()} == set(presets.names())

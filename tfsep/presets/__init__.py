@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tfsep.models import Separator
 
 _FOLDER = Path(__file__).parent
+DEFAULT = "convsep-4stems-plus"
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"
 
 # Bytes that a stored model takes beside its weights, at most.

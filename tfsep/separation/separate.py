@@ -13,9 +13,8 @@ from tfsep.datasets import Stem, Track
 from tfsep.datasets.musdb18 import STREAMS
 from tfsep.models import load_model
 from tfsep.plotting import plot_spectrograms, plot_waveforms
+from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.separation.engine import separate_blocks
-
-DEFAULT_MODEL = "unet-vocals-drums"
 
 # Samples read from a file at a time.
 _BLOCK = 1 << 18
