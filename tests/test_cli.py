@@ -498,6 +498,26 @@ def test_debug_shows_the_traceback(monkeypatch, tmp_path):
         cli.main()
 
 
+def test_an_interrupt_in_a_finaliser_is_not_lost():
+    script = """
+import signal, time
+from tfsep import cli
+class Finalised:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+def work(**options):
+    Finalised()
+    for _ in range(200):
+        time.sleep(0.1)
+    print("went on")
+cli.app = work
+cli.main()
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "tfsep: Interrupted. Nothing half-written was left behind.\n"
+
+
 @pytest.mark.parametrize("code", ["import tfsep", "import tfsep.cli, tfsep.datasets, tfsep.audio, tfsep.plotting"])
 def test_import_loads_no_tensorflow(code):
     check = f"import sys; {code}; assert not {{'tensorflow', 'keras', 'musdb', 'museval'}} & set(sys.modules)"

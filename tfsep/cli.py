@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +44,8 @@ def main() -> None:
     if not debug:
         _silence_libraries()
     try:
-        code = app(standalone_mode=False)
+        with _interrupts_kept():
+            code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
@@ -82,6 +86,26 @@ def _one_line(error: BaseException) -> str:
 def _fail(message: str, code: int) -> None:
     print(f"tfsep: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Gives Ctrl-C again where Python drops it: it came in the middle of a finaliser."""
+    report = sys.unraisablehook
+
+    def keep(lost) -> None:
+        if lost.exc_type is not KeyboardInterrupt:
+            report(lost)
+            return
+        again = threading.Timer(0.1, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = keep
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
 
 
 def _silence_libraries() -> None:
