@@ -27,9 +27,10 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def mono(track: tfsep.datasets.Track, source: str) -> np.ndarray:
-    audio = track.read_sources([source])[source].mean(axis=1, keepdims=True)
-    return tfsep.audio.resample(audio, track.sample_rate, RATE)
+def read_mono(track: tfsep.datasets.Track, target: str) -> list[np.ndarray]:
+    """The target and all else, `[samples, 1]` at 16 kHz."""
+    stems = track.read_sources((target, "accompaniment")).values()
+    return [tfsep.audio.resample(stem.mean(axis=1, keepdims=True), track.sample_rate, RATE) for stem in stems]
 
 
 def score(mixture: np.ndarray, target: np.ndarray, estimate: np.ndarray) -> list[float]:
@@ -44,8 +45,8 @@ def main() -> None:
     target = model.sources[0]
     rows = {arguments.model: [], "mixture": []}
     for track in tfsep.datasets.from_spec(arguments.data, arguments.split):
-        truth = mono(track, target)
-        mixture = truth + mono(track, "accompaniment")
+        truth, rest = read_mono(track, target)
+        mixture = truth + rest
         if not truth.any():
             print(f"{track.name} is left out: no {target}")
             continue
