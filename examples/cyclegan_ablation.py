@@ -86,7 +86,8 @@ def draw(results: dict, path: Path) -> None:
         for row, result in results.items():
             if curve in result["history"]:
                 axes.plot(range(1, len(result["history"][curve]) + 1), result["history"][curve], label=row)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     figure.savefig(path, dpi=100)
 
 

@@ -148,6 +148,21 @@ def test_convsep_loss_wants_its_sources():
         losses.ConvSepLoss()(*stacked(2))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"alpha": "x"}, "alpha must be a number of at least 0. Received: alpha='x'"),
+        ({"beta": -1}, "beta must be a number of at least 0. Received: beta=-1"),
+        ({"ramp": float("nan")}, "ramp must be a number of at least 0. Received: ramp=nan"),
+        ({"alpha": 0.5}, "must subtract less than a target's own error. Received: alpha=0.5, beta=0.01"),
+        ({"beta_vocals": 0.998}, "must subtract less"),
+    ],
+)
+def test_convsep_loss_refuses_weights_without_a_lower_bound(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        losses.ConvSepLoss(**arguments)
+
+
 def test_convsep_loss_reloads():
     loss = losses.ConvSepLoss(("a", "other"), 0.1, 0.2, 0.3, 0.4, 0.5)
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
 
 import keras
@@ -91,9 +93,8 @@ class ConvSepLoss(keras.losses.Loss):
     from 1 at the lowest down to `ramp` at the highest. Sources are `[batch, source, frames, bins, ...]`.
 
     The published form is the sum over all elements; here each element has its own value. Its absolute value, which
-    would turn the gradient round, is left out: the loss may be negative, and has a lower bound as long as a target's
-    own error weighs more than the others. The original multiplies the references alone by the ramp, which masks that
-    add up to the mixture could not follow.
+    would turn the gradient round, is left out: the loss may be negative. The original multiplies the references alone
+    by the ramp, which masks that add up to the mixture could not follow.
 
     Args:
         sources: names of the stacked sources. Defaults to `("vocals", "drums", "bass", "other")`.
@@ -102,6 +103,10 @@ class ConvSepLoss(keras.losses.Loss):
         beta_vocals: float. Defaults to 0.03.
         other: float, weight of the rest's own error. Defaults to 0.0, as published; iKala's form has 0.9.
         ramp: float. Defaults to 0.5.
+
+    Raises:
+        ValueError: for a weight that is no number of at least 0, or subtracted ones that add up to 1 or more, under
+            which the loss would have no lower bound.
 
     Reference:
         J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018; Chandna et al.,
@@ -127,6 +132,14 @@ class ConvSepLoss(keras.losses.Loss):
         self.beta_vocals = beta_vocals
         self.other = other
         self.ramp = ramp
+        for name in ("alpha", "beta", "beta_vocals", "other", "ramp"):
+            check_weight(name, getattr(self, name))
+        targets = [name for name in self.sources if name not in self._REST]
+        if targets and max(-sum(self._weight(name, other) for other in self.sources) for name in targets) >= 0:
+            raise ValueError(
+                "alpha, beta and beta_vocals must subtract less than a target's own error. Received: "
+                f"alpha={alpha}, beta={beta}, beta_vocals={beta_vocals} for {list(self.sources)}."
+            )
 
     def call(self, y_true, y_pred):
         if y_pred.shape[1] != len(self.sources):
@@ -163,6 +176,12 @@ class ConvSepLoss(keras.losses.Loss):
             "other": self.other,
             "ramp": self.ramp,
         }
+
+
+def check_weight(name: str, value: float) -> None:
+    """Raises ValueError unless an argument is a finite number of at least 0."""
+    if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a number of at least 0. Received: {name}={value!r}.")
 
 
 # Names of the configuration of a training run.

@@ -61,6 +61,11 @@ def test_nothing_is_done_outside_training_or_at_radius_0():
     np.testing.assert_array_equal(PhaseShuffle(0, seed=0)(inputs, training=True), inputs)
 
 
+def test_more_samples_than_the_radius_are_wanted():
+    with pytest.raises(ValueError, match=r"radius must be below the 12 samples\. Received: radius=12"):
+        PhaseShuffle(12)(ramps(1), training=True)
+
+
 def test_the_seed_decides():
     first, again, other = (PhaseShuffle(2, seed=seed)(ramps(30), training=True) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)

@@ -234,9 +234,11 @@ def test_masks_of_channels_differ(small):
         ({"filters": (5, 0)}, "filters must be an integer of at least 1. Received: filters=0"),
         ({"vertical": 34}, "vertical must be at most the 33 bins of a frame. Received: vertical=34"),
         ({"vertical": 6, "stride": 2}, "stride must divide bins - vertical = 27, .*Received: stride=2"),
-        ({"horizontal": (11, 1)}, r"horizontal must be at most 10 frames and 1 places. Received: horizontal=\(11, 1\)"),
-        ({"horizontal": (5, 2)}, r"horizontal must be at most 10 frames and 1 places. Received: horizontal=\(5, 2\)"),
+        ({"horizontal": (11, 1)}, r"horizontal must be at most 10 frames and 1 places.*: horizontal=\(11, 1\)"),
+        ({"horizontal": (5, 2)}, r"horizontal must be at most 10 frames and 1 places.*: horizontal=\(5, 2\)"),
         ({"compression": 0.0}, r"compression must be in \(0, 1\]. Received: compression=0.0"),
+        ({"compression": "half"}, r"compression must be in \(0, 1\]. Received: compression='half'"),
+        ({"filters": 50}, "filters must be a pair of integers. Received: filters=50"),
         ({"mask": "soft"}, "mask must be one of .* Received: mask='soft'"),
     ],
 )
@@ -244,6 +246,12 @@ def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message) as error:
         ConvSep(**{**SMALL, **arguments})
     assert "\n" not in str(error.value)
+
+
+def test_the_loss_must_be_for_the_sources_in_their_order(small):
+    small.compile("adam", loss=ConvSepLoss(small.sources[::-1]))
+    with pytest.raises(ValueError, match=r"The loss is for \['other', .* The model's sources are \['vocals', "):
+        small.train_on_batch(mixture(), dict.fromkeys(small.sources, mixture() / 4))
 
 
 def test_default_loss_is_for_the_model_s_sources():

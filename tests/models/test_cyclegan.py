@@ -221,6 +221,13 @@ class TestBatches:
         targets = {mode: make(mode=mode).training_pair(*batch)[1] for mode in ("paired", "cycle")}
         np.testing.assert_array_equal(targets["cycle"], np.roll(targets["paired"], 1, axis=0))
 
+    def test_one_example_has_no_other_to_take_a_target_from(self, make, batch):
+        mixture, sources = batch
+        one = (mixture[:1], {name: audio[:1] for name, audio in sources.items()})
+        make().training_pair(*one)
+        with pytest.raises(ValueError, match=r"takes each target from another example\. Give batches of at least 2"):
+            make(mode="cycle").training_pair(*one)
+
     def test_the_mixture_is_a_fake_of_the_paired_mode(self, make, batch):
         model = make()
         mixture, target, _ = model.training_pair(*batch)
@@ -391,6 +398,10 @@ class TestRun:
         train(tmp_path / "run", epochs=1)
         assert_same_state(train(tmp_path / "run", resume=True), whole)
 
+    def test_the_published_learning_rate_is_the_default(self, train, tmp_path):
+        model = train(tmp_path / "run", epochs=1, steps_per_epoch=1, learning_rate=None)
+        assert float(model.optimizer.learning_rate) == pytest.approx(2e-4)
+
     def test_keeps_averages_as_the_best_model_and_logs_everything(self, train, tmp_path):
         train(tmp_path / "run", average=0.9)
         assert presets.load(tmp_path / "run" / "best").count_params() == 1_221
@@ -412,6 +423,13 @@ class TestRun:
         ({"filters": 0}, "filters must be an integer of at least 1. Received: filters=0"),
         ({"blocks": -1}, "blocks must be an integer of at least 1"),
         ({"phase_shuffle": -1}, "phase_shuffle must be an integer of at least 0"),
+        ({"adversarial_weight": -1}, "adversarial_weight must be a number of at least 0. Received.*=-1"),
+        ({"identity_weight": float("nan")}, "identity_weight must be a number of at least 0"),
+        ({"reconstruction_weight": "1"}, "reconstruction_weight must be a number of at least 0"),
+        (
+            {"reconstruction_weight": 0, "identity_weight": 0, "adversarial_weight": 0},
+            "One of reconstruction_weight, identity_weight, adversarial_weight must be above 0",
+        ),
         ({"mode": "unpaired"}, r"mode must be one of \('paired', 'cycle'\). Received: mode='unpaired'"),
         ({"adversarial": "gan"}, "adversarial must be one of ralsgan, lsgan, wgan-gp. Received: adversarial='gan'"),
     ],

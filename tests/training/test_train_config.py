@@ -62,7 +62,7 @@ def test_paths_may_be_paths():
         ("epochs: many", "epochs must be int. Received: epochs='many'."),
         ("epochs: 2.5", "epochs must be int. Received: epochs=2.5."),
         ("learning_rate: fast", "learning_rate must be float. Received: learning_rate='fast'."),
-        ("data: musdb18:/data", "data must be list[str]. Received: data='musdb18:/data'."),
+        ("data: musdb18:/data", "data must be a list, such as [one]. Received: data='musdb18:/data'."),
         ("augment: [gain]", "augment must be dict. Received: augment=['gain']."),
         ("options:", "options must be dict. Received: options=None."),
         ("- epochs", "must hold a mapping of settings. Received: list."),

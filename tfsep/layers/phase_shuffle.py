@@ -39,6 +39,8 @@ class PhaseShuffle(SavedSeed, keras.layers.Layer):
         if not training or self.radius == 0:
             return inputs
         batch, samples = ops.shape(inputs)[:2]
+        if inputs.shape[1] is not None and inputs.shape[1] <= self.radius:
+            raise ValueError(f"radius must be below the {inputs.shape[1]} samples. Received: radius={self.radius}.")
         padded = ops.pad(inputs, [[0, 0], [self.radius, self.radius], [0, 0]], mode="reflect")
         starts = 2 * self.radius + 1
         drawn = keras.random.randint((batch if self.per_example else 1,), 0, starts, seed=self.seed_generator)

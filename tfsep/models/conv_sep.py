@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import keras
@@ -29,6 +30,9 @@ class ConvSep(MaskSeparator):
 
     A window holds many patches. In training they lie side by side. In separation each frame lies in two of them,
     which overlap by half and whose masks cross-fade.
+
+    By the published loss `other` is what the masks leave: its own error weighs nothing, and is logged as 0, unless
+    `ConvSepLoss(other=...)` is given.
 
     The network hears orthonormal magnitudes of a mixture at -20 dB RMS, raised by 6 dB per octave above 100 Hz.
 
@@ -96,15 +100,15 @@ class ConvSep(MaskSeparator):
     ):
         super().__init__(sources, sample_rate, channels, segment, n_fft, hop, window, mask, **kwargs)
         self.frames = frames
-        self.filters = tuple(filters)
+        self.filters = filters
         self.vertical = vertical
         self.stride = stride
         self.pool = pool
-        self.horizontal = tuple(horizontal)
+        self.horizontal = horizontal
         self.units = units
         self.tied = bool(tied)
         self.blocks = blocks
-        self.compression = float(compression)
+        self.compression = compression
         self._check()
         self.default_loss = ConvSepLoss(self.sources)
         self._tilt = _tilt(self.stft.bins, n_fft, sample_rate)
@@ -212,10 +216,12 @@ class ConvSep(MaskSeparator):
             check_integer(name, getattr(self, name))
         check_integer("blocks", self.blocks, least=0)
         for name in ("filters", "horizontal"):
-            if len(getattr(self, name)) != 2:
-                raise ValueError(f"{name} must be a pair of integers. Received: {name}={getattr(self, name)!r}.")
-            for value in getattr(self, name):
+            pair = getattr(self, name)
+            if not isinstance(pair, Sequence) or len(pair) != 2:
+                raise ValueError(f"{name} must be a pair of integers. Received: {name}={pair!r}.")
+            for value in pair:
                 check_integer(name, value)
+            setattr(self, name, tuple(pair))
         bins, vertical = self.stft.bins, self.stft.bins if self.vertical is None else self.vertical
         check_integer("vertical", vertical)
         if vertical > bins:
@@ -228,11 +234,11 @@ class ConvSep(MaskSeparator):
         places = ((bins - vertical) // self.stride + 1) // self.pool
         if self.horizontal[0] > self.frames or self.horizontal[1] > places:
             raise ValueError(
-                f"horizontal must be at most {self.frames} frames and {places} places. "
-                f"Received: horizontal={self.horizontal!r}."
+                f"horizontal must be at most {self.frames} frames and {places} places, which frames, vertical, stride "
+                f"and pool leave. Received: horizontal={self.horizontal!r}."
             )
-        if not 0 < self.compression <= 1:
-            raise ValueError(f"compression must be in (0, 1]. Received: compression={self.compression}.")
+        if not isinstance(self.compression, numbers.Real) or not 0 < self.compression <= 1:
+            raise ValueError(f"compression must be in (0, 1]. Received: compression={self.compression!r}.")
 
     def get_config(self) -> dict:
         return {

@@ -10,6 +10,7 @@ from keras import ops
 
 from tfsep.layers import ReplayBuffer
 from tfsep.layers.saved_seed import SavedSeed
+from tfsep.losses import check_weight
 from tfsep.models.adversarial_losses import ADVERSARIAL_LOSSES, AdversarialLoss
 from tfsep.models.separator import Separator, check_integer
 from tfsep.models.wavegan import cyclic_generator, default_blocks, run, total_stride, wavegan_discriminator
@@ -59,6 +60,7 @@ class CycleGAN(_Steps, SavedSeed, Separator):
         sample_rate: int. Defaults to 16000.
         channels: int. Defaults to 1.
         segment: int, samples, a power of two of at least 256. Published: 16384, 32768 and 65536. Defaults to 16384.
+            Above it the generator has one more strided convolution, and twice as wide residual blocks.
         filters: int, filters of the first convolutions. Defaults to 64; for longer segments the original advises 32.
         blocks: int, residual blocks. Defaults to 8, and to 9 for segments above 16,384 samples.
         mode: `"paired"` or `"cycle"`. Defaults to `"paired"`.
@@ -106,6 +108,15 @@ class CycleGAN(_Steps, SavedSeed, Separator):
             raise ValueError(f"segment must be a power of two of at least 256. Received: segment={segment}.")
         check_integer("filters", filters)
         check_integer("phase_shuffle", phase_shuffle, least=0)
+        weights = {
+            "reconstruction_weight": reconstruction_weight,
+            "identity_weight": identity_weight,
+            "adversarial_weight": adversarial_weight,
+        }
+        for name, weight in weights.items():
+            check_weight(name, weight)
+        if not any(weights.values()):
+            raise ValueError(f"One of {', '.join(weights)} must be above 0.")
         if mode not in MODES:
             raise ValueError(f"mode must be one of {MODES}. Received: mode={mode!r}.")
         if adversarial not in ADVERSARIAL_LOSSES:
@@ -121,13 +132,9 @@ class CycleGAN(_Steps, SavedSeed, Separator):
         self.reconstruction_weight = reconstruction_weight
         self.identity_weight = identity_weight
         self.phase_shuffle = phase_shuffle
-        weights = {
-            "reconstruction" if mode == "paired" else "cycle": reconstruction_weight,
-            "identity": identity_weight,
-            "adversarial": adversarial_weight,
-        }
+        parts = ("reconstruction" if mode == "paired" else "cycle", "identity", "adversarial")
         # What weighs nothing is not computed.
-        self.part_weights = {part: weight for part, weight in weights.items() if weight}
+        self.part_weights = {part: weight for part, weight in zip(parts, weights.values(), strict=True) if weight}
         self.default_loss = keras.losses.MeanAbsoluteError()
         self.seed_generator = keras.random.SeedGenerator()
         names = [f"{part}_loss" for part in (*self.part_weights, "generator", "discriminator")]
@@ -172,7 +179,7 @@ class CycleGAN(_Steps, SavedSeed, Separator):
             discriminator_optimizer: that of the discriminators. Defaults to one like `optimizer`.
             **arguments: see `keras.Model.compile`. A `loss` takes the place of L1 between G(m) and s.
         """
-        optimizer = keras.optimizers.get(optimizer or self.default_optimizer(2e-4))
+        optimizer = keras.optimizers.get(optimizer or self.default_optimizer(self.default_learning_rate))
         if discriminator_optimizer is None:
             discriminator_optimizer = self._twin(optimizer)
         self._make_training_networks()
@@ -189,6 +196,8 @@ class CycleGAN(_Steps, SavedSeed, Separator):
 
     def compile_from_config(self, config: dict) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+    default_learning_rate = 2e-4
 
     def default_optimizer(self, learning_rate, **arguments) -> keras.optimizers.Optimizer:
         return keras.optimizers.Adam(learning_rate, **{"beta_1": 0.5, "beta_2": 0.9, **arguments})
@@ -245,6 +254,8 @@ class CycleGAN(_Steps, SavedSeed, Separator):
 
     def training_pair(self, mixture, sources: dict) -> tuple:
         """A batch of mixtures and references -> (mixtures, targets, gains), the targets those of the mode."""
+        if self.mode == "cycle" and mixture.shape[0] == 1:
+            raise ValueError("The mode 'cycle' takes each target from another example. Give batches of at least 2.")
         level, gain = self.normalize(mixture)
         target = ops.cast(sources[self.sources[0]], "float32") / gain
         return level, ops.roll(target, 1, axis=0) if self.mode == "cycle" else target, gain

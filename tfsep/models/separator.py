@@ -149,6 +149,9 @@ class Separator(_Steps, keras.Model):
 
     def _loss_values(self, references, estimates):
         loss = self.default_loss if self.loss is None else keras.losses.get(self.loss)
+        names = getattr(loss, "sources", self.sources)
+        if tuple(names) != self.sources:
+            raise ValueError(f"The loss is for {list(names)}. The model's sources are {list(self.sources)}.")
         # A Loss object's `call` is the loss before the mean over the batch, which would mix the sources.
         return loss.call(references, estimates) if isinstance(loss, keras.losses.Loss) else loss(references, estimates)
 
@@ -162,6 +165,9 @@ class Separator(_Steps, keras.Model):
             context=self.context,
         )
         return config
+
+    # Of a run where none is named.
+    default_learning_rate = 1e-3
 
     def default_optimizer(self, learning_rate, **arguments) -> keras.optimizers.Optimizer:
         """The optimiser that a run gets where none is named: Adam, with Keras's arguments for it."""

@@ -20,6 +20,9 @@ _SILENCE = 1e-3
 _ATTEMPTS = 4
 _GLANCE = 97
 
+# Tracks that a message names at most.
+_NAMED = 3
+
 
 def excerpts(
     tracks: Sequence[Track],
@@ -158,7 +161,11 @@ class _Stems:
 
     def _parts(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The rows that add up to each name; accompaniment is a stem in some tracks and what is left in others."""
-        parts = components(names, self.sources)
+        try:
+            parts = components(names, self.sources)
+        except ValueError as error:
+            some = [track.name for track in self.tracks[:_NAMED]] + ["..."] * (len(self.tracks) > _NAMED)
+            raise ValueError(f"{error} Tracks: {', '.join(some)}.") from None
         if "accompaniment" in parts:
             whole = [track for track in self.tracks if "accompaniment" in track.sources]
             rest = {source for track in self.tracks if track not in whole for source in track.sources}

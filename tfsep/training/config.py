@@ -41,7 +41,7 @@ class TrainConfig:
     epochs: int = 50
     batch_size: int = 16
     steps_per_epoch: int | None = None
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     schedule: str = "constant"
     clipnorm: float | None = None
     average: float | None = None
@@ -58,7 +58,8 @@ class TrainConfig:
         for field in dataclasses.fields(self):
             value = _plain(getattr(self, field.name), field.type)
             if not isinstance(value, tuple(_TYPES[kind.split("[")[0]] for kind in field.type.split(" | "))):
-                raise ValueError(f"{field.name} must be {field.type}. Received: {field.name}={value!r}.")
+                kind = field.type.removesuffix(" | None").replace("list[str]", "a list, such as [one]")
+                raise ValueError(f"{field.name} must be {kind}. Received: {field.name}={value!r}.")
             setattr(self, field.name, value)
 
     def to_yaml(self) -> str:

@@ -31,7 +31,7 @@ def fit(
     epochs: int = 50,
     batch_size: int = 16,
     steps_per_epoch: int | None = None,
-    learning_rate: float = 1e-3,
+    learning_rate: float | None = None,
     schedule: str = "constant",
     clipnorm: float | None = None,
     average: float | None = None,
@@ -58,7 +58,7 @@ def fit(
         epochs: int. Defaults to 50.
         batch_size: int. Defaults to 16.
         steps_per_epoch: int. Defaults to as many batches as the audio holds windows for.
-        learning_rate: float. Defaults to 1e-3.
+        learning_rate: float. Defaults to the model's `default_learning_rate`: 1e-3, and 2e-4 for the CycleGAN.
         schedule: `"constant"`; `"cosine"`, down to zero over all epochs; or `"cycles"`, two cosines an epoch, each down
             to a two-hundredth, as Wave-U-Nets were trained. Defaults to `"constant"`.
         clipnorm: float, largest norm of each gradient. Defaults to None, no clipping.
@@ -81,6 +81,7 @@ def fit(
         ValueError: for data or arguments that cannot work.
         RuntimeError: if the loss became infinite or not a number, or the run to resume is damaged.
     """
+    learning_rate = model.default_learning_rate if learning_rate is None else learning_rate
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {SCHEDULES}. Received: schedule={schedule!r}.")
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):

@@ -73,7 +73,8 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     keras.utils.set_random_seed(config.seed)
     model = _model(config)
     # In full, so that the run stays the same should defaults change.
-    config = dataclasses.replace(config, options=_options(model))
+    rate = model.default_learning_rate if config.learning_rate is None else config.learning_rate
+    config = dataclasses.replace(config, options=_options(model), learning_rate=rate)
     if state and (output / CONFIG).exists():
         _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
     train_tracks = _tracks(config.data, "train")
