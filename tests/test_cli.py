@@ -268,6 +268,15 @@ class TestTrain:
         assert result.returncode == 0, result.stderr
         assert json.loads(state.read_text())["epoch"] == epoch + 1
 
+    def test_the_run_s_own_configuration_resumes_it(self, run, songs, tmp_path):
+        assert run(*self.settings(songs, tmp_path / "run"), "--epochs", 1)[0] == 0
+        code, _, err = run("train", "--output", tmp_path / "run", "--epochs", 2, "--resume")
+        assert code == 0, err
+        assert json.loads((tmp_path / "run" / "state.json").read_text())["epoch"] == 2
+        code, _, err = run("train", "--output", tmp_path / "run", "--batch-size", 7, "--resume")
+        assert code == 2
+        assert "other settings: batch_size=2. Resume it with those" in message(err)
+
 
 class TestEvaluate:
     def estimates(self, songs, folder) -> tuple:

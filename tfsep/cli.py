@@ -225,12 +225,14 @@ def train(
     mixed_precision: Annotated[str | None, typer.Option(help="float32, mixed_bfloat16, mixed_float16.")] = None,
     jit_compile: Annotated[bool | None, typer.Option(help="Compile with XLA. Default: Keras decides.")] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="Preset or checkpoint to fine-tune.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT, as configured.")] = False,
 ) -> None:
     """Train a model; the run is kept in a folder and can be resumed."""
-    from tfsep.training import TrainConfig, read_config
+    from tfsep.training import CONFIG, TrainConfig, read_config
     from tfsep.training import train as run
 
+    if resume and config is None and output and Path(output, CONFIG).is_file():
+        config = Path(output, CONFIG)
     settings = read_config(config) if config else {}
     names = None if augment is None else [] if augment == "none" else augment.split(",")
     given = {

@@ -3,6 +3,6 @@
 from tfsep.training.config import TrainConfig, read_config
 from tfsep.training.fit import fit
 from tfsep.training.lbfgs import fit_lbfgs
-from tfsep.training.run import train
+from tfsep.training.run import CONFIG, train
 
-__all__ = ["TrainConfig", "fit", "fit_lbfgs", "read_config", "train"]
+__all__ = ["CONFIG", "TrainConfig", "fit", "fit_lbfgs", "read_config", "train"]
