@@ -33,5 +33,12 @@ class TestConvSep4StemsPlus(PresetCase):
     margin = ("drums", 4.0)
 
 
+class TestCycleGANVocals(PresetCase):
+    name = "cyclegan-vocals"
+    parameters = 1_485_505
+    megabytes = 4
+    margin = ("accompaniment", 0.5)
+
+
 def test_every_preset_has_its_case():
     assert {case.name for case in PresetCase.__subclasses__()} == set(presets.names())
