@@ -100,11 +100,11 @@ class ConvSep(MaskSeparator):
     ):
         super().__init__(sources, sample_rate, channels, segment, n_fft, hop, window, mask, **kwargs)
         self.frames = frames
-        self.filters = filters
+        self.filters = _pair("filters", filters)
         self.vertical = vertical
         self.stride = stride
         self.pool = pool
-        self.horizontal = horizontal
+        self.horizontal = _pair("horizontal", horizontal)
         self.units = units
         self.tied = bool(tied)
         self.blocks = blocks
@@ -215,13 +215,6 @@ class ConvSep(MaskSeparator):
         for name in ("frames", "stride", "pool", "units"):
             check_integer(name, getattr(self, name))
         check_integer("blocks", self.blocks, least=0)
-        for name in ("filters", "horizontal"):
-            pair = getattr(self, name)
-            if not isinstance(pair, Sequence) or len(pair) != 2:
-                raise ValueError(f"{name} must be a pair of integers. Received: {name}={pair!r}.")
-            for value in pair:
-                check_integer(name, value)
-            setattr(self, name, tuple(pair))
         bins, vertical = self.stft.bins, self.stft.bins if self.vertical is None else self.vertical
         check_integer("vertical", vertical)
         if vertical > bins:
@@ -254,6 +247,15 @@ class ConvSep(MaskSeparator):
             "blocks": self.blocks,
             "compression": self.compression,
         }
+
+
+def _pair(name: str, values: Sequence[int]) -> tuple[int, int]:
+    """An argument as a pair of positive integers."""
+    if not isinstance(values, Sequence) or len(values) != 2:
+        raise ValueError(f"{name} must be a pair of integers. Received: {name}={values!r}.")
+    for value in values:
+        check_integer(name, value)
+    return tuple(values)
 
 
 def _tilt(bins: int, n_fft: int, sample_rate: int) -> np.ndarray:
