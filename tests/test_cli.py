@@ -177,6 +177,15 @@ class TestSeparate:
         _, out, _ = run("separate", tmp_path / "none.wav", "-o", tmp_path / "out", "-m", small_preset)
         assert out == ""
 
+    def test_an_error_that_names_no_file_gets_its_name(self, run, song, tmp_path, small_preset, monkeypatch):
+        def refuse(*_, **__):
+            raise ValueError("Mix it down to mono.")
+
+        monkeypatch.setattr("tfsep.separate_file", refuse)
+        code, _, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 2
+        assert f"{song}: Mix it down to mono." in message(err)
+
     def test_residual_with_the_name_of_a_source(self, run, song, tmp_path, small_preset):
         code, _, err = run("separate", song, "-o", tmp_path, "-m", small_preset, "--residual", "drums")
         assert code == 2
