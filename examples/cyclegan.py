@@ -26,6 +26,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--mode", default="paired", help="paired or cycle")
     parser.add_argument("--adversarial", default="ralsgan", help="ralsgan, lsgan or wgan-gp")
     parser.add_argument("--augment", default="remix,gain", help=f"names, of {', '.join(AUGMENTATIONS)}")
+    parser.add_argument("--active", help="a source that windows should contain; default: any window will do")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio holds windows for")
@@ -56,6 +57,7 @@ def main() -> None:
         steps_per_epoch=arguments.steps_per_epoch,
         learning_rate=arguments.learning_rate,
         augment=[AUGMENTATIONS[name]() for name in arguments.augment.split(",") if name],
+        active=arguments.active,
     )
 
     best = tfsep.load_model(arguments.output / "best")

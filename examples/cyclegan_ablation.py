@@ -4,9 +4,10 @@
     python examples/cyclegan_ablation.py --data musdb18:/data/musdb18 --batch-size 4 --rows every --output runs/stable
 
 Rows: `l1`, the mean absolute error alone, and `MODE-LOSS` for each mode and adversarial loss. It prints the median SDR
-of each row's last model on the validation songs (museval's protocol) beside the mixture's, the time of a step with its
-share of validation, and the course of every loss. OUTPUT then holds `curves.png`, `results.json` with all curves, and a
-run of `tfsep.training.fit` a row. Stopped, it goes on with the same command. Exits 1 where a loss was not finite.
+of each row's last and best model (by the error on these songs) on the validation songs (museval's protocol) beside the
+mixture's, the time of a step with its share of validation, and the course of every loss. OUTPUT then holds
+`curves.png`, `results.json` with all curves, and a run of `tfsep.training.fit` a row. Stopped, it goes on with the same
+command. Exits 1 where a loss was not finite.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import tfsep
 from tfsep.training.checkpoint import read_state
 
 ROWS = "l1,paired-ralsgan,cycle-ralsgan"
-EVERY = [f"{mode}-{loss}" for mode in ("paired", "cycle") for loss in ("ralsgan", "lsgan", "wgan-gp")]
+EVERY = ["l1", *(f"{mode}-{loss}" for mode in ("paired", "cycle") for loss in ("ralsgan", "lsgan", "wgan-gp"))]
 CURVES = ("val_loss", "generator_loss", "adversarial_loss", "discriminator_loss")
 
 
@@ -74,8 +75,15 @@ def train(row: str, tracks: list, valid: list, arguments: argparse.Namespace) ->
     # With the time of validation; None where this call trained nothing.
     trained = (arguments.points - done) * epoch_steps
     seconds = (time.perf_counter() - start) / trained if trained else None
-    scores = tfsep.evaluate(model, valid, oracles=(), sdr_only=True)
-    sdr = {name: {source: scores.median(source, row=name) for source in model.sources} for name in ("model", "mixture")}
+    last, best = (
+        tfsep.evaluate(candidate, valid, oracles=(), sdr_only=True)
+        for candidate in (model, tfsep.load_model(folder / "best"))
+    )
+    rows = {"mixture": (last, "mixture"), "last": (last, "model"), "best": (best, "model")}
+    sdr = {
+        name: {source: scores.median(source, row=row) for source in model.sources}
+        for name, (scores, row) in rows.items()
+    }
     return {"sdr": sdr, "seconds_per_step": seconds, "history": read_state(folder)["history"]}
 
 
@@ -112,16 +120,15 @@ def show(results: dict) -> bool:
             finite &= all(map(math.isfinite, values))
             if name.endswith(("loss", "norm")):
                 print(f"  {name:32}{values[0]:12.4g}{values[-1]:12.4g}{max(values, key=abs):12.4g}")
-    first = next(iter(results.values()))
-    table = {"mixture": (first["sdr"]["mixture"], None)}
-    table |= {row: (result["sdr"]["model"], result["seconds_per_step"]) for row, result in results.items()}
-    print(
-        "\n" + f"{'median SDR in dB':20}" + "".join(f"{source:>15}" for source in first["sdr"]["model"]) + "   s a step"
-    )
-    for row, (sdr, seconds) in table.items():
-        print(
-            f"{row:20}" + "".join(f"{value:15.2f}" for value in sdr.values()) + (f"{seconds:11.3f}" if seconds else "")
-        )
+    sdr = next(iter(results.values()))["sdr"]
+    table = {"mixture": (sdr["mixture"], None)}
+    for row, result in results.items():
+        table[row] = (result["sdr"]["last"], result["seconds_per_step"])
+        table[f"  best of {row}"] = (result["sdr"]["best"], None)
+    print(f"\n{'median SDR in dB':26}" + "".join(f"{source:>15}" for source in sdr["mixture"]) + "   s a step")
+    for row, (medians, seconds) in table.items():
+        time_of_step = f"{seconds:11.3f}" if seconds else ""
+        print(f"{row:26}" + "".join(f"{value:15.2f}" for value in medians.values()) + time_of_step)
     return finite
 
 

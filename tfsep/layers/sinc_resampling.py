@@ -124,7 +124,10 @@ def _filter_channels(signal, kernel):
     taps, filters, channels = kernel.shape
     length = ops.shape(signal)[1] - taps + 1
     if keras.backend.backend() == "tensorflow":
-        filtered = ops.depthwise_conv(signal, ops.transpose(kernel, (0, 2, 1)), padding="valid")
-        return ops.transpose(ops.reshape(filtered, (-1, length, channels, filters)), (0, 1, 3, 2))
+        # Copies of the signal side by side: several filters a channel come in an order that has to be transposed.
+        filtered = ops.depthwise_conv(
+            ops.tile(signal, (1, 1, filters)), ops.reshape(kernel, (taps, -1, 1)), padding="valid"
+        )
+        return ops.reshape(filtered, (-1, length, filters, channels))
     # XLA, which compiles everything for the other backends, makes one pass of this sum and is slow at the above.
     return sum(ops.expand_dims(signal[:, tap : tap + length], 2) * kernel[tap] for tap in range(taps))
