@@ -1,7 +1,7 @@
 """The CycleGAN on raw waveforms from data to files: train, separate, evaluate, export.
 
     python examples/cyclegan.py --data musdb18:/data/musdb18 --epochs 100 --output runs/cyclegan
-    python examples/cyclegan.py --data mixing:drums,others --sources target,accompaniment --augment ratio
+    python examples/cyclegan.py --data mixing:drums,others --sources drums,accompaniment --active drums --augment ratio
     python examples/cyclegan.py --data embedded --filters 4 --epochs 2 --output runs/try   # the installation's song
 
 Published recipe: mono at 16 kHz, windows of 16,384 samples, 64 filters, batch 10, Adam 2e-4 (0.5, 0.9) for generator

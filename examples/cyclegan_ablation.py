@@ -75,16 +75,14 @@ def train(row: str, tracks: list, valid: list, arguments: argparse.Namespace) ->
     # With the time of validation; None where this call trained nothing.
     trained = (arguments.points - done) * epoch_steps
     seconds = (time.perf_counter() - start) / trained if trained else None
-    last, best = (
-        tfsep.evaluate(candidate, valid, oracles=(), sdr_only=True)
-        for candidate in (model, tfsep.load_model(folder / "best"))
-    )
-    rows = {"mixture": (last, "mixture"), "last": (last, "model"), "best": (best, "model")}
-    sdr = {
-        name: {source: scores.median(source, row=row) for source in model.sources}
-        for name, (scores, row) in rows.items()
-    }
+    last = tfsep.evaluate(model, valid, oracles=(), sdr_only=True)
+    best = tfsep.evaluate(folder / "best", valid, oracles=(), sdr_only=True)
+    sdr = {"mixture": medians(last, "mixture"), "last": medians(last, "model"), "best": medians(best, "model")}
     return {"sdr": sdr, "seconds_per_step": seconds, "history": read_state(folder)["history"]}
+
+
+def medians(scores, row: str) -> dict:
+    return {source: scores.median(source, row=row) for source in scores.targets}
 
 
 def draw(results: dict, path: Path) -> None:

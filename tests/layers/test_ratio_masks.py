@@ -11,6 +11,7 @@ FORMULAS = {
     "quadratic": np.square,
     "relu": lambda a: np.maximum(a, 0),
     "linear": lambda a: a,
+    "softmax": np.exp,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras import ops
 
-MASKS = ("abs", "linear", "quadratic", "relu")
+MASKS = ("abs", "linear", "quadratic", "relu", "softmax")
 
 _EPSILON = 1e-7
 
@@ -14,8 +14,9 @@ def ratio_masks(outputs, kind: str = "abs"):
 
     Args:
         outputs: `[batch, source, ...]`, what the network gives for each source.
-        kind: what `y` is made of an output `a`: `"abs"`, `|a|`; `"quadratic"`, `a^2`; `"relu"`, `max(a, 0)`; or
-            `"linear"`, `a` itself, where masks may be negative and above one. Defaults to `"abs"`.
+        kind: what `y` is made of an output `a`: `"abs"`, `|a|`; `"quadratic"`, `a^2`; `"relu"`, `max(a, 0)`;
+            `"softmax"`, `exp(a)`; or `"linear"`, `a` itself, where masks may be negative and above one. Defaults to
+            `"abs"`.
 
     Returns:
         float32 of the same shape, finite for any outputs; equal shares where all are zero.
@@ -30,6 +31,8 @@ def ratio_masks(outputs, kind: str = "abs"):
     if kind not in MASKS:
         raise ValueError(f"mask must be one of {MASKS}. Received: mask={kind!r}.")
     outputs = ops.cast(outputs, "float32")
+    if kind == "softmax":
+        return ops.softmax(outputs, axis=1)
     parts = {"abs": ops.abs, "quadratic": ops.square, "relu": ops.relu, "linear": lambda a: a}[kind](outputs) + _EPSILON
     total = ops.sum(parts, axis=1, keepdims=True)
     if kind == "linear":

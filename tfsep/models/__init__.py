@@ -2,6 +2,7 @@
 
 from tfsep.models.classic_wave_unet import ClassicWaveUNet
 from tfsep.models.conv_sep import ConvSep
+from tfsep.models.crn import CRN
 from tfsep.models.cyclegan import CycleGAN
 from tfsep.models.drnn import DRNN
 from tfsep.models.loading import ExportedSeparator, load_keras, load_model
@@ -11,6 +12,7 @@ from tfsep.models.unet import UNet
 from tfsep.models.wave_unet import WaveUNet
 
 __all__ = [
+    "CRN",
     "DRNN",
     "MODELS",
     "ClassicWaveUNet",
@@ -28,6 +30,7 @@ __all__ = [
 # Names of the command line.
 MODELS = {
     "convsep": ConvSep,
+    "crn": CRN,
     "cyclegan": CycleGAN,
     "drnn": DRNN,
     "unet": UNet,

@@ -9,8 +9,8 @@ from keras import layers, ops
 
 from tfsep.layers import Bidirectional
 from tfsep.losses import DiscriminativeMeanSquaredError
-from tfsep.models.mask_separator import MaskSeparator
-from tfsep.models.separator import check_integer
+from tfsep.models.mask_separator import MaskSeparator, channels_as_examples
+from tfsep.models.separator import check_integer, check_share
 
 # Names of Keras's layers, and their options.
 CELLS = {
@@ -109,9 +109,8 @@ class DRNN(MaskSeparator):
             raise ValueError(f"cell must be one of {tuple(CELLS)}. Received: cell={cell!r}.")
         if bidirectional and units % 2:
             raise ValueError(f"units must be even where bidirectional=True. Received: units={units}.")
-        for name, value, most in (("compression", compression, 1), ("dropout", dropout, 0.99)):
-            if not 0 <= value <= most:
-                raise ValueError(f"{name} must be from 0 to {most}. Received: {name}={value!r}.")
+        check_share("compression", compression)
+        check_share("dropout", dropout, 0.99)
         self.context_frames = context_frames
         self.units = units
         self.hidden_layers = hidden_layers
@@ -129,8 +128,7 @@ class DRNN(MaskSeparator):
     def outputs(self, magnitudes, training: bool):
         batch, frames, bins = (ops.shape(magnitudes)[axis] for axis in range(3))
         heard = magnitudes if self.compression == 1 else magnitudes**self.compression
-        folded = ops.reshape(ops.transpose(heard, (0, 3, 1, 2)), (-1, frames, bins))
-        inputs = ops.cast(with_neighbours(folded, self.context_frames), self.compute_dtype)
+        inputs = ops.cast(with_neighbours(channels_as_examples(heard), self.context_frames), self.compute_dtype)
         outputs = self.network(inputs, training=training)
         outputs = ops.reshape(outputs, (batch, self.channels, frames, len(self.sources), bins))
         return ops.transpose(outputs, (0, 3, 2, 4, 1))

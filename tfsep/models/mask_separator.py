@@ -108,3 +108,9 @@ class MaskSeparator(Separator):
             "binary_mask": self.binary_mask,
             "spectral_loss": self.spectral_loss,
         }
+
+
+def channels_as_examples(magnitudes):
+    """`[batch, frames, bins, channels]` -> `[batch * channels, frames, bins]`, for a network that hears one channel."""
+    frames, bins = ops.shape(magnitudes)[1], ops.shape(magnitudes)[2]
+    return ops.reshape(ops.transpose(magnitudes, (0, 3, 1, 2)), (-1, frames, bins))

@@ -224,3 +224,9 @@ def check_integer(name: str, value: int, least: int = 1) -> None:
     """Raises ValueError unless an argument is an integer of at least `least`."""
     if not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}. Received: {name}={value!r}.")
+
+
+def check_share(name: str, value: float, most: float = 1.0) -> None:
+    """Raises ValueError unless an argument is a number from 0 to `most`."""
+    if not isinstance(value, numbers.Real) or not 0 <= value <= most:
+        raise ValueError(f"{name} must be from 0 to {most:g}. Received: {name}={value!r}.")

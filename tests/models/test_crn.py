@@ -1,0 +1,101 @@
+import keras
+import numpy as np
+import pytest
+from separator_case import SeparatorCase
+
+from tfsep.models import CRN
+
+SMALL = {"sample_rate": 8000, "segment": 992, "n_fft": 64, "hop": 32, "filters": (4, 8), "units": 6}
+
+
+class TestCRN(SeparatorCase):
+    model_class = CRN
+    options = SMALL
+    parameters = 4_076
+
+
+def mixture(samples=992, channels=1, examples=2):
+    return np.random.default_rng(0).normal(0, 0.1, (examples, samples, channels)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def small():
+    keras.utils.set_random_seed(0)
+    return CRN(**SMALL)
+
+
+def magnitudes(frames=32):
+    return np.random.default_rng(0).uniform(0.1, 1, (1, frames, 33, 1)).astype("float32")
+
+
+@pytest.mark.parametrize("options", [{}, {"channels": 2}, {"mask": "abs"}, {"sources": ("a", "b", "c")}])
+def test_estimates_add_up_to_the_mixture(options):
+    model = CRN(**{**SMALL, **options})
+    for samples in (1, 33, 5000):
+        audio = mixture(samples, model.channels)
+        np.testing.assert_allclose(sum(model(audio).values()), audio, atol=1e-5)
+
+
+def test_channels_are_separated_one_by_one(small):
+    stereo = CRN(**SMALL, channels=2)
+    stereo.set_weights(small.get_weights())
+    left = mixture()
+    for name, estimate in stereo(np.concatenate([left, -left], axis=-1)).items():
+        np.testing.assert_allclose(estimate[..., :1], small(left)[name], atol=1e-5)
+        np.testing.assert_allclose(estimate[..., 1:], -small(left)[name], atol=1e-5)
+
+
+def test_every_source_has_its_own_mask(small):
+    masks = np.asarray(small.masks(magnitudes(), False))
+    outputs = np.asarray(small.network(magnitudes()[:, :, :-1] ** np.float32(0.3)))
+    shares = np.exp(outputs) / np.exp(outputs).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(masks[0, :, :, :-1, 0], np.moveaxis(shares[0], -1, 0), rtol=1e-4)
+    assert np.array_equal(masks[:, :, :, -1], masks[:, :, :, -2])
+
+
+def test_recurrence_carries_what_convolutions_do_not_reach():
+    keras.utils.set_random_seed(0)
+    model = CRN(**SMALL)
+    changed = magnitudes(256)
+    changed[:, :8] *= 2
+
+    def heard_at_the_end() -> bool:
+        before, after = (np.asarray(model.outputs(values, False)) for values in (magnitudes(256), changed))
+        return not np.array_equal(before[:, :, 64:], after[:, :, 64:])
+
+    assert heard_at_the_end()
+    expand = model.network.get_layer("expand")
+    expand.kernel.assign(np.zeros(expand.kernel.shape))
+    assert not heard_at_the_end()
+
+
+def test_dropout_acts_in_training_alone():
+    model = CRN(**SMALL, dropout=0.5)
+    assert np.array_equal(model.outputs(magnitudes(), False), model.outputs(magnitudes(), False))
+    assert not np.array_equal(model.outputs(magnitudes(), True), model.outputs(magnitudes(), True))
+
+
+def test_learns():
+    keras.utils.set_random_seed(0)
+    model = CRN(**SMALL)
+    sources = {name: mixture(examples=4) for name in model.sources}
+    sources["vocals"] = np.sin(np.arange(992, dtype="float32"))[None, :, None] * sources["vocals"]
+    model.compile(keras.optimizers.Adam(1e-2))
+    losses = model.fit(sum(sources.values()), sources, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"filters": (4, 8, 8, 8, 8, 8)}, "n_fft / 2 must be a multiple of 2 to the number of filters"),
+        ({"filters": ()}, "n_fft / 2 must be a multiple"),
+        ({"filters": (4, 0)}, "filters must be an integer of at least 1. Received: filters=0"),
+        ({"units": 0}, "units must be an integer"),
+        ({"compression": 2.0}, "compression must be from 0 to 1"),
+        ({"dropout": "much"}, "dropout must be from 0 to 0.99. Received: dropout='much'"),
+    ],
+)
+def test_bad_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        CRN(**{**SMALL, **options})

@@ -1,0 +1,150 @@
+"""The convolutional recurrent network: a U-Net over the spectrogram with a recurrent layer at its bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+from tfsep.layers import Bidirectional
+from tfsep.models.mask_separator import MaskSeparator, channels_as_examples
+from tfsep.models.separator import check_integer, check_share
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class CRN(MaskSeparator):
+    """Convolutional recurrent network from the mixture's magnitudes to a mask for each source.
+
+    What the DRNN has become: its hidden layers have a weight for every bin, learnt from the pitches of the voices that
+    it was trained on, and convolutions share theirs among all bins. Down: at each level a convolution that halves
+    frames and bins, and below the first a second one. At the bottom a recurrent layer hears all bins, both ways. Up:
+    a transposed convolution, concatenation with what was handed across, and a convolution. All are batch-normalised and
+    rectified with a leak. Channels are separated one by one.
+
+    Args:
+        sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
+        sample_rate: int. Defaults to 16000.
+        channels: int. Defaults to 1.
+        segment: int, samples estimated at a time. Defaults to 65024: 128 frames.
+        n_fft: int, samples of a frame. Defaults to 2048.
+        hop: int, samples from a frame to the next. Defaults to 512.
+        window: `"hann"` or `"sine"`. Defaults to `"hann"`.
+        filters: of the levels, from the top. Defaults to `(16, 32, 64, 96, 128)`.
+        units: int, of the recurrent layer in each direction. Defaults to 128.
+        dropout: float, share of what enters and leaves the recurrent layer that is left out in training. Defaults to
+            0.0.
+        compression: float, exponent of the magnitudes that the network hears; below 1, soft ones count more. Defaults
+            to 0.3.
+        mask: see `tfsep.layers.ratio_masks`. Defaults to `"softmax"`.
+        binary_mask: bool, see `MaskSeparator`. Defaults to False.
+        spectral_loss: bool, see `MaskSeparator`. Defaults to True.
+        dtype: Keras dtype or policy of the network.
+
+    Raises:
+        ValueError: if the bins of a frame, less one, cannot be halved at each level.
+
+    Example:
+
+    >>> tfsep.models.CRN().count_params()
+    2730692
+
+    Reference:
+        Tan and Wang, "A convolutional recurrent neural network for real-time speech enhancement", Interspeech 2018;
+        Jansson et al., "Singing voice separation with deep U-Net convolutional networks", ISMIR 2017.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("vocals", "accompaniment"),
+        sample_rate: int = 16000,
+        channels: int = 1,
+        segment: int = 65024,
+        n_fft: int = 2048,
+        hop: int = 512,
+        window: str = "hann",
+        filters: Sequence[int] = (16, 32, 64, 96, 128),
+        units: int = 128,
+        dropout: float = 0.0,
+        compression: float = 0.3,
+        mask: str = "softmax",
+        spectral_loss: bool = True,
+        **kwargs,
+    ):
+        super().__init__(
+            sources, sample_rate, channels, segment, n_fft, hop, window, mask, spectral_loss=spectral_loss, **kwargs
+        )
+        for number in filters:
+            check_integer("filters", number)
+        check_integer("units", units)
+        if not filters or n_fft // 2 % 2 ** len(filters):
+            raise ValueError(
+                f"n_fft / 2 must be a multiple of 2 to the number of filters. Received: n_fft={n_fft}, "
+                f"filters={filters!r}."
+            )
+        check_share("compression", compression)
+        check_share("dropout", dropout, 0.99)
+        self.filters = tuple(filters)
+        self.units = units
+        self.dropout = float(dropout)
+        self.compression = float(compression)
+        self.default_loss = keras.losses.MeanSquaredError()
+        self.network = self._network()
+        self.built = True
+
+    def outputs(self, magnitudes, training: bool):
+        batch, frames = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
+        # The highest bin is left out, so that bins can be halved.
+        heard = channels_as_examples(magnitudes[:, :, :-1] ** self.compression)
+        padded = ops.pad(heard, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0]])
+        outputs = self.network(ops.cast(padded, self.compute_dtype)[..., None], training=training)[:, :frames]
+        outputs = ops.concatenate([outputs, outputs[:, :, -1:]], axis=2)
+        outputs = ops.reshape(outputs, (batch, self.channels, frames, self.stft.bins, len(self.sources)))
+        return ops.transpose(outputs, (0, 4, 2, 3, 1))
+
+    def _network(self) -> keras.Model:
+        dtype = self.dtype_policy
+        inputs = keras.Input((None, self.stft.bins - 1, 1), dtype=dtype.compute_dtype, name="magnitudes")
+        x, skips = inputs, []
+        for level, filters in enumerate(self.filters):
+            skips.append(x)
+            x = self._convolution(x, f"down_{level + 1}", filters, 3 if level else 5, strides=2)
+            if level:
+                x = self._convolution(x, f"down_{level + 1}_second", filters, 3)
+        x = layers.Concatenate(dtype=dtype, name="bottom")([x, self._recurrent(x)])
+        for level in reversed(range(len(self.filters))):
+            name, filters = f"up_{level + 1}", self.filters[max(level - 1, 0)]
+            x = self._convolution(x, name, filters, 4, strides=2, kind=layers.Conv2DTranspose)
+            x = layers.Concatenate(dtype=dtype, name=f"{name}_skip")([x, skips[level]])
+            if level:
+                x = self._convolution(x, f"{name}_second", filters, 3)
+        outputs = layers.Conv2D(len(self.sources), 3, padding="same", dtype=dtype, name="output")(x)
+        return keras.Model(inputs, outputs, name="network")
+
+    def _convolution(self, x, name: str, filters: int, kernel: int, strides: int = 1, kind=layers.Conv2D):
+        dtype = self.dtype_policy
+        x = kind(filters, kernel, strides=strides, padding="same", use_bias=False, dtype=dtype, name=name)(x)
+        # Averages over the last 50 or so steps: an epoch on few songs is short.
+        x = layers.BatchNormalization(momentum=0.98, dtype=dtype, name=f"{name}_norm")(x)
+        return layers.LeakyReLU(0.1, dtype=dtype, name=f"{name}_activation")(x)
+
+    def _recurrent(self, x):
+        """A few further features of each place, from all bins and frames."""
+        dtype, (bins, filters) = self.dtype_policy, x.shape[2:]
+        x = layers.Reshape((-1, bins * filters), dtype=dtype, name="flatten")(x)
+        x = layers.Dense(2 * self.units, activation="relu", dtype=dtype, name="code")(x)
+        x = layers.Dropout(self.dropout, dtype=dtype, name="code_dropout")(x)
+        x = Bidirectional("GRU", self.units, dtype=dtype, name="recurrent")(x)
+        x = layers.Dropout(self.dropout, dtype=dtype, name="recurrent_dropout")(x)
+        features = max(1, filters // 4)
+        x = layers.Dense(bins * features, activation="relu", dtype=dtype, name="expand")(x)
+        return layers.Reshape((-1, bins, features), dtype=dtype, name="unflatten")(x)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "filters": list(self.filters),
+            "units": self.units,
+            "dropout": self.dropout,
+            "compression": self.compression,
+        }
