@@ -40,5 +40,12 @@ class TestCycleGANVocals(PresetCase):
     margin = ("accompaniment", 0.5)
 
 
+class TestWaveUNet4Stems(PresetCase):
+    name = "waveunet-4stems"
+    parameters = 6_666_870
+    megabytes = 15
+    margin = ("drums", 3.5)
+
+
 def test_every_preset_has_its_case():
     assert {case.name for case in PresetCase.__subclasses__()} == set(presets.names())
