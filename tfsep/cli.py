@@ -199,7 +199,8 @@ def separate(
 @app.command()
 def train(
     model: Annotated[
-        str | None, typer.Argument(help="unet, drnn, convsep, waveunet, waveunet-classic or cyclegan. Default: unet.")
+        str | None,
+        typer.Argument(help="unet, drnn, crn, convsep, waveunet, waveunet-classic or cyclegan. Default: unet."),
     ] = None,
     data: Annotated[list[str] | None, typer.Option(help=f"{DATA_HELP}; repeatable.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="Validation data, if not that of --data.")] = None,

@@ -187,6 +187,10 @@ class TestStartFrom:
         ({"options": {"dtype": "float32"}}, "Model 'unet' has the options sources, .*Given: .*dtype"),
         ({"options": {"sample_rate": "fast"}}, "sample_rate='fast'"),
         ({"mixed_precision": "half"}, "half"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch must be at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be a number above 0"),
+        ({"schedule": "linear"}, "schedule must be one of"),
     ],
     ids=str,
 )

@@ -86,7 +86,9 @@ def read_config(path: str | Path) -> dict:
     known = [field.name for field in dataclasses.fields(TrainConfig)]
     unknown = [key for key in settings if key not in known]
     if unknown:
-        raise ValueError(f"{path} has unknown keys {unknown}. Known: {', '.join(known)}.")
+        raise ValueError(
+            f"{path} has unknown keys {unknown}. Known: {', '.join(known)}. Arguments of the model stand under options."
+        )
     try:
         config = TrainConfig(**settings)
     except ValueError as error:

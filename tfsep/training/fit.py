@@ -82,18 +82,17 @@ def fit(
         RuntimeError: if the loss became infinite or not a number, or the run to resume is damaged.
     """
     learning_rate = model.default_learning_rate if learning_rate is None else learning_rate
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule must be one of {SCHEDULES}. Received: schedule={schedule!r}.")
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("patience", patience)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
-    for name, value in (("learning_rate", learning_rate), ("clipnorm", clipnorm)):
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"{name} must be a number above 0. Received: {name}={value!r}.")
-    if average is not None and not 0 < average < 1:
-        raise ValueError(f"average must be a number between 0 and 1. Received: average={average!r}.")
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"seed must be an integer from 0 to 2147483647. Received: seed={seed!r}.")
+    check_numbers(
+        schedule=schedule,
+        epochs=epochs,
+        batch_size=batch_size,
+        patience=patience,
+        learning_rate=learning_rate,
+        clipnorm=clipnorm,
+        average=average,
+        seed=seed,
+        steps_per_epoch=steps_per_epoch,
+    )
     output = Path(output)
     state = read_state(output)
     if state and not resume:
@@ -143,6 +142,38 @@ def fit(
             f"{kept}."
         )
     return model
+
+
+def check_numbers(
+    *,
+    schedule: str,
+    epochs: int,
+    batch_size: int,
+    patience: int | None,
+    learning_rate: float | None,
+    clipnorm: float | None,
+    average: float | None,
+    seed: int,
+    steps_per_epoch: int | None,
+) -> None:
+    """Raises ValueError for arguments of `fit` that cannot work, whatever the data."""
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule must be one of {SCHEDULES}. Received: schedule={schedule!r}.")
+    for name, value in (
+        ("epochs", epochs),
+        ("batch_size", batch_size),
+        ("patience", patience),
+        ("steps_per_epoch", steps_per_epoch),
+    ):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
+    for name, value in (("learning_rate", learning_rate), ("clipnorm", clipnorm)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} must be a number above 0. Received: {name}={value!r}.")
+    if average is not None and not 0 < average < 1:
+        raise ValueError(f"average must be a number between 0 and 1. Received: average={average!r}.")
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed must be an integer from 0 to 2147483647. Received: seed={seed!r}.")
 
 
 def _learning_rate(schedule: str, highest: float, epochs: int, steps_per_epoch: int):

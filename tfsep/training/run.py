@@ -19,13 +19,13 @@ from tfsep.models import MODELS, Separator, load_model
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
 from tfsep.training.config import TrainConfig, read_config
-from tfsep.training.fit import fit
+from tfsep.training.fit import check_numbers, fit
 
 _log = logging.getLogger("tfsep")
 
 CONFIG = "config.yaml"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-_FIT_ARGUMENTS = (
+_NUMBERS = (
     "epochs",
     "batch_size",
     "steps_per_epoch",
@@ -33,11 +33,10 @@ _FIT_ARGUMENTS = (
     "schedule",
     "clipnorm",
     "average",
-    "active",
     "patience",
     "seed",
-    "jit_compile",
 )
+_FIT_ARGUMENTS = (*_NUMBERS, "active", "jit_compile")
 
 
 def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto") -> Separator:
@@ -70,6 +69,8 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
         raise ValueError(
             f"mixed_precision must be one of {', '.join(PRECISIONS)}. Received: {config.mixed_precision!r}."
         )
+    # What `fit` would refuse, before anything is written.
+    check_numbers(**{name: getattr(config, name) for name in _NUMBERS})
     keras.utils.set_random_seed(config.seed)
     model = _model(config)
     # In full, so that the run stays the same should defaults change.
