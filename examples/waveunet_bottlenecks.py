@@ -41,7 +41,7 @@ def main() -> None:
         model = trained(bottleneck, train, valid, arguments)
         scores = tfsep.evaluate(model, valid, arguments.output / bottleneck / "scores", sdr_only=True, resume=True)
         rows.append((bottleneck, f"{model.count_params():,}", scores, "model"))
-    rows.append(("mixture", "", scores, "mixture"))
+    rows += [(bound, "", scores, bound) for bound in ("mixture", "IRM1")]
 
     columns = [*scores.targets, None]
     print(f"\nSDR in dB after {arguments.steps} steps, size {arguments.size}, {len(valid)} tracks")
