@@ -53,6 +53,17 @@ def test_every_source_has_its_own_mask(small):
     assert np.array_equal(masks[:, :, :, -1], masks[:, :, :, -2])
 
 
+def test_bins_above_the_heard_ones():
+    keras.utils.set_random_seed(0)
+    model = CRN(**SMALL, heard_bins=16)
+    masks, changed = np.asarray(model.masks(magnitudes(), False)), magnitudes()
+    assert np.array_equal(masks[:, :, :, 16:], np.repeat(masks[:, :, :, 15:16], 17, axis=3))
+    changed[:, :, 16:] *= 2
+    assert np.array_equal(model.masks(changed, False), masks)
+    changed[:, :, 15] *= 2
+    assert not np.array_equal(model.masks(changed, False), masks)
+
+
 def test_recurrence_carries_what_convolutions_do_not_reach():
     keras.utils.set_random_seed(0)
     model = CRN(**SMALL)
@@ -88,8 +99,11 @@ def test_learns():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"filters": (4, 8, 8, 8, 8, 8)}, "n_fft / 2 must be a multiple of 2 to the number of filters"),
-        ({"filters": ()}, "n_fft / 2 must be a multiple"),
+        ({"filters": (4, 8, 8, 8, 8, 8)}, "heard_bins must be a multiple of 2 to the number of filters"),
+        ({"filters": ()}, "heard_bins must be a multiple"),
+        ({"heard_bins": 18}, "heard_bins must be a multiple.*Received: heard_bins=18"),
+        ({"heard_bins": 64}, "n_fft / 2 at most. Received: heard_bins=64"),
+        ({"heard_bins": 0}, "heard_bins must be an integer"),
         ({"filters": (4, 0)}, "filters must be an integer of at least 1. Received: filters=0"),
         ({"units": 0}, "units must be an integer"),
         ({"compression": 2.0}, "compression must be from 0 to 1"),

@@ -30,6 +30,8 @@ class CRN(MaskSeparator):
         n_fft: int, samples of a frame. Defaults to 2048.
         hop: int, samples from a frame to the next. Defaults to 512.
         window: `"hann"` or `"sine"`. Defaults to `"hann"`.
+        heard_bins: int, the lowest bins, which the network hears; those above take the mask of the highest of them.
+            Defaults to `n_fft // 2`, all bins but the highest. Little of a voice's energy is above 4 kHz.
         filters: of the levels, from the top. Defaults to `(16, 32, 64, 96, 128)`.
         units: int, of the recurrent layer in each direction. Defaults to 128.
         dropout: float, share of what enters and leaves the recurrent layer that is left out in training. Defaults to
@@ -42,7 +44,7 @@ class CRN(MaskSeparator):
         dtype: Keras dtype or policy of the network.
 
     Raises:
-        ValueError: if the bins of a frame, less one, cannot be halved at each level.
+        ValueError: if the heard bins cannot be halved at each level, or are more than `n_fft // 2`.
 
     Example:
 
@@ -63,6 +65,7 @@ class CRN(MaskSeparator):
         n_fft: int = 2048,
         hop: int = 512,
         window: str = "hann",
+        heard_bins: int | None = None,
         filters: Sequence[int] = (16, 32, 64, 96, 128),
         units: int = 128,
         dropout: float = 0.0,
@@ -77,13 +80,16 @@ class CRN(MaskSeparator):
         for number in filters:
             check_integer("filters", number)
         check_integer("units", units)
-        if not filters or n_fft // 2 % 2 ** len(filters):
+        heard_bins = n_fft // 2 if heard_bins is None else heard_bins
+        check_integer("heard_bins", heard_bins)
+        if not filters or heard_bins % 2 ** len(filters) or heard_bins > n_fft // 2:
             raise ValueError(
-                f"n_fft / 2 must be a multiple of 2 to the number of filters. Received: n_fft={n_fft}, "
-                f"filters={filters!r}."
+                f"heard_bins must be a multiple of 2 to the number of filters, and n_fft / 2 at most. Received: "
+                f"heard_bins={heard_bins}, filters={filters!r}, n_fft={n_fft}."
             )
         check_share("compression", compression)
         check_share("dropout", dropout, 0.99)
+        self.heard_bins = heard_bins
         self.filters = tuple(filters)
         self.units = units
         self.dropout = float(dropout)
@@ -94,17 +100,17 @@ class CRN(MaskSeparator):
 
     def outputs(self, magnitudes, training: bool):
         batch, frames = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
-        # The highest bin is left out, so that bins can be halved.
-        heard = channels_as_examples(magnitudes[:, :, :-1] ** self.compression)
+        heard = channels_as_examples(magnitudes[:, :, : self.heard_bins] ** self.compression)
         padded = ops.pad(heard, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0]])
         outputs = self.network(ops.cast(padded, self.compute_dtype)[..., None], training=training)[:, :frames]
-        outputs = ops.concatenate([outputs, outputs[:, :, -1:]], axis=2)
+        above = ops.repeat(outputs[:, :, -1:], self.stft.bins - self.heard_bins, axis=2)
+        outputs = ops.concatenate([outputs, above], axis=2)
         outputs = ops.reshape(outputs, (batch, self.channels, frames, self.stft.bins, len(self.sources)))
         return ops.transpose(outputs, (0, 4, 2, 3, 1))
 
     def _network(self) -> keras.Model:
         dtype = self.dtype_policy
-        inputs = keras.Input((None, self.stft.bins - 1, 1), dtype=dtype.compute_dtype, name="magnitudes")
+        inputs = keras.Input((None, self.heard_bins, 1), dtype=dtype.compute_dtype, name="magnitudes")
         x, skips = inputs, []
         for level, filters in enumerate(self.filters):
             skips.append(x)
@@ -143,6 +149,7 @@ class CRN(MaskSeparator):
     def get_config(self) -> dict:
         return {
             **super().get_config(),
+            "heard_bins": self.heard_bins,
             "filters": list(self.filters),
             "units": self.units,
             "dropout": self.dropout,
