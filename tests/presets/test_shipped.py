@@ -19,6 +19,13 @@ class TestDRNNMir1k(PresetCase):
     margin = ("accompaniment", 0.7)
 
 
+class TestDRNNMir1kPlus(PresetCase):
+    name = "drnn-mir1k-plus"
+    parameters = 4_530_716
+    megabytes = 12
+    margin = ("vocals", 1.2)
+
+
 class TestConvSep4Stems(PresetCase):
     name = "convsep-4stems"
     parameters = 678_536

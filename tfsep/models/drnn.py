@@ -33,7 +33,7 @@ class DRNN(MaskSeparator):
     defaults are the published DRNN-2 with discrimination; `recurrent_layers=()` is its DNN and `(1, 2, 3)` its
     stacked RNN. Channels are separated one by one. A sequence is the window; its state starts at zero.
 
-    What has been learnt since is there as options, from `compression` on; see the preset `drnn-mir1k-plus`.
+    What has been learnt since is there as options, from `compression` on; `CRN` goes further.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
