@@ -55,7 +55,7 @@ def test_every_source_has_its_own_mask(small):
 
 def test_bins_above_the_heard_ones():
     keras.utils.set_random_seed(0)
-    model = CRN(**SMALL, heard_bins=16)
+    model = CRN.from_config(CRN(**SMALL, heard_bins=16).get_config())
     masks, changed = np.asarray(model.masks(magnitudes(), False)), magnitudes()
     assert np.array_equal(masks[:, :, :, 16:], np.repeat(masks[:, :, :, 15:16], 17, axis=3))
     changed[:, :, 16:] *= 2
