@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
+
+from tfsep import audio
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -35,6 +38,25 @@ def test_drnn_script(tmp_path, songs, optimizer):
     assert all(word in result.stdout for word in ("GNSDR", "GSIR", "GSAR", "IRM1"))
     assert {path.stem for path in (tmp_path / "run" / "stems").rglob("*.wav")} == {"vocals", "accompaniment"}
     assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["test", "folds"])
+def test_drnn_table_script(tmp_path, split):
+    (tmp_path / "mir1k").mkdir()
+    generator = np.random.default_rng(0)
+    for name in ("abjones_1_01", "abjones_5_08", "amy_1_01", "amy_1_02", "amy_9_08", "Ani_1_01"):
+        audio.write(tmp_path / "mir1k" / f"{name}.wav", generator.normal(0, 0.1, (16000, 2)).astype("float32"), 16000)
+    command = [sys.executable, EXAMPLES / "drnn_table.py", "--data", f"mir1k:{tmp_path / 'mir1k'}", "--split", split]
+    command += ["--forms", "DNN", "--epochs", "1", "--batch-size", "1", "--output", tmp_path / "runs"]
+    first, again = (subprocess.run([str(word) for word in command], capture_output=True, text=True) for _ in range(2))
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    table = first.stdout.splitlines()[-3:]
+    assert table == again.stdout.splitlines()[-3:]  # and nothing is trained twice
+    assert "/step" in first.stdout and "/step" not in again.stdout
+    columns = {"test": ["test, 1 clips"], "folds": ["without abjones, 1 clips", "without amy, 2 clips"]}[split]
+    assert [column for column in columns if column in table[0]] == columns
+    assert [line[:26].strip() for line in table[1:]] == ["DNN", "DNN + discrimination"]
 
 
 def test_cyclegan_script(tmp_path):

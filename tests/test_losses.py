@@ -79,6 +79,58 @@ def test_discriminative_losses_reload(loss):
     assert (type(twin), twin.gamma) == (type(loss), 0.1)
 
 
+@pytest.mark.parametrize("floor", [1e-3, 0.1])
+def test_negative_sdr_by_plain_numpy(floor):
+    references, estimates = stacked(3).astype("float64")
+    axes = (2, 3, 4)
+    energies = np.sum(references**2, axis=axes)
+    mixture = floor * np.sum(energies, axis=1, keepdims=True)
+    errors = np.sum((estimates - references) ** 2, axis=axes)
+    expected = 10 * np.log10((errors + mixture) / (energies + mixture))
+    found = losses.NegativeSDR(floor).call(references.astype("float32"), estimates.astype("float32"))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_negative_sdr_is_the_sdr_where_no_floor_is_near():
+    references, _ = stacked(2)
+    estimates = references * np.asarray([1.1, 0.5]).reshape(1, 2, 1, 1, 1)
+    # 10 % and 50 % of the amplitude missing: 20 and 6.02 dB.
+    found = losses.NegativeSDR(1e-7).call(references, estimates.astype("float32"))
+    np.testing.assert_allclose(found, np.broadcast_to([-20.0, -6.0206], found.shape), atol=1e-2)
+
+
+def test_negative_sdr_does_not_depend_on_level():
+    references, estimates = stacked(2)
+    values = losses.NegativeSDR().call(references, estimates)
+    np.testing.assert_allclose(losses.NegativeSDR().call(0.25 * references, 0.25 * estimates), values, atol=1e-3)
+
+
+@pytest.mark.parametrize("silent", [[0], [1], [0, 1]])
+def test_negative_sdr_and_its_gradient_are_finite_at_silence(silent):
+    import tensorflow as tf
+
+    references, _ = stacked(2)
+    references[:, silent] = 0
+    for start in (np.zeros_like(references), references, np.ones_like(references)):
+        estimates = tf.Variable(start)
+        with tf.GradientTape() as tape:
+            value = losses.NegativeSDR()(references, estimates)
+        assert np.isfinite(value)
+        assert np.isfinite(tape.gradient(value, estimates)).all()
+
+
+def test_negative_sdr_reloads():
+    loss = losses.NegativeSDR(floor=0.01)
+    twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert (type(twin), twin.floor) == (losses.NegativeSDR, 0.01)
+
+
+@pytest.mark.parametrize("floor", [0, -1.0, float("nan"), "soft"])
+def test_negative_sdr_refuses_a_floor_that_cannot_hold(floor):
+    with pytest.raises(ValueError, match="floor must be"):
+        losses.NegativeSDR(floor)
+
+
 SOURCES = ("vocals", "drums", "bass", "other")
 
 

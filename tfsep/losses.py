@@ -84,6 +84,40 @@ class DiscriminativeKullbackLeibler(_Discriminative):
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
+class NegativeSDR(keras.losses.Loss):
+    """The signal-to-distortion ratio of each source of each example in dB, with its sign changed.
+
+    `10 log10((|e - s|^2 + t M) / (|s|^2 + t M))` for the estimate `e` of a source `s`, with `M` the energy of all
+    references together and `t` the floor, which keeps silent sources and perfect estimates finite. Unlike squared
+    errors, every example counts alike, be it hard or easy, loud or soft: so do scores that are means of decibels.
+
+    Args:
+        floor: float above 0, `t`; at -30 dB, no ratio passes 30 dB by much. Defaults to 0.001.
+
+    Reference:
+        Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020 (its soft
+        threshold).
+    """
+
+    def __init__(self, floor: float = 1e-3, **kwargs):
+        super().__init__(**kwargs)
+        check_weight("floor", floor)
+        if not floor:
+            raise ValueError("floor must be above 0. Received: floor=0.")
+        self.floor = floor
+
+    def call(self, y_true, y_pred):
+        axes = tuple(range(2, len(y_true.shape)))
+        errors = ops.sum(ops.square(y_pred - y_true), axis=axes)
+        energies = ops.sum(ops.square(y_true), axis=axes)
+        floor = self.floor * ops.sum(energies, axis=1, keepdims=True) + keras.config.epsilon()
+        return 10 / math.log(10) * (ops.log(errors + floor) - ops.log(energies + floor))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "floor": self.floor}
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
 class ConvSepLoss(keras.losses.Loss):
     """Squared error of each target, less parts of its errors as an estimate of the other sources.
 
@@ -190,4 +224,5 @@ LOSSES = {
     "convsep": ConvSepLoss,
     "discriminative_mse": DiscriminativeMeanSquaredError,
     "discriminative_kl": DiscriminativeKullbackLeibler,
+    "negative_sdr": NegativeSDR,
 }
