@@ -57,7 +57,10 @@ def main() -> None:
 
     best = tfsep.load_model(arguments.output / "best")
     # A STEM file, as MUSDB18 has, holds the truth, which is drawn beside the estimates.
-    song = arguments.song or valid[0].mixture.path
+    song = arguments.song or (valid[0].mixture and valid[0].mixture.path)
+    if song is None:
+        song = arguments.output / "mixture.wav"
+        tfsep.audio.write(song, valid[0].read("mixture"), valid[0].sample_rate)
     stems = tfsep.separate_file(song, arguments.output / "stems", best, plot=True)
     print("stems:", ", ".join(str(path) for path in stems.values()))
     print(tfsep.evaluate(best, valid, output=arguments.output / "scores", sdr_only=True))

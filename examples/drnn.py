@@ -37,11 +37,13 @@ def gnsdr(model, tracks) -> float:
 
 def main() -> None:
     arguments = parse_arguments()
-    train, valid = (tfsep.datasets.from_spec(arguments.data, split) for split in ("train", "valid"))
+    train, valid, tracks = (tfsep.datasets.from_spec(arguments.data, s) for s in ("train", "valid", arguments.split))
     layers = [int(number) for number in arguments.recurrent_layers.split(",") if number]
     model = tfsep.models.DRNN(recurrent_layers=layers)
     model.compile("adam", loss=tfsep.losses.DiscriminativeMeanSquaredError(arguments.gamma))
     best = arguments.output / "best"
+    if best.exists():
+        raise SystemExit(f"{arguments.output} holds a run. Choose another folder by --output.")
     if arguments.optimizer == "lbfgs":
         tfsep.training.fit_lbfgs(
             model,
@@ -58,8 +60,9 @@ def main() -> None:
         tfsep.training.fit(model, train, valid, arguments.output, epochs=epochs, batch_size=size, augment=augment)
 
     model = tfsep.load_model(best)
-    tfsep.separate_file(train[0].stems["vocals"].path, arguments.output / "stems", model)
-    tracks = tfsep.datasets.from_spec(arguments.data, arguments.split)
+    song = arguments.output / "mixture.wav"
+    tfsep.audio.write(song, valid[0].read("mixture"), valid[0].sample_rate)
+    tfsep.separate_file(song, arguments.output / "stems", model)
     print(tfsep.evaluate(model, tracks, output=arguments.output / "scores", protocol="bsseval_v3"))
     model.export(arguments.output / "exported")
 

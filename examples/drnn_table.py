@@ -5,8 +5,8 @@
 
 Of the folds each leaves out one of the two training singers, on whom the network is scored that the other has trained:
 four clips for validation are few, and their singers are known. A finished network is not trained again, and one that
-was interrupted goes on. Figures are GNSDR / GSIR / GSAR of the voice by BSS Eval 3.0; the paper's are those of Huang et
-al., ISMIR 2014, on all 825 test clips.
+was interrupted goes on; other settings have folders of their own. Figures are GNSDR / GSIR / GSAR of the voice by BSS
+Eval 3.0; the paper's are those of Huang et al., ISMIR 2014, on all 825 test clips.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="mir1k:PATH")
     parser.add_argument("--split", default="valid", choices=("valid", "test", "folds"), help="what is scored")
-    parser.add_argument("--forms", default=",".join(FORMS), help="such as DNN,DRNN-2; defaults to all")
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS), help="default: all")
     parser.add_argument("--output", type=Path, default=Path("runs/drnn-table"))
     parser.add_argument("--epochs", type=int, default=20, help="of 20 steps")
     parser.add_argument("--batch-size", type=int, default=64)
@@ -77,11 +77,12 @@ def main() -> None:
     columns = experiments(arguments.data, arguments.split)
     lines = [["", "paper, 825 clips", *columns]]
     for gamma in (0.0, 0.05):
-        for form in arguments.forms.split(","):
+        for form in arguments.forms:
             layers, *published = FORMS[form]
             rows = [published[gamma > 0]]
             for column, (tracks, valid, scored) in columns.items():
-                folder = arguments.output / column.split(",")[0] / f"{form} {gamma:g}"
+                settings = f"{arguments.epochs}x{arguments.batch_size}-{arguments.mixed_precision}"
+                folder = arguments.output / settings / column.split(",")[0] / f"{form} {gamma:g}"
                 model = train(folder, layers, gamma, tracks, valid, arguments)
                 scores = tfsep.evaluate(model, scored, folder / "scores", "bsseval_v3", oracles=(), resume=True)
                 rows.append([scores.score("vocals", measure) for measure in ("NSDR", "SIR", "SAR")])

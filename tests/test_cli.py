@@ -277,6 +277,10 @@ class TestTrain:
         assert result.returncode == 0, result.stderr
         assert json.loads(state.read_text())["epoch"] == epoch + 1
 
+    def test_nothing_to_resume(self, run, tmp_path):
+        code, _, err = run("train", "--output", tmp_path / "run", "--resume")
+        assert (code, message(err)) == (2, f"tfsep: {tmp_path / 'run'} holds no run to resume.")
+
     def test_the_run_s_own_configuration_resumes_it(self, run, songs, tmp_path):
         assert run(*self.settings(songs, tmp_path / "run"), "--epochs", 1)[0] == 0
         code, _, err = run("train", "--output", tmp_path / "run", "--epochs", 2, "--resume")

@@ -36,8 +36,16 @@ def test_drnn_script(tmp_path, songs, optimizer):
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=280)
     assert result.returncode == 0, result.stderr
     assert all(word in result.stdout for word in ("GNSDR", "GSIR", "GSAR", "IRM1"))
-    assert {path.stem for path in (tmp_path / "run" / "stems").rglob("*.wav")} == {"vocals", "accompaniment"}
+    stems = {path.stem: audio.read(path)[0] for path in (tmp_path / "run" / "stems").glob("*.wav")}
+    assert set(stems) == {"vocals", "accompaniment"}
+    # A song was separated, not one of its sources.
+    mixture = audio.read(tmp_path / "run" / "mixture.wav")[0]
+    sums = [sum(audio.read(stem)[0] for stem in song.iterdir()) for song in songs.iterdir()]
+    assert any(np.allclose(mixture, song, atol=1e-6) for song in sums)
+    assert np.std(stems["vocals"] + stems["accompaniment"] - mixture) < 0.1 * np.std(mixture)
     assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    assert (result.returncode, "holds a run" in result.stderr, "Traceback" in result.stderr) == (1, True, False)
 
 
 @pytest.mark.slow

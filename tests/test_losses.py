@@ -57,6 +57,13 @@ def test_gamma_has_the_published_default():
     assert losses.DiscriminativeMeanSquaredError().gamma == losses.DiscriminativeKullbackLeibler().gamma == 0.05
 
 
+@pytest.mark.parametrize("gamma", [-0.1, 1.0, float("nan"), "big", None])
+@pytest.mark.parametrize("loss", [losses.DiscriminativeMeanSquaredError, losses.DiscriminativeKullbackLeibler])
+def test_gamma_that_cannot_work(loss, gamma):
+    with pytest.raises(ValueError, match="gamma must be"):
+        loss(gamma)
+
+
 def test_kullback_leibler_is_zero_for_equals_and_finite_at_silence():
     import tensorflow as tf
 

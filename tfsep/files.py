@@ -11,6 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_file_name(name: str) -> bool:
+    """Whether a file of that name lies in the folder that it is written to."""
+    return bool(name) and name not in (".", "..") and not set(name) & set("/\\\0")
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` that takes its place when the block ends without an error.

@@ -31,6 +31,9 @@ class _Discriminative(keras.losses.Loss):
 
     def __init__(self, gamma: float = 0.05, **kwargs):
         super().__init__(**kwargs)
+        check_weight("gamma", gamma)
+        if gamma >= 1:
+            raise ValueError(f"gamma must be below 1, or the loss would have no lower bound. Received: gamma={gamma}.")
         self.gamma = gamma
 
     def errors(self, y_true, y_pred):
@@ -52,7 +55,7 @@ class DiscriminativeMeanSquaredError(_Discriminative):
     """`(e_i - s_i)^2 - gamma (e_i - s_j)^2` for the estimate `e_i` of source `s_i`, `s_j` being the others.
 
     Args:
-        gamma: float, weight of discrimination; 0 gives the mean squared error. Defaults to 0.05.
+        gamma: float from 0 to below 1, weight of discrimination; 0 gives the mean squared error. Defaults to 0.05.
 
     Reference:
         Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
@@ -70,7 +73,7 @@ class DiscriminativeKullbackLeibler(_Discriminative):
     In the logarithm, 0.001 is added to both, which keeps it finite. Magnitudes are not negative.
 
     Args:
-        gamma: float, weight of discrimination. Defaults to 0.05.
+        gamma: float from 0 to below 1, weight of discrimination. Defaults to 0.05.
 
     Reference:
         Huang et al., see `DiscriminativeMeanSquaredError`.

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/separation.py [--model convsep-4stems-plus] [--seconds 180]
 
-The song is the embedded one, repeated. Targets: 15 times real time or better; peak memory below 1.5 GB. Run it on an
-idle machine.
+The song is the embedded one, repeated. Targets: 15 times real time or better; peak memory below 1.5 GB. Then the same
+file once more by a model that is loaded and has run: how fast a program that goes on is, such as one that separates
+many songs. There the recurrent networks are to reach 30 times real time. Run it on an idle machine.
 """
 
 import argparse
@@ -17,10 +18,21 @@ from pathlib import Path
 
 import numpy as np
 
+import tfsep
 from tfsep import audio, datasets
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 
 TARGETS = {"times_real_time": 15.0, "peak_gigabytes": 1.5}
+LOADED_TARGETS = {"drnn-mir1k": 30.0, "drnn-mir1k-plus": 30.0}
+
+
+def loaded_seconds(song: Path, folder: Path, name: str) -> float:
+    """Seconds from file to files by a model that has run before."""
+    model = tfsep.load_model(name)
+    for run in ("first", "second"):
+        start = time.perf_counter()
+        tfsep.separate_file(song, folder / run, model)
+    return time.perf_counter() - start
 
 
 def main() -> int:
@@ -38,19 +50,25 @@ def main() -> int:
         start = time.perf_counter()
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - start
-    # The largest of the children, in KiB on Linux.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
-    figures = {"times_real_time": round(arguments.seconds / seconds, 1), "peak_gigabytes": round(peak, 2)}
+        # The largest of the children, in KiB on Linux.
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+        loaded = loaded_seconds(song, Path(folder), arguments.model)
+    figures = {
+        "times_real_time": round(arguments.seconds / seconds, 1),
+        "times_real_time_loaded": round(arguments.seconds / loaded, 1),
+        "peak_gigabytes": round(peak, 2),
+    }
+    targets = dict(TARGETS)
+    if arguments.model in LOADED_TARGETS:
+        targets["times_real_time_loaded"] = LOADED_TARGETS[arguments.model]
     short = [
         name
-        for name, missed in (
-            ("times_real_time", figures["times_real_time"] < TARGETS["times_real_time"]),
-            ("peak_gigabytes", figures["peak_gigabytes"] > TARGETS["peak_gigabytes"]),
-        )
-        if missed
+        for name, target in targets.items()
+        if (figures[name] > target if name == "peak_gigabytes" else figures[name] < target)
     ]
     print(f"{arguments.seconds} s of stereo at {track.sample_rate} Hz in {seconds:.1f} s, {peak:.2f} GB at most")
-    print(json.dumps({"figures": figures, "targets": TARGETS, "falls_short": short}))
+    print(f"once more, by the loaded model: {loaded:.1f} s")
+    print(json.dumps({"figures": figures, "targets": targets, "falls_short": short}))
     return 1 if short else 0
 
 

@@ -100,7 +100,8 @@ def test_learns():
     ("options", "message"),
     [
         ({"filters": (4, 8, 8, 8, 8, 8)}, "heard_bins must be a multiple of 2 to the number of filters"),
-        ({"filters": ()}, "heard_bins must be a multiple"),
+        ({"filters": ()}, r"filters must be a sequence.*Received: filters=\(\)"),
+        ({"filters": 4}, "filters must be a sequence.*Received: filters=4"),
         ({"heard_bins": 18}, "heard_bins must be a multiple.*Received: heard_bins=18"),
         ({"heard_bins": 64}, "n_fft / 2 at most. Received: heard_bins=64"),
         ({"heard_bins": 0}, "heard_bins must be an integer"),

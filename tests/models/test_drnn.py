@@ -208,7 +208,9 @@ def test_output_stays_bounded_over_a_long_sequence():
     [
         ({"units": 0}, "units must be an integer of at least 1. Received: units=0"),
         ({"context_frames": 2}, "context_frames must be odd. Received: context_frames=2"),
-        ({"recurrent_layers": (4,)}, r"recurrent_layers must be among 1 to hidden_layers=3. Received: \(4,\)"),
+        ({"recurrent_layers": (4,)}, r"recurrent_layers must be some of 1 to hidden_layers=3, .* Received: \(4,\)"),
+        ({"recurrent_layers": 2}, r"recurrent_layers must be some of 1 to hidden_layers=3, .* Received: 2"),
+        ({"cell": ["gru"]}, r"cell must be one of .*Received: cell=\['gru'\]"),
         ({"cell": "tanh"}, "cell must be one of .* Received: cell='tanh'"),
         ({"compression": 2.0}, "compression must be from 0 to 1. Received: compression=2.0"),
         ({"dropout": 1.0}, "dropout must be from 0 to 0.99. Received: dropout=1.0"),

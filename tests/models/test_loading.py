@@ -101,6 +101,12 @@ def exported_with_damaged_facts(path, model):
     (path / "assets.extra" / "tfsep.json").write_text("{}")
 
 
+@pytest.mark.parametrize("thing", [None, 3, keras.Sequential()])
+def test_other_things_are_no_model(thing):
+    with pytest.raises(ValueError, match=r"model must be a model, .* Received: "):
+        load_model(thing)
+
+
 @pytest.mark.parametrize(
     ("make", "name", "message"),
     [

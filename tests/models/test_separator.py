@@ -49,6 +49,8 @@ class TestConstructor:
         "arguments",
         [
             {"sources": ()},
+            {"sources": ("../vocals",)},
+            {"sources": ("vocals/lead", "rest")},
             {"sources": None},
             {"sources": "vocals"},
             {"sources": ("vocals", "vocals")},

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfsep import audio
-from tfsep.separation import separate, stem_names
+from tfsep.separation import separate, separate_file, stem_names
 
 RATES = (8000, 11025, 16000, 22050, 44100, 48000)
 
@@ -142,9 +142,19 @@ def test_audio_of_another_kind_is_an_error(identity, song, message):
         separate(song, identity(), 8000)
 
 
-@pytest.mark.parametrize("sample_rate", [None, 0, -8000])
+@pytest.mark.parametrize("name", ["../vocals", "a/b", "..", ""])
+def test_a_source_is_no_way_out_of_the_folder(identity, tmp_path, name):
+    model = identity()
+    model.sources = (name, *model.sources[1:])
+    audio.write(tmp_path / "song.wav", np.zeros((100, 1), np.float32), 8000)
+    with pytest.raises(ValueError, match="sources need names that files can have"):
+        separate_file(tmp_path / "song.wav", tmp_path / "out", model)
+    assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}
+
+
+@pytest.mark.parametrize("sample_rate", [None, 0, -8000, "8000"])
 def test_array_without_a_rate_is_an_error(identity, noise, sample_rate):
-    with pytest.raises(ValueError, match=f"sample_rate={sample_rate}"):
+    with pytest.raises(ValueError, match=f"sample_rate={sample_rate!r}"):
         separate(noise(100), identity(), sample_rate)
 
 

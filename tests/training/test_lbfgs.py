@@ -95,6 +95,23 @@ def test_wrong_arguments(model, batches, arguments):
         fit_lbfgs(model, batches, **arguments)
 
 
+@pytest.mark.parametrize("arguments", [{"patience": 1}, {"patience": 0, "score": float}])
+def test_patience_needs_a_score(model, batches, arguments):
+    with pytest.raises(ValueError, match="patience must be at least 1, and needs a score"):
+        fit_lbfgs(model, batches, **arguments)
+
+
+def test_batches_that_are_used_up(model, batches):
+    with pytest.raises(ValueError, match="only once"):
+        fit_lbfgs(model, iter(list(batches)))
+
+
+@pytest.mark.parametrize(("every", "scored"), [(2, [2, 3]), (3, [3]), (20, [3])])
+def test_the_last_weights_are_scored_as_well(model, batches, every, scored):
+    history = fit_lbfgs(model, batches, iterations=3, score=lambda model: 1.0, score_every=every)
+    assert [iteration for iteration, _ in history["score"]] == scored
+
+
 def test_no_batches(model):
     with pytest.raises(ValueError, match="batches holds none"):
         fit_lbfgs(model, [])

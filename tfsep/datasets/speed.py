@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -36,8 +37,8 @@ def change_speed(tracks: Iterable[Track], factors: Sequence[float] = (0.9, 1.1))
     """
     tracks = list(tracks)
     for factor in factors:
-        if not _SLOWEST <= factor <= _FASTEST:
-            raise ValueError(f"A speed must be from {_SLOWEST} to {_FASTEST}. Received: factors={list(factors)!r}.")
+        if not isinstance(factor, numbers.Real) or not _SLOWEST <= factor <= _FASTEST:
+            raise ValueError(f"A speed must be from {_SLOWEST} to {_FASTEST}. Received: {list(factors)!r}.")
     return [_TrackAtSpeed(track, factor) for factor in factors for track in tracks]
 
 

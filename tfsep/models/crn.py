@@ -77,12 +77,14 @@ class CRN(MaskSeparator):
         super().__init__(
             sources, sample_rate, channels, segment, n_fft, hop, window, mask, spectral_loss=spectral_loss, **kwargs
         )
+        if not isinstance(filters, Sequence) or not filters:
+            raise ValueError(f"filters must be a sequence, a number for each level. Received: filters={filters!r}.")
         for number in filters:
             check_integer("filters", number)
         check_integer("units", units)
         heard_bins = n_fft // 2 if heard_bins is None else heard_bins
         check_integer("heard_bins", heard_bins)
-        if not filters or heard_bins % 2 ** len(filters) or heard_bins > n_fft // 2:
+        if heard_bins % 2 ** len(filters) or heard_bins > n_fft // 2:
             raise ValueError(
                 f"heard_bins must be a multiple of 2 to the number of filters, and n_fft / 2 at most. Received: "
                 f"heard_bins={heard_bins}, filters={filters!r}, n_fft={n_fft}."

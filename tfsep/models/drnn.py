@@ -101,11 +101,13 @@ class DRNN(MaskSeparator):
         check_integer("hidden_layers", hidden_layers)
         if context_frames % 2 == 0:
             raise ValueError(f"context_frames must be odd. Received: context_frames={context_frames}.")
-        if not set(recurrent_layers) <= set(range(1, hidden_layers + 1)):
+        numbers = range(1, hidden_layers + 1)
+        if not isinstance(recurrent_layers, Sequence) or not set(recurrent_layers) <= set(numbers):
             raise ValueError(
-                f"recurrent_layers must be among 1 to hidden_layers={hidden_layers}. Received: {recurrent_layers!r}."
+                f"recurrent_layers must be some of 1 to hidden_layers={hidden_layers}, such as (2,). "
+                f"Received: {recurrent_layers!r}."
             )
-        if cell not in CELLS:
+        if cell not in tuple(CELLS):
             raise ValueError(f"cell must be one of {tuple(CELLS)}. Received: cell={cell!r}.")
         if bidirectional and units % 2:
             raise ValueError(f"units must be even where bidirectional=True. Received: units={units}.")

@@ -65,6 +65,8 @@ def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator |
         RuntimeError: if the model is damaged.
     """
     if not isinstance(model, (str, Path)):
+        if not hasattr(model, "sources"):
+            raise ValueError(f"model must be a model, a path or a preset's name. Received: {model!r}.")
         return model
     path = Path(model)
     if not path.exists():

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
-from tfsep.files import check_space, replacing
+from tfsep.files import check_space, is_file_name, replacing
 from tfsep.losses import MeanAbsoluteAndSquaredError
 
 if keras.backend.backend() == "tensorflow":
@@ -66,8 +66,10 @@ class Separator(_Steps, keras.Model):
         # Keras must not cast the waveform to half precision: the network casts at its own border.
         super().__init__(autocast=False, **kwargs)
         names = () if isinstance(sources, str) else tuple(sources or ())
-        if not names or len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
+        if not names or len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"sources must be one or more different names. Received: sources={sources!r}.")
+        if not all(map(is_file_name, names)):
+            raise ValueError(f"sources must have names that files can have. Received: sources={sources!r}.")
         check_integer("sample_rate", sample_rate)
         check_integer("channels", channels)
         check_integer("segment", segment)

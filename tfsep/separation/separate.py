@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from tfsep import audio
 from tfsep.datasets import Stem, Track
 from tfsep.datasets.musdb18 import STREAMS
+from tfsep.files import is_file_name
 from tfsep.models import load_model
 from tfsep.plotting import plot_spectrograms, plot_waveforms
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
@@ -158,8 +160,10 @@ def separate_file(
 
 def stem_names(model, residual: str | None) -> tuple[str, ...]:
     """Names of the stems that a separation gives: the model's sources and the residual."""
-    if residual is not None and (not residual or residual in (".", "..") or set(residual) & set("/\\\0")):
+    if residual is not None and not (isinstance(residual, str) and is_file_name(residual)):
         raise ValueError(f"The residual needs a name that a file can have. Received: {residual!r}.")
+    if not all(map(is_file_name, model.sources)):  # those of a foreign SavedModel, for one
+        raise ValueError(f"The model's sources need names that files can have. Received: {list(model.sources)}.")
     if residual in model.sources:
         raise ValueError(f"The model has a source {residual!r} already. Choose another name for the residual.")
     return (*model.sources, residual) if residual else tuple(model.sources)
@@ -171,8 +175,8 @@ def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:
         raise ValueError(f"Audio must be float in [-1, 1]. Received: dtype {array.dtype}. Divide by full scale.")
     if array.ndim not in (1, 2):
         raise ValueError(f"Audio must be [samples, channels] or [samples]. Received: shape {array.shape}.")
-    if sample_rate is None or sample_rate < 1:
-        raise ValueError(f"An array needs its sample_rate. Received: sample_rate={sample_rate!r}.")
+    if not isinstance(sample_rate, numbers.Real) or sample_rate < 1:
+        raise ValueError(f"An array needs its sample_rate, samples per second. Received: sample_rate={sample_rate!r}.")
     array = array.reshape(len(array), -1) if array.size else array
     if array.size == 0:
         raise ValueError(f"The audio is empty. Received: shape {array.shape}.")

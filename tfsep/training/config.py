@@ -59,6 +59,7 @@ class TrainConfig:
             value = _plain(getattr(self, field.name), field.type)
             if not isinstance(value, tuple(_TYPES[kind.split("[")[0]] for kind in field.type.split(" | "))):
                 kind = field.type.removesuffix(" | None").replace("list[str]", "a list, such as [one]")
+                kind = kind.replace("dict", "a mapping, such as {name: {}}" if field.name != "options" else "a mapping")
                 raise ValueError(f"{field.name} must be {kind}. Received: {field.name}={value!r}.")
             setattr(self, field.name, value)
 

@@ -33,12 +33,12 @@ def fit_lbfgs(
     Args:
         model: the model. Its compiled loss, if there is one, else its published loss.
         batches: batches of `(mixture, sources)`, passed over once for every evaluation of the loss, the same each
-            time.
+            time: a dataset or a list.
         iterations: int, at most. Defaults to 400.
         corrections: int, steps remembered for the approximation of the Hessian. Defaults to 50.
         score: what decides on the best weights: called with the model, greater is better. Defaults to None: the last
             weights stay.
-        score_every: int, iterations between scores. Defaults to 20.
+        score_every: int, iterations between scores; the last weights have one in any case. Defaults to 20.
         patience: int, scores without a better one before stopping. Defaults to None, never.
         callback: called after each iteration with its number, from 1, and `{"loss": ...}`, with `"score"` where there
             is one. Defaults to None.
@@ -64,6 +64,10 @@ def fit_lbfgs(
     for name, value in (("iterations", iterations), ("corrections", corrections), ("score_every", score_every)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
+    if patience is not None and (patience < 1 or score is None):
+        raise ValueError(f"patience must be at least 1, and needs a score. Received: patience={patience!r}.")
+    if iter(batches) is batches:
+        raise ValueError("batches can be passed over only once. Give a dataset or a list.")
     weights = _Weights(model.trainable_variables)
     run = _Run(model, weights, score, score_every, patience, callback, tqdm(total=iterations, disable=not progress))
     objective = _objective(model, weights, batches)
@@ -81,6 +85,7 @@ def fit_lbfgs(
                 options={"maxiter": iterations, "maxcor": corrections, "maxfun": 20 * iterations},
             )
             weights.set(result.x)
+            run.score_last()
         except _OutOfPatienceError:
             pass
     run.restore_best()
@@ -134,6 +139,11 @@ class _Run:
             self.callback(iteration, logs)
         if self.patience is not None and self.scores_since_best >= self.patience:
             raise _OutOfPatienceError
+
+    def score_last(self) -> None:
+        iteration = len(self.history["loss"])
+        if self.score is not None and iteration % self.score_every:
+            self._take_score(iteration)
 
     def restore_best(self) -> None:
         if self.best_weights is not None:

@@ -53,6 +53,8 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     Raises:
         FileExistsError, ValueError: see `tfsep.training.fit`; also for unknown names in the configuration.
     """
+    if resume and not config.data:
+        raise ValueError(f"{config.output or 'output'} holds no run to resume.")
     if not config.data:
         raise ValueError("No data to train on. Give `data`, for example musdb18:/data/musdb18.")
     if not config.output:
@@ -107,6 +109,10 @@ def _made(kind: str, known: dict, name: str, arguments: dict | None):
         raise ValueError(f"Unknown {kind} {name!r}. Known: {', '.join(known)}.")
     arguments = arguments or {}
     possible = _arguments(known[name])
+    if not isinstance(arguments, dict):
+        raise ValueError(
+            f"{kind.capitalize()} {name!r} takes its arguments by name: {', '.join(possible)}. Given: {arguments!r}."
+        )
     if not set(arguments) <= set(possible):
         raise ValueError(f"{kind.capitalize()} {name!r} takes {', '.join(possible) or 'nothing'}. Given: {arguments}.")
     try:
