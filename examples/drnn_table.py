@@ -83,11 +83,17 @@ def main() -> None:
             for column, (tracks, valid, scored) in columns.items():
                 settings = f"{arguments.epochs}x{arguments.batch_size}-{arguments.mixed_precision}"
                 folder = arguments.output / settings / column.split(",")[0] / f"{form} {gamma:g}"
-                model = train(folder, layers, gamma, tracks, valid, arguments)
+                try:
+                    model = train(folder, layers, gamma, tracks, valid, arguments)
+                except RuntimeError as error:  # one that diverges costs the table no more than its row
+                    print(f"{form}: {error}", flush=True)
+                    rows.append(None)
+                    continue
                 scores = tfsep.evaluate(model, scored, folder / "scores", "bsseval_v3", oracles=(), resume=True)
                 rows.append([scores.score("vocals", measure) for measure in ("NSDR", "SIR", "SAR")])
             name = f"{form} + discrimination" if gamma else form
-            lines.append([name, *(" / ".join(f"{value:5.2f}" for value in row) for row in rows)])
+            cells = (" / ".join(f"{value:5.2f}" for value in row) if row else "diverged" for row in rows)
+            lines.append([name, *cells])
             print(*lines[-1], sep="  ", flush=True)
     print(*("".join(f"{cell:26}" for cell in line).rstrip() for line in lines), sep="\n")
 
