@@ -85,14 +85,14 @@ def main() -> None:
                 folder = arguments.output / settings / column.split(",")[0] / f"{form} {gamma:g}"
                 try:
                     model = train(folder, layers, gamma, tracks, valid, arguments)
-                except RuntimeError as error:  # one that diverges costs the table no more than its row
+                except RuntimeError as error:  # one that diverges, say, costs the table no more than its row
                     print(f"{form}: {error}", flush=True)
                     rows.append(None)
                     continue
                 scores = tfsep.evaluate(model, scored, folder / "scores", "bsseval_v3", oracles=(), resume=True)
                 rows.append([scores.score("vocals", measure) for measure in ("NSDR", "SIR", "SAR")])
             name = f"{form} + discrimination" if gamma else form
-            cells = (" / ".join(f"{value:5.2f}" for value in row) if row else "diverged" for row in rows)
+            cells = (" / ".join(f"{value:5.2f}" for value in row) if row else "failed" for row in rows)
             lines.append([name, *cells])
             print(*lines[-1], sep="  ", flush=True)
     print(*("".join(f"{cell:26}" for cell in line).rstrip() for line in lines), sep="\n")

@@ -114,7 +114,7 @@ class NegativeSDR(keras.losses.Loss):
         errors = ops.sum(ops.square(y_pred - y_true), axis=axes)
         energies = ops.sum(ops.square(y_true), axis=axes)
         floor = self.floor * ops.sum(energies, axis=1, keepdims=True) + keras.config.epsilon()
-        return 10 / math.log(10) * (ops.log(errors + floor) - ops.log(energies + floor))
+        return 10 * ops.log10((errors + floor) / (energies + floor))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "floor": self.floor}

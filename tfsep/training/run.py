@@ -53,14 +53,14 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     Raises:
         FileExistsError, ValueError: see `tfsep.training.fit`; also for unknown names in the configuration.
     """
-    if resume and not config.data:
-        raise ValueError(f"{config.output or 'output'} holds no run to resume.")
-    if not config.data:
-        raise ValueError("No data to train on. Give `data`, for example musdb18:/data/musdb18.")
     if not config.output:
         raise ValueError("No output. Give the folder that will hold the run.")
     output = Path(config.output)
     state = read_state(output)
+    if resume and not state and not config.data:
+        raise ValueError(f"{output} holds no run to resume.")
+    if not config.data:
+        raise ValueError("No data to train on. Give `data`, for example musdb18:/data/musdb18.")
     if state and not resume:
         raise FileExistsError(f"{output} holds a run ({state['epoch']} epochs). Give --resume, or another output.")
     augment = [_made("augmentation", AUGMENTATIONS, name, given) for name, given in config.augment.items()]
