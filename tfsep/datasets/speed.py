@@ -38,7 +38,7 @@ def change_speed(tracks: Iterable[Track], factors: Sequence[float] = (0.9, 1.1))
     tracks = list(tracks)
     for factor in factors:
         if not isinstance(factor, numbers.Real) or not _SLOWEST <= factor <= _FASTEST:
-            raise ValueError(f"A speed must be from {_SLOWEST} to {_FASTEST}. Received: {list(factors)!r}.")
+            raise ValueError(f"A speed must be from {_SLOWEST} to {_FASTEST}. Received: factors={list(factors)!r}.")
     return [_TrackAtSpeed(track, factor) for factor in factors for track in tracks]
 
 
