@@ -40,24 +40,33 @@ def main() -> None:
     train, valid, tracks = (tfsep.datasets.from_spec(arguments.data, s) for s in ("train", "valid", arguments.split))
     layers = [int(number) for number in arguments.recurrent_layers.split(",") if number]
     model = tfsep.models.DRNN(recurrent_layers=layers)
-    model.compile("adam", loss=tfsep.losses.DiscriminativeMeanSquaredError(arguments.gamma))
+    loss = tfsep.losses.DiscriminativeMeanSquaredError(arguments.gamma)
     best = arguments.output / "best"
     if best.exists():
         raise SystemExit(f"{arguments.output} holds a run. Choose another folder by --output.")
     if arguments.optimizer == "lbfgs":
+        model.compile(loss=loss)
         tfsep.training.fit_lbfgs(
             model,
-            tfsep.pipeline.windows(train, model, arguments.batch_size).cache(),
+            list(tfsep.pipeline.excerpts(train, model, arguments.batch_size, augment=(Shift(),))),
             iterations=20 * arguments.epochs,
             score=lambda model: gnsdr(model, valid),
             progress=True,
         )
         tfsep.presets.save(model, best)
     else:
-        model.optimizer.global_clipnorm = 1.0
-        augment = (Remix(0.8), Shift(), Gain(0.7, 1.4))
-        size, epochs = arguments.batch_size, arguments.epochs
-        tfsep.training.fit(model, train, valid, arguments.output, epochs=epochs, batch_size=size, augment=augment)
+        tfsep.training.fit(
+            model,
+            train,
+            valid,
+            arguments.output,
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            schedule="cosine",
+            clipnorm=1.0,
+            loss=loss,
+            augment=(Remix(0.8), Shift(), Gain(0.7, 1.4)),
+        )
 
     model = tfsep.load_model(best)
     song = arguments.output / "mixture.wav"

@@ -77,6 +77,11 @@ def test_recurrence_at_chosen_layers(layers):
     assert kinds == [number in layers for number in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(("options", "rate"), [({}, 1e-3), ({"recurrent_layers": (1, 2, 3)}, 5e-4), (GRU, 1e-3)])
+def test_rectified_recurrences_in_a_row_learn_at_half_the_rate(options, rate):
+    assert DRNN(**{**options, "units": 4}).default_learning_rate == rate
+
+
 @pytest.mark.parametrize("count", [1, 3, 5])
 @pytest.mark.parametrize("length", [1, 2, 7])
 def test_neighbours_by_plain_numpy(count, length):

@@ -127,6 +127,11 @@ class DRNN(MaskSeparator):
         self.network = self._network()
         self.built = True
 
+    @property
+    def default_learning_rate(self) -> float:
+        # At 1e-3 Adam lets rectified recurrences in a row grow until they diverge.
+        return 5e-4 if self.cell == "rnn" and len(self.recurrent_layers) > 1 else super().default_learning_rate
+
     def outputs(self, magnitudes, training: bool):
         batch, frames, bins = (ops.shape(magnitudes)[axis] for axis in range(3))
         heard = magnitudes if self.compression == 1 else magnitudes**self.compression

@@ -58,7 +58,8 @@ def fit(
         epochs: int. Defaults to 50.
         batch_size: int. Defaults to 16.
         steps_per_epoch: int. Defaults to as many batches as the audio holds windows for.
-        learning_rate: float. Defaults to the model's `default_learning_rate`: 1e-3, and 2e-4 for the CycleGAN.
+        learning_rate: float. Defaults to the model's `default_learning_rate`: 1e-3, 2e-4 for the CycleGAN, and 5e-4
+            for a DRNN of several rectified recurrences.
         schedule: `"constant"`; `"cosine"`, down to zero over all epochs; or `"cycles"`, two cosines an epoch, each down
             to a two-hundredth, as Wave-U-Nets were trained. Defaults to `"constant"`.
         clipnorm: float, largest norm of each gradient. Defaults to None, no clipping.
