@@ -129,7 +129,7 @@ class DRNN(MaskSeparator):
 
     @property
     def default_learning_rate(self) -> float:
-        # At 1e-3 Adam lets rectified recurrences in a row grow until they diverge.
+        # At 1e-3 Adam lets three rectified recurrences in a row grow until they diverge.
         return 5e-4 if self.cell == "rnn" and len(self.recurrent_layers) > 1 else super().default_learning_rate
 
     def outputs(self, magnitudes, training: bool):
