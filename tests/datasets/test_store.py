@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfsep import audio
-from tfsep.datasets import Stem, Store, Track, from_spec
+from tfsep.datasets import FileStem, Store, Track, from_spec
 from tfsep.datasets import store as module
 from tfsep.pipeline import cache, prepare
 
@@ -35,8 +35,8 @@ def corpora(tmp_path, noise):
         for source, samples in files.items():
             audio.write(tmp_path / "songs" / name / f"{source}.wav", samples, RATE)
         paths = {source: tmp_path / "songs" / name / f"{source}.wav" for source in files}
-        stems = {source: Stem(paths[source]) for source in stems} | dict.fromkeys(missing)
-        return Track(name, stems, Stem(paths["mixture"]) if mixture is not None else None)
+        stems = {source: FileStem(paths[source]) for source in stems} | dict.fromkeys(missing)
+        return Track(name, stems, FileStem(paths["mixture"]) if mixture is not None else None)
 
     vocals, drums = noise(2500, seed=1), noise(2500, seed=2)
     vocals[1000:2000] = 0

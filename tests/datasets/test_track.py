@@ -1,10 +1,11 @@
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tfsep import audio
-from tfsep.datasets import Corpus, Stem, Track, components
+from tfsep.datasets import ArrayStem, Corpus, FileStem, Track, components
 
 SOURCES = ("vocals", "drums", "bass")
 
@@ -23,7 +24,7 @@ def folder(tmp_path, stems, write_song):
 
 @pytest.fixture
 def track(folder):
-    return Track("song", {source: Stem(folder / f"{source}.wav") for source in SOURCES})
+    return Track("song", {source: FileStem(folder / f"{source}.wav") for source in SOURCES})
 
 
 def test_facts_come_without_decoding(track, monkeypatch):
@@ -64,7 +65,7 @@ def test_mixture_is_the_sum_without_a_file(track, stems):
 
 
 def test_mixture_is_the_file_where_there_is_one(folder, track, stems):
-    track = Track("song", track.stems, Stem(folder / "mixture.wav"))
+    track = Track("song", track.stems, FileStem(folder / "mixture.wav"))
     np.testing.assert_allclose(track.read("mixture", 10, 20), sum(stems.values())[10:30] + 0.01, atol=1e-7)
 
 
@@ -90,7 +91,7 @@ def test_read_sources_keeps_the_order_of_the_names(track, stems):
 
 def test_accompaniment_is_the_sum_of_the_other_stems(folder, track, stems):
     # Not the mixture less the vocals: the file's residual belongs to no stem.
-    track = Track("song", track.stems, Stem(folder / "mixture.wav"))
+    track = Track("song", track.stems, FileStem(folder / "mixture.wav"))
     read = track.read_sources(("vocals", "accompaniment"))
     np.testing.assert_allclose(read["accompaniment"], stems["drums"] + stems["bass"], atol=1e-7)
 
@@ -126,7 +127,7 @@ def test_missing_stem_is_silence_said_once(track, caplog):
 def test_shorter_stem_is_continued_with_silence_said_once(track, folder, noise, caplog):
     short = noise(300, seed=9)
     audio.write(folder / "other.wav", short, 8000)
-    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    track = Track("song", {**track.stems, "other": FileStem(folder / "other.wav")})
     with caplog.at_level(logging.WARNING, "tfsep"):
         assert track.samples == 1000
         np.testing.assert_array_equal(track.read("other"), np.pad(short, ((0, 700), (0, 0))))
@@ -139,7 +140,7 @@ def test_shorter_stem_is_continued_with_silence_said_once(track, folder, noise, 
 def test_mono_stem_of_a_stereo_song_is_duplicated(track, folder, noise, stems):
     mono = noise(1000, channels=1, seed=9)
     audio.write(folder / "other.wav", mono, 8000)
-    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    track = Track("song", {**track.stems, "other": FileStem(folder / "other.wav")})
     assert track.channels == 2
     np.testing.assert_array_equal(track.read("other"), np.repeat(mono, 2, axis=1))
     np.testing.assert_allclose(track.read("mixture"), sum(stems.values()) + mono, atol=1e-7)
@@ -147,14 +148,14 @@ def test_mono_stem_of_a_stereo_song_is_duplicated(track, folder, noise, stems):
 
 def test_stem_of_another_rate_is_an_error_that_names_it(track, folder, noise):
     audio.write(folder / "other.wav", noise(1000), 16000)
-    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    track = Track("song", {**track.stems, "other": FileStem(folder / "other.wav")})
     with pytest.raises(audio.AudioError, match=r"other\.wav has 16000 Hz.*vocals\.wav.*8000 Hz"):
         track.read("vocals")
 
 
 def test_stem_of_other_channels_is_an_error_that_names_it(track, folder, noise):
     audio.write(folder / "other.wav", noise(1000, channels=3), 8000)
-    track = Track("song", {**track.stems, "other": Stem(folder / "other.wav")})
+    track = Track("song", {**track.stems, "other": FileStem(folder / "other.wav")})
     with pytest.raises(audio.AudioError, match=r"vocals\.wav has 2 channels, while song has 3"):
         track.read("other")
 
@@ -194,3 +195,25 @@ def test_corpus_without_tracks_is_an_error():
 def test_source_with_the_name_of_the_mixture_is_an_error(track):
     with pytest.raises(ValueError, match="source 'mixture'"):
         Track("song", {"mixture": track.stems["vocals"]})
+
+
+def test_track_of_arrays(stems):
+    track = Track("song", {source: ArrayStem(samples, 8000) for source, samples in stems.items()})
+    assert (track.sample_rate, track.samples, track.channels) == (8000, 1000, 2)
+    np.testing.assert_allclose(track.read("mixture", 5, 50), sum(stems.values())[5:55], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "stem", [np.zeros((9, 2), np.float32), "vocals.wav", Path("vocals.wav"), (np.zeros(9), 8000), 0], ids=repr
+)
+def test_what_is_no_stem_is_an_error_that_says_what_to_pass(stem, track):
+    kind = type(stem).__name__
+    for stems, mixture in ({"vocals": stem}, None), (track.stems, stem):
+        source = "vocals" if mixture is None else "mixture"
+        with pytest.raises(ValueError, match=rf"'song' has a {kind} as '{source}'.*ArrayStem.*FileStem\(path\)"):
+            Track("song", stems, mixture)
+
+
+def test_stems_without_names_are_an_error(track):
+    with pytest.raises(ValueError, match="dict from source to stem"):
+        Track("song", list(track.stems.values()))

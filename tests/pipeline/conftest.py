@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfsep import audio
-from tfsep.datasets import Stem, Track
+from tfsep.datasets import FileStem, Track
 from tfsep.pipeline import cache
 
 # One step of the stored samples: a whole number of these is stored without rounding.
@@ -41,8 +41,8 @@ def make_track(tmp_path):
         for source, units in files.items():
             samples = (np.asarray(units) * UNIT).astype(np.float32)
             audio.write(folder / f"{source}.wav", samples, sample_rate, overwrite=True)
-        mixture = Stem(folder / "mixture.wav") if mixture is not None else None
-        return Track(name, {source: Stem(folder / f"{source}.wav") for source in stems}, mixture)
+        mixture = FileStem(folder / "mixture.wav") if mixture is not None else None
+        return Track(name, {source: FileStem(folder / f"{source}.wav") for source in stems}, mixture)
 
     return make
 

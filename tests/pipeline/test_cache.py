@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfsep import audio
-from tfsep.datasets import Stem, Track
+from tfsep.datasets import FileStem, Track
 from tfsep.pipeline import cache
 
 
@@ -193,7 +193,7 @@ def test_stem_with_nan_is_an_error_that_names_the_file(track, tmp_path):
 
     soundfile.write(tmp_path / "nan.wav", np.array([0, np.nan, 0], np.float32), 8000, subtype="FLOAT")
     with pytest.raises(audio.AudioError, match=r"nan\.wav"):
-        cache.decode([Track("song", {"vocals": Stem(tmp_path / "nan.wav")})], 8000, 1)
+        cache.decode([Track("song", {"vocals": FileStem(tmp_path / "nan.wav")})], 8000, 1)
 
 
 def test_folder_is_the_one_given_else_the_environment_s_else_the_home_s(track, tmp_path, cache_folder, monkeypatch):

@@ -201,13 +201,13 @@ _KILLED = """
 import os, signal, sys
 import numpy as np
 import tfsep.pipeline
-from tfsep.datasets import Stem, Track
+from tfsep.datasets import FileStem, Track
 import importlib
 module = importlib.import_module("tfsep.pipeline.prepare")
 module._RECORD_SECONDS = 1
 songs, root, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
 tracks = [
-    Track(name, {source: Stem(module.Path(songs, name, source + ".wav")) for source in ("vocals", "drums")})
+    Track(name, {source: FileStem(module.Path(songs, name, source + ".wav")) for source in ("vocals", "drums")})
     for name in ("song0", "song1", "song2")
 ]
 

@@ -9,7 +9,7 @@ from tfsep.datasets.mixing import Mixing
 from tfsep.datasets.musdb18 import MUSDB18, embedded
 from tfsep.datasets.nussl_adapter import from_nussl
 from tfsep.datasets.speed import change_speed
-from tfsep.datasets.stem import Stem
+from tfsep.datasets.stems import ArrayStem, Concatenation, FileStem, Stem
 from tfsep.datasets.stems_folder import StemsFolder
 from tfsep.datasets.store import Store
 from tfsep.datasets.track import Corpus, Track, components
@@ -18,7 +18,10 @@ __all__ = [
     "DSD100",
     "MIR1K",
     "MUSDB18",
+    "ArrayStem",
+    "Concatenation",
     "Corpus",
+    "FileStem",
     "IKala",
     "Mixing",
     "Stem",

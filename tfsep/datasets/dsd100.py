@@ -8,7 +8,7 @@ from pathlib import Path
 from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder
 from tfsep.datasets.musdb18 import SOURCES
 from tfsep.datasets.splits import hold_out
-from tfsep.datasets.stem import Stem
+from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track
 
 _log = logging.getLogger("tfsep")
@@ -60,5 +60,5 @@ def _songs(folder: Path) -> list[str]:
 
 
 def _track(root: Path, part: str, name: str, mixture: str) -> Track:
-    stems = {source: Stem(root / "Sources" / part / name / f"{source}.wav") for source in SOURCES}
-    return Track(name, stems, Stem(root / "Mixtures" / part / name / "mixture.wav") if mixture == "file" else None)
+    stems = {source: FileStem(root / "Sources" / part / name / f"{source}.wav") for source in SOURCES}
+    return Track(name, stems, FileStem(root / "Mixtures" / part / name / "mixture.wav") if mixture == "file" else None)

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from tfsep.datasets.checks import existing_folder
-from tfsep.datasets.stem import Stem
+from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Track
 
 # Root mean square of the accompaniment where voice and accompaniment are mixed at a stated ratio.
@@ -46,7 +46,7 @@ def karaoke_track(path: Path, snr: float | None) -> Track:
     return Track(
         path.stem,
         {
-            "vocals": Stem(path, channel=1, level=levels[0]),
-            "accompaniment": Stem(path, channel=0, level=levels[1]),
+            "vocals": FileStem(path, channel=1, level=levels[0]),
+            "accompaniment": FileStem(path, channel=0, level=levels[1]),
         },
     )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tfsep import audio
 from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
 from tfsep.datasets.splits import divide
-from tfsep.datasets.stem import Stem, digest
+from tfsep.datasets.stems import Concatenation, FileStem
 from tfsep.datasets.stems_folder import SUFFIXES
 from tfsep.datasets.track import Corpus, Track
 
@@ -63,61 +62,13 @@ class Mixing(Corpus):
         ratios = np.random.default_rng((seed, 1)).uniform(size=len(stems))
         tracks = []
         for (name, stem), ratio in zip(stems.items(), ratios, strict=True):
-            accompaniment = Sequel(tuple(_enough(supply, stem.info().samples)), stem.info().samples, float(ratio))
+            samples = stem.info().samples
+            accompaniment = Concatenation(tuple(_enough(supply, samples)), samples, float(ratio))
             tracks.append(Track(name, {source: replace(stem, gain=1 - float(ratio)), "accompaniment": accompaniment}))
         super().__init__(f"{source} mixed with {others.name}", tracks)
 
 
-@dataclass(frozen=True)
-class Sequel:
-    """Stems one after another, as one stem (see `Stem`).
-
-    Args:
-        stems: the stems, of the same rate.
-        samples: int, length at which the last is cut off.
-        gain: float, linear. Defaults to 1.0.
-    """
-
-    stems: tuple[Stem, ...]
-    samples: int
-    gain: float = 1.0
-
-    @property
-    def name(self) -> str:
-        return self.stems[0].name
-
-    def info(self) -> audio.AudioInfo:
-        infos = [stem.info() for stem in self.stems]
-        for stem, info in zip(self.stems, infos, strict=True):
-            if info.sample_rate != infos[0].sample_rate:
-                raise audio.AudioError(
-                    f"{stem.name} has {info.sample_rate} Hz, while {self.name} has {infos[0].sample_rate} Hz. "
-                    "Resample one of them."
-                )
-        channels = max(info.channels for info in infos)
-        for stem, info in zip(self.stems, infos, strict=True):
-            if info.channels not in (1, channels):
-                raise audio.AudioError(
-                    f"{stem.name} has {info.channels} channels, while others have {channels}. Expected one, or as many."
-                )
-        return audio.AudioInfo(self.name, infos[0].sample_rate, self.samples, channels, 1)
-
-    def read(self, start: int, samples: int) -> np.ndarray:
-        excerpt = np.zeros((samples, self.info().channels), np.float32)
-        begin = 0  # of the stem in turn
-        for stem in self.stems:
-            length = stem.info().samples
-            first, last = max(start, begin), min(start + samples, begin + length)
-            if first < last:
-                excerpt[first - start : last - start] = stem.read(first - begin, last - first)
-            begin += length
-        return excerpt * np.float32(self.gain)
-
-    def digest(self) -> str:
-        return digest([stem.digest() for stem in self.stems], self.samples, self.gain)
-
-
-def _recordings(folder: Path) -> dict[str, Stem]:
+def _recordings(folder: Path) -> dict[str, FileStem]:
     recordings = {}
     # Names with a dot in front belong to an operating system, not to the recordings.
     for path in sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in SUFFIXES and path.is_file()):
@@ -125,7 +76,7 @@ def _recordings(folder: Path) -> dict[str, Stem]:
         name = "-".join(path.relative_to(folder).parts)
         if name in recordings:
             raise ValueError(f"{path} and {recordings[name].name} would both be named {name!r}. Rename one of them.")
-        recordings[name] = Stem(path)
+        recordings[name] = FileStem(path)
     if not recordings:
         raise ValueError(f"No recordings in {folder}. Expected audio files, in folders of any depth.")
     return recordings
@@ -136,7 +87,7 @@ def _check_apart(targets: Path, others: Path) -> None:
         raise ValueError(f"{others} and {targets} overlap: a recording would be mixed with itself. Keep them apart.")
 
 
-def _enough(supply: Iterator[Stem], samples: int) -> Iterator[Stem]:
+def _enough(supply: Iterator[FileStem], samples: int) -> Iterator[FileStem]:
     while samples > 0:
         stem = next(supply)
         samples -= stem.info().samples

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder
-from tfsep.datasets.stem import Stem
+from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track
 
 _log = logging.getLogger("tfsep")
@@ -101,18 +101,18 @@ def _tracks(folder: Path, mixture: str) -> Iterator[Track]:
         if path.name.endswith(".stem.mp4"):
             yield _stem_track(path, mixture)
         elif path.is_dir():
-            stems = {source: Stem(path / f"{source}.wav") for source in SOURCES}
+            stems = {source: FileStem(path / f"{source}.wav") for source in SOURCES}
             # A folder that lacks only some of its files is a damaged song: reading it names the first one missing.
             if not any(stem.path.is_file() for stem in stems.values()):
                 _log.warning("%s holds no stems and is left out.", path)
                 continue
-            yield Track(path.name, stems, Stem(path / "mixture.wav") if mixture == "file" else None)
+            yield Track(path.name, stems, FileStem(path / "mixture.wav") if mixture == "file" else None)
 
 
 def _stem_track(path: Path, mixture: str) -> Track:
-    stems = {source: Stem(path, STREAMS[source]) for source in SOURCES}
+    stems = {source: FileStem(path, STREAMS[source]) for source in SOURCES}
     name = path.name.removesuffix(".stem.mp4")
-    return Track(name, stems, Stem(path, STREAMS["mixture"]) if mixture == "file" else None)
+    return Track(name, stems, FileStem(path, STREAMS["mixture"]) if mixture == "file" else None)
 
 
 def _download_preview(root: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
-from tfsep.datasets.stem import digest
+from tfsep.datasets.stems import digest
 from tfsep.datasets.track import Corpus, Track
 
 _KEPT = 4  # items in memory, so that the sources of one song are not decoded one by one

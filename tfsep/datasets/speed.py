@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfsep.datasets.stem import digest
+from tfsep.datasets.stems import digest
 from tfsep.datasets.track import Track
 
 # Far beyond what music sounds like.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
 from tfsep.datasets.splits import divide
-from tfsep.datasets.stem import Stem
+from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track
 
 _log = logging.getLogger("tfsep")
@@ -43,7 +43,7 @@ class StemsFolder(Corpus):
         super().__init__(root.name, [_track(name, stems, sources) for name, stems in sorted(songs.items())])
 
 
-def _songs(folder: Path) -> dict[str, dict[str, Stem]]:
+def _songs(folder: Path) -> dict[str, dict[str, FileStem]]:
     songs = {}
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
         stems = _stems(path)
@@ -59,17 +59,17 @@ def _songs(folder: Path) -> dict[str, dict[str, Stem]]:
     return songs
 
 
-def _stems(folder: Path) -> dict[str, Stem]:
+def _stems(folder: Path) -> dict[str, FileStem]:
     stems = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in stems:
             raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")
-        stems[path.stem] = Stem(path)
+        stems[path.stem] = FileStem(path)
     return stems
 
 
-def _track(name: str, stems: dict[str, Stem], sources: list[str]) -> Track:
+def _track(name: str, stems: dict[str, FileStem], sources: list[str]) -> Track:
     mixture = next((stems[mix] for mix in _MIXTURES if mix in stems), None)
     return Track(name, {source: stems.get(source) for source in sources}, mixture)

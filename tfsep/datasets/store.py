@@ -28,7 +28,7 @@ import numpy as np
 
 from tfsep import audio
 from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
-from tfsep.datasets.stem import digest
+from tfsep.datasets.stems import digest
 from tfsep.datasets.track import Corpus, Track
 
 MANIFEST = "store.json"
@@ -128,7 +128,7 @@ class StoredTrack(Track):
 
 @dataclass(frozen=True)
 class StoredStem:
-    """What a `Track` must know of a stored source, or of the mixture; the track reads them all at once."""
+    """A stored source, or the mixture, as a `Stem`; the track reads several at once."""
 
     track: StoredTrack
     source: str | None
@@ -141,6 +141,12 @@ class StoredStem:
         return audio.AudioInfo(
             self.name, self.track.stored_rate, self.track.facts["samples"], self.track.stored_channels, 1
         )
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        return self.track.read(self.source or "mixture", start, samples)
+
+    def digest(self) -> str:
+        return digest(self.track.digest(), self.source)
 
 
 class Messages:

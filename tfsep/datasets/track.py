@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from tfsep import audio
-from tfsep.datasets.stem import Stem, digest, read_stems
+from tfsep.datasets.stems import Stem, digest, read_stems
 
 _log = logging.getLogger("tfsep")
 
@@ -34,11 +34,19 @@ class Track:
     """
 
     def __init__(self, name: str, stems: dict[str, Stem | None], mixture: Stem | None = None):
+        self.name = name
+        if not isinstance(stems, dict):
+            raise ValueError(f"stems must be a dict from source to stem. Received: a {type(stems).__name__}.")
         if "mixture" in stems:
             raise ValueError(f"Track {name!r} has a source 'mixture', which is the name of the whole. Rename it.")
-        if not any(stems.values()):
-            raise ValueError(f"Track {name!r} has no stem. Expected at least one audio file for its sources.")
-        self.name = name
+        for source, stem in (*stems.items(), ("mixture", mixture)):
+            if stem is not None and not isinstance(stem, Stem):
+                raise ValueError(
+                    f"Track {name!r} has a {type(stem).__name__} as {source!r}. Expected a stem: "
+                    "tfsep.datasets.ArrayStem(array, sample_rate), or tfsep.datasets.FileStem(path) for a file."
+                )
+        if all(stem is None for stem in stems.values()):
+            raise ValueError(f"Track {name!r} has no stem. Expected one or more, such as FileStem(path).")
         self.stems = dict(stems)
         self.mixture = mixture
         self._missed = set()

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from tfsep import audio
 from tfsep.datasets import Track
-from tfsep.datasets.stem import digest
+from tfsep.datasets.stems import digest
 from tfsep.datasets.store import DTYPES, SCALE, StoredTrack
 from tfsep.files import replacing
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
-from tfsep.datasets import Stem, Track
+from tfsep.datasets import FileStem, Track
 from tfsep.datasets.musdb18 import STREAMS
 from tfsep.files import is_file_name
 from tfsep.models import load_model
@@ -286,7 +286,7 @@ def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:
 
 def _true_song(path: str | Path) -> Track:
     """A STEM file as a track with its true sources."""
-    stems = {name: Stem(Path(path), stream) for name, stream in STREAMS.items()}
+    stems = {name: FileStem(Path(path), stream) for name, stream in STREAMS.items()}
     mixture = stems.pop("mixture")
     return Track(Path(path).name, stems, mixture)
 

@@ -1,0 +1,228 @@
+"""Where one source of a song is stored, and how to read it: in a file, in an array, in several files in a row."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import numbers
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from tfsep import audio
+
+
+@runtime_checkable
+class Stem(Protocol):
+    """What a `Track` takes as a stem: `FileStem`, `ArrayStem`, or any hashable object with these members."""
+
+    @property
+    def name(self) -> str:
+        """The name used in messages."""
+
+    def info(self) -> audio.AudioInfo:
+        """Rate, length and channels."""
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        """Excerpt, float32 `[samples, channels]`."""
+
+    def digest(self) -> str:
+        """Hash of the stem's content."""
+
+
+@dataclass(frozen=True)
+class FileStem:
+    """One source of a song in a file.
+
+    Args:
+        path: path of the audio file.
+        stream: int, audio stream of the file; 0 but for `.stem.mp4`.
+        channel: int or None. The one channel of the file that holds the source; None takes all channels.
+        gain: float, linear. Defaults to 1.0.
+        level: float or None. Root mean square to which the whole stem is brought before `gain`, found by reading it
+            once; None leaves its level.
+    """
+
+    path: Path
+    stream: int = 0
+    channel: int | None = None
+    gain: float = 1.0
+    level: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def info(self) -> audio.AudioInfo:
+        """Rate, length and channels, without decoding.
+
+        Raises:
+            tfsep.audio.AudioError: if the file cannot be read, or lacks the channel.
+        """
+        info = audio.info(self.path, self.stream)
+        if self.channel is None:
+            return info
+        if self.channel >= info.channels:
+            raise audio.AudioError(
+                f"{self.path} has {info.channels} channels. Expected {self.channel + 1} or more, one for each source."
+            )
+        return audio.AudioInfo(info.path, info.sample_rate, info.samples, 1, info.streams)
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        """Excerpt, float32 `[samples, channels]`."""
+        return self.part(audio.read_streams(self.path, (self.stream,), start, samples)[0])
+
+    def part(self, excerpt: np.ndarray) -> np.ndarray:
+        """What belongs to the stem, at its level, of an excerpt of the file's stream."""
+        if self.channel is not None:
+            excerpt = excerpt[:, self.channel : self.channel + 1]
+        gain = self.gain * (1.0 if self.level is None else _level_gain(self, *_version(self.path)))
+        return excerpt if gain == 1 else excerpt * np.float32(gain)
+
+    def digest(self) -> str:
+        """Hash of what the stem holds: the file's content and the part of it."""
+        return digest(_file_digest(self.path, *_version(self.path)), self.stream, self.channel, self.gain, self.level)
+
+
+class ArrayStem:
+    """One source of a song in memory.
+
+    Args:
+        audio: float array `[samples]` or `[samples, channels]`. It is kept, not copied, if it is float32.
+        sample_rate: int, in Hz.
+
+    Raises:
+        ValueError: if `audio` has another shape or type, or is empty or not finite.
+
+    Example:
+
+    >>> vocals = tfsep.datasets.ArrayStem(np.zeros((44100, 2), np.float32), 44100)
+    >>> track = tfsep.datasets.Track("silence", {"vocals": vocals})
+    """
+
+    def __init__(self, audio: np.ndarray, sample_rate: int):
+        array = np.asarray(audio)
+        if array.ndim not in (1, 2) or not array.size or array.dtype.kind != "f":
+            raise ValueError(
+                "audio must be a float array [samples] or [samples, channels] with at least one sample. Received: "
+                f"{array.dtype} {list(array.shape)}."
+            )
+        if not np.isfinite(array).all():
+            raise ValueError("audio must be finite. Received: an array with NaN or infinity.")
+        if not isinstance(sample_rate, numbers.Integral) or sample_rate < 1:
+            raise ValueError(f"sample_rate must be a positive int, in Hz. Received: sample_rate={sample_rate!r}.")
+        self.audio = array.astype(np.float32, copy=False).reshape(len(array), -1)
+        self.sample_rate = int(sample_rate)
+
+    def __repr__(self) -> str:
+        return f"ArrayStem({list(self.audio.shape)}, sample_rate={self.sample_rate})"
+
+    @property
+    def name(self) -> str:
+        return repr(self)
+
+    def info(self) -> audio.AudioInfo:
+        return audio.AudioInfo(self.name, self.sample_rate, *self.audio.shape, 1)
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        return self.audio[start : start + samples].copy()
+
+    def digest(self) -> str:
+        content = hashlib.blake2b(np.ascontiguousarray(self.audio), digest_size=16).hexdigest()
+        return digest(content, self.audio.shape, self.sample_rate)
+
+
+@dataclass(frozen=True)
+class Concatenation:
+    """Stems one after another, as one stem.
+
+    Args:
+        stems: the stems, of the same rate.
+        samples: int, length at which the last is cut off.
+        gain: float, linear. Defaults to 1.0.
+    """
+
+    stems: tuple[Stem, ...]
+    samples: int
+    gain: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return self.stems[0].name
+
+    def info(self) -> audio.AudioInfo:
+        infos = [stem.info() for stem in self.stems]
+        for stem, info in zip(self.stems, infos, strict=True):
+            if info.sample_rate != infos[0].sample_rate:
+                raise audio.AudioError(
+                    f"{stem.name} has {info.sample_rate} Hz, while {self.name} has {infos[0].sample_rate} Hz. "
+                    "Resample one of them."
+                )
+        channels = max(info.channels for info in infos)
+        for stem, info in zip(self.stems, infos, strict=True):
+            if info.channels not in (1, channels):
+                raise audio.AudioError(
+                    f"{stem.name} has {info.channels} channels, while others have {channels}. Expected one, or as many."
+                )
+        return audio.AudioInfo(self.name, infos[0].sample_rate, self.samples, channels, 1)
+
+    def read(self, start: int, samples: int) -> np.ndarray:
+        excerpt = np.zeros((samples, self.info().channels), np.float32)
+        begin = 0  # of the stem in turn
+        for stem in self.stems:
+            length = stem.info().samples
+            first, last = max(start, begin), min(start + samples, begin + length)
+            if first < last:
+                excerpt[first - start : last - start] = stem.read(first - begin, last - first)
+            begin += length
+        return excerpt * np.float32(self.gain)
+
+    def digest(self) -> str:
+        return digest([stem.digest() for stem in self.stems], self.samples, self.gain)
+
+
+def read_stems(stems: Sequence[Stem], start: int, samples: int) -> list[np.ndarray]:
+    """Reads the same excerpt of several stems, and a file that holds several of them once."""
+    streams = {}
+    for stem in stems:
+        if isinstance(stem, FileStem):
+            streams.setdefault(stem.path, {})[stem.stream] = None
+    for path, wanted in streams.items():
+        streams[path] = dict(zip(wanted, audio.read_streams(path, tuple(wanted), start, samples), strict=True))
+    return [
+        stem.part(streams[stem.path][stem.stream]) if isinstance(stem, FileStem) else stem.read(start, samples)
+        for stem in stems
+    ]
+
+
+def digest(*parts) -> str:
+    """Hash of the representation of its arguments."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    """What is another number as soon as the file is written anew: results are kept as long as it is the same."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@functools.cache
+def _level_gain(stem: FileStem, *version: int) -> float:
+    whole = replace(stem, gain=1.0, level=None).read(0, stem.info().samples)
+    power = np.mean(np.square(whole, dtype=np.float64))
+    return stem.level / np.sqrt(power) if power else 1.0
+
+
+@functools.lru_cache(maxsize=4096)
+def _file_digest(path: Path, *version: int) -> str:
+    """Hash of a file's content."""
+    content = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            content.update(chunk)
+    return content.hexdigest()
