@@ -17,6 +17,7 @@ _MODULES = (
     "audio",
     "datasets",
     "evaluation",
+    "layers",
     "losses",
     "metrics",
     "models",

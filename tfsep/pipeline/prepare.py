@@ -72,7 +72,7 @@ def prepare(
         dtype: `"int16"` or `"float32"`. Defaults to `"int16"`.
         shards: int. Defaults to as many as make shards of about 256 MB; there is never more than one a track.
         run: function that writes the shards of a `Plan` with the given numbers. Defaults to threads of this
-            process; `tfsep.pipeline.beam.runner` makes one for Apache Beam.
+            process; `runner` of `tfsep.pipeline.beam` makes one for Apache Beam.
 
     Returns:
         `output`.
