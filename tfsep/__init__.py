@@ -15,6 +15,7 @@ _FUNCTIONS = {
 }
 _MODULES = (
     "audio",
+    "checkpoints",
     "datasets",
     "evaluation",
     "layers",

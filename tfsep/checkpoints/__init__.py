@@ -1,0 +1,20 @@
+"""Other projects' weights: files that are read as data, and the networks that they fit."""
+
+from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
+from tfsep.checkpoints.pickles import Call, Name
+from tfsep.checkpoints.reading import check_hash, read
+from tfsep.checkpoints.safetensors_files import read_safetensors
+from tfsep.checkpoints.tensorflow_files import read_tensorflow
+from tfsep.checkpoints.torch_files import read_torch
+
+__all__ = [
+    "Call",
+    "Checkpoint",
+    "CheckpointError",
+    "Name",
+    "check_hash",
+    "read",
+    "read_safetensors",
+    "read_tensorflow",
+    "read_torch",
+]

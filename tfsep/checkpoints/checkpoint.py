@@ -1,0 +1,84 @@
+"""The tensors of a checkpoint, each of which must be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is damaged, forbidden or does not fit the network. The message names the file."""
+
+
+class Checkpoint:
+    """Tensors by name, handed out once each.
+
+    A network takes its tensors with `take` and names with `ignore` those that it has no use for. `finish` then
+    raises if a tensor is left over, so that a checkpoint of another network never loads by accident.
+
+    Args:
+        path: path of the file, for messages.
+        tensors: dict from name to array.
+        facts: dict of what the file says besides: the metadata of safetensors, the other entries of a torch file.
+            Names of classes in it are `tfsep.checkpoints.Name`, calls are `tfsep.checkpoints.Call`; nothing is run.
+
+    Example:
+
+    >>> checkpoint = tfsep.checkpoints.Checkpoint("umx.pth", {"fc1.weight": np.eye(2), "window": np.ones(4)})
+    >>> checkpoint.ignore("window")
+    >>> checkpoint.take("fc1.weight", (2, 2)).shape
+    (2, 2)
+    >>> checkpoint.finish()
+    """
+
+    def __init__(self, path: str | Path, tensors: dict[str, np.ndarray], facts: dict | None = None):
+        self.path = Path(path)
+        self.tensors = tensors
+        self.facts = facts or {}
+        self._left = set(tensors)
+
+    def take(self, name: str, shape: Sequence[int] | None = None) -> np.ndarray:
+        """Returns a tensor and marks it as used.
+
+        Args:
+            name: str, its name.
+            shape: the shape that it must have, if given.
+
+        Raises:
+            CheckpointError: if it is missing, was taken before or has another shape.
+        """
+        if name not in self.tensors:
+            raise CheckpointError(f"{self.path}: no tensor {name!r}, which the network needs.")
+        if name not in self._left:
+            raise CheckpointError(f"{self.path}: tensor {name!r} was used before.")
+        tensor = self.tensors[name]
+        if shape is not None and tuple(shape) != tensor.shape:
+            raise CheckpointError(
+                f"{self.path}: tensor {name!r} has shape {tensor.shape}. The network expects {tuple(shape)}."
+            )
+        self._left.remove(name)
+        return tensor
+
+    def assign(self, variable, name: str, axes: Sequence[int] | None = None) -> None:
+        """Takes a tensor, transposed to `axes` if given, as the value of a Keras variable of that shape."""
+        shape = tuple(variable.shape)
+        expected = shape if axes is None else tuple(shape[tuple(axes).index(axis)] for axis in range(len(axes)))
+        tensor = self.take(name, expected)
+        variable.assign(np.asarray(tensor if axes is None else tensor.transpose(axes), variable.dtype))
+
+    def ignore(self, *patterns: str) -> None:
+        """Marks tensors as of no use. Patterns are those of `fnmatch`, such as `*.num_batches_tracked`."""
+        self._left = {name for name in self._left if not any(fnmatchcase(name, pattern) for pattern in patterns)}
+
+    def finish(self) -> None:
+        """Raises CheckpointError if a tensor was neither taken nor ignored."""
+        if self._left:
+            first = sorted(self._left)
+            more = f" and {len(first) - 3} more" if len(first) > 3 else ""
+            raise CheckpointError(
+                f"{self.path}: the network has no place for {', '.join(map(repr, first[:3]))}{more}. "
+                "The file is of another network, or of another configuration."
+            )
