@@ -14,6 +14,7 @@ without parsing a message.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import mmap
@@ -35,6 +36,9 @@ MANIFEST = "store.json"
 RESIDUAL = "residual"
 VERSION = 1
 DTYPES = {"int16": "<i2", "float32": "<f4"}
+
+# Shards of a store that are open at a time.
+_OPEN = 32
 
 # int16 samples span [-4, 4): lossy decoders overshoot full scale, and a mastered mixture's residual does so by far.
 SCALE = 2.0**13
@@ -119,11 +123,10 @@ class StoredTrack(Track):
         if source not in record["audio"]:
             return 0
         frame = self.dtype.itemsize * self.stored_channels
-        message = self.messages.read(self.facts["shard"], record["place"])
-        samples = np.frombuffer(
-            message, self.dtype, (last - first) * self.stored_channels, record["audio"][source] + first * frame
+        content = self.messages.read(
+            self.facts["shard"], record["place"], record["audio"][source] + first * frame, (last - first) * frame
         )
-        return samples.reshape(-1, self.stored_channels)
+        return np.frombuffer(content, self.dtype).reshape(-1, self.stored_channels)
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,9 @@ class StoredStem:
 
 
 class Messages:
-    """The messages of a store's shards, mapped into memory.
+    """The messages of a store's shards, mapped into memory, a few shards at a time.
+
+    A map holds a descriptor, of which a process has few, and a store may have more shards.
 
     Args:
         folder: path of the store.
@@ -163,33 +168,44 @@ class Messages:
         self.shards = manifest["shards"]
         self.lmdb = manifest["format"] == "lmdb"
         self.verify = verify
-        self._lock = threading.Lock()
-        self._open = {}
+        self.__setstate__({})
 
-    def read(self, shard: int, place: int) -> memoryview:
-        """The message at byte `place` of a TFRecord shard, or under the key `place` (8 bytes, big-endian) of LMDB."""
-        opened = self._open.get(shard)
-        if opened is None:
-            with self._lock:
-                opened = self._open.get(shard) or self._open_shard(shard)
+    def read(self, shard: int, place: int, start: int, size: int) -> bytes:
+        """A part of a message, from byte `start` on.
+
+        Args:
+            shard: int, number of the shard.
+            place: int, byte at which the message starts in a TFRecord file; its key in LMDB (8 bytes, big-endian).
+            start, size: int, in bytes.
+        """
+        # Referred to until the bytes are copied: another thread may close the shard meanwhile.
+        opened = self._opened(shard)
         if self.lmdb:
-            return opened.get(place.to_bytes(8, "big"))
-        return memoryview(opened)[place:]
+            return bytes(opened.get(place.to_bytes(8, "big"))[start : start + size])
+        return opened[place + start : place + start + size]
 
-    def _open_shard(self, number: int):
+    def _open(self, number: int):
         facts = self.shards[number]
         path = self.folder / facts["file"]
-        if self.verify and file_sha256(path) != facts["sha256"]:
-            raise DamagedError(f"{path} is damaged: its SHA-256 is not that of {MANIFEST}. Run `tfsep prepare` again.")
-        self._open[number] = _open_lmdb(path) if self.lmdb else _map(path)
-        return self._open[number]
+        with self._lock:
+            version = _version(path)
+            if self.verify and number not in self._seen and file_sha256(path) != facts["sha256"]:
+                raise DamagedError(
+                    f"{path} is damaged: its SHA-256 is not that of {MANIFEST}. Run `tfsep prepare` again."
+                )
+            if self._seen.setdefault(number, version) != version:
+                raise DamagedError(f"{path} has been written anew since it was first read. Open the store again.")
+            return _open_lmdb(path) if self.lmdb else _map(path)
 
     def __getstate__(self) -> dict:
         # Maps belong to a process.
-        return {**self.__dict__, "_lock": None, "_open": {}}
+        return {name: getattr(self, name) for name in ("folder", "shards", "lmdb", "verify")}
 
     def __setstate__(self, state: dict) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        self._seen = {}
+        self._opened = functools.lru_cache(maxsize=_OPEN)(self._open)
 
 
 def read_manifest(folder: Path) -> dict | None:
@@ -246,6 +262,11 @@ def _check_size(path: Path, size: int) -> None:
         raise DamagedError(
             f"{path} is damaged: it has {path.stat().st_size} bytes, expected {size}. Run `tfsep prepare` again."
         )
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _map(path: Path) -> mmap.mmap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -45,22 +46,38 @@ def open_audio(
         return isinstance(track, StoredTrack) and (track.sample_rate, track.channels) == (sample_rate, channels)
 
     others = [track for track in tracks if not fits(track)]
-    arrays = iter(decode(others, sample_rate, channels, folder) if others else ())
-    return [track if fits(track) else Decoded(next(arrays)) for track in tracks]
+    paths = iter(_decoded_files(others, sample_rate, channels, folder, "int16") if others else ())
+    return [track if fits(track) else Decoded(next(paths)) for track in tracks]
 
 
 class Decoded:
-    """A decoded song, `[sources + 1, samples, channels]`, mapped into memory."""
+    """A decoded song in a file of the cache, `[sources + 1, samples, channels]`.
 
-    def __init__(self, array: np.ndarray):
-        self.array = array
-        self.dtype = array.dtype
-        self.samples = array.shape[1]
+    The file is opened for each excerpt: neither a descriptor nor a memory map is held, of which a process has few.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        with open(path, "rb") as file:
+            np.lib.format.read_magic(file)
+            (_, self.samples, self.channels), _, self.dtype = np.lib.format.read_array_header_1_0(file)
+            self._first = file.tell()
 
     def copy_into(self, rows: Sequence[np.ndarray], start: int) -> None:
         """Fills a row `[samples, channels]` for each source and for the residual from `start` on."""
-        for row, decoded in zip(rows, self.array, strict=True):
-            row[:] = decoded[start : start + len(row)]
+        frame = self.dtype.itemsize * self.channels
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                for number, row in enumerate(rows):
+                    block = row if row.dtype == self.dtype else np.empty(row.shape, self.dtype)
+                    file.seek(self._first + frame * (number * self.samples + start))
+                    if file.readinto(memoryview(block).cast("B")) < block.nbytes:
+                        raise OSError(errno.EIO, "it is shorter than it was")
+                    if block is not row:
+                        row[:] = block
+        except OSError as error:
+            reason = f"decoded audio can no longer be read ({error.strerror}); start again, it is decoded anew"
+            raise OSError(error.errno, reason, str(self.path)) from error
 
 
 def decode(
@@ -73,7 +90,7 @@ def decode(
     """Decodes and resamples tracks, or finds them in the cache.
 
     The cache is keyed by the content of the track's files, the rate, the channels and the type; it may be deleted
-    at any time.
+    whenever nothing is being trained.
 
     Args:
         tracks: tracks whose stems are wanted.
@@ -86,6 +103,14 @@ def decode(
         One array a track, mapped into memory, `[sources + 1, samples, channels]`. The last row is the residual:
         the mixture less the sum of the stems.
     """
+    paths = _decoded_files(tracks, sample_rate, channels, folder, dtype)
+    return [np.load(path, mmap_mode="r") for path in paths]
+
+
+def _decoded_files(
+    tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None, dtype: str
+) -> list[Path]:
+    """The file of each track in the cache, which is written where it is missing."""
     folder = Path(folder) if folder is not None else default_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,8 +126,7 @@ def decode(
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         decoded = pool.map(decode_one, tracks)
-        paths = list(tqdm(decoded, "decoding", len(tracks), unit="track", leave=False, disable=len(tracks) == 1))
-    return [np.load(path, mmap_mode="r") for path in paths]
+        return list(tqdm(decoded, "decoding", len(tracks), unit="track", leave=False, disable=len(tracks) == 1))
 
 
 def _decode(track: Track, sample_rate: int, channels: int, dtype: np.dtype, path: Path) -> None:
