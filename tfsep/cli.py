@@ -304,7 +304,7 @@ def prepare(
         shards=shards,
         run=run,
     )
-    manifest = datasets.Store(output).manifest
+    manifest = datasets.Store(output, split=None).manifest
     for name, count in manifest["counts"].items():
         print(f"{name:6} {count} tracks, {manifest['seconds'][name] / 60:.1f} min")
     print(

@@ -16,8 +16,10 @@ tests (the fixture `tree` of `conftest.py` is the root and what `build` returned
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +190,28 @@ class FolderCase(CorpusCase):
             opened, expected = datasets.from_spec(self.spec.format(tree[0]), split), self.open(tree[0], split)
             assert type(opened) is type(expected)
             assert [track.digest() for track in opened] == [track.digest() for track in expected]
+
+    def test_names_that_begin_with_a_dot_are_no_part_of_it(self, tmp_path, caplog):
+        self.build(tmp_path)
+        before = {split: [track.name for track in self.open(tmp_path, split)] for split in self.splits}
+        # Every file and folder once more, as macOS, editors and version control leave them.
+        for path in sorted(path for path in tmp_path.rglob("*") if not path.name.startswith(".")):
+            twin = path.with_name(f".{path.name}")
+            shutil.copytree(path, twin) if path.is_dir() else shutil.copy(path, twin)
+        caplog.clear()
+        for split, names in before.items():
+            assert [track.name for track in self.open(tmp_path, split)] == names
+        assert caplog.messages == []
+
+    def test_repr_says_what_it_is(self, tree):
+        for split, names in self.splits.items():
+            text = repr(self.open(tree[0], split))
+            assert str(tree[0]) in text and f"split={split!r}" in text
+            assert text.endswith(f"): {len(names)} track{'s' if len(names) > 1 else ''}")
+
+    def test_training_songs_are_the_default(self, tree):
+        corpus = type(self.open(tree[0], "train"))
+        assert inspect.signature(corpus).parameters["split"].default == "train"
 
     def test_root_may_be_a_string(self, tree):
         assert len(self.open(str(tree[0]), "train")) == len(self.splits["train"])

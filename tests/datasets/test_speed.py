@@ -16,7 +16,7 @@ def song(tmp_path, write_song):
         "other.wav": 0.2 * np.sin(2 * np.pi * 1000 * time)[:, np.newaxis].astype(np.float32),
     }
     write_song(tmp_path / "songs" / "tones", tones, RATE)
-    return datasets.StemsFolder(tmp_path / "songs")[0]
+    return datasets.StemsFolder(tmp_path / "songs", split=None)[0]
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.25])

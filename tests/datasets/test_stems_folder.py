@@ -54,7 +54,7 @@ def test_any_format_and_any_source(tmp_path, noise, write_song):
     stems = {name: noise(4000, seed=k) for k, name in enumerate(["piano.wav", "bass.flac", "vocals.ogg", "Kit.MP3"])}
     write_song(tmp_path / "song", stems)
     (tmp_path / "song" / "licence.txt").write_text("no audio")
-    corpus = StemsFolder(tmp_path)
+    corpus = StemsFolder(tmp_path, split=None)
     track = corpus[0]
     assert names(corpus) == ["song"]
     # The field's own names come first, the others by alphabet.
@@ -69,20 +69,20 @@ def test_any_format_and_any_source(tmp_path, noise, write_song):
 @pytest.mark.parametrize("mixture", ["mixture.wav", "mix.flac"])
 def test_mixture_file_is_the_mixture_and_no_source(tmp_path, noise, write_song, mixture):
     write_song(tmp_path / "song", {"vocals.wav": noise(50), mixture: np.full((50, 2), 0.5, np.float32)})
-    track = StemsFolder(tmp_path)[0]
+    track = StemsFolder(tmp_path, split=None)[0]
     assert track.sources == ("vocals",)
     np.testing.assert_allclose(track.read("mixture"), 0.5)
 
 
 def test_mixture_without_a_file_is_the_sum(songs):
-    track = StemsFolder(songs(1))[0]
+    track = StemsFolder(songs(1), split=None)[0]
     np.testing.assert_allclose(track.read("mixture"), track.read("vocals") + track.read("drums"), atol=1e-7)
 
 
 def test_source_that_only_other_songs_have_is_silence_said_once(tmp_path, songs, noise, write_song, caplog):
     write_song(songs(1) / "duo", {"vocals.wav": noise(80), "bass.wav": noise(80)})
     with caplog.at_level(logging.WARNING, "tfsep"):
-        duo, song = StemsFolder(tmp_path)
+        duo, song = StemsFolder(tmp_path, split=None)
         assert duo.sources == song.sources == ("vocals", "drums", "bass")
         assert duo.read("drums").shape == (80, 2)
         assert not duo.read("drums").any()
@@ -94,7 +94,7 @@ def test_source_that_only_other_songs_have_is_silence_said_once(tmp_path, songs,
 
 def test_unequal_lengths_are_continued_with_silence(tmp_path, noise, write_song):
     write_song(tmp_path / "song", {"vocals.wav": noise(30), "drums.wav": noise(50)})
-    track = StemsFolder(tmp_path)[0]
+    track = StemsFolder(tmp_path, split=None)[0]
     assert track.samples == 50
     assert not track.read("vocals")[30:].any()
     assert track.read("drums")[30:].all()
@@ -105,8 +105,23 @@ def test_split_folders(tmp_path, songs):
     songs(1, tmp_path / "test")
     assert names(StemsFolder(tmp_path, split="train")) == ["song00", "song01"]
     assert names(StemsFolder(tmp_path, split="test")) == ["song00"]
-    with pytest.raises(ValueError, match="has no folder 'valid'"):
+    with pytest.raises(ValueError, match=r"has no folder 'valid'\. .*other validation data \(`--valid`"):
         StemsFolder(tmp_path, split="valid")
+
+
+def test_without_split_the_songs_of_all_split_folders_are_taken(tmp_path, songs):
+    songs(2, tmp_path / "train")
+    (tmp_path / "train" / "song01").rename(tmp_path / "train" / "another")
+    songs(1, tmp_path / "test")
+    with pytest.raises(ValueError, match="has 'song00' in two splits"):
+        StemsFolder(tmp_path, split=None)
+    (tmp_path / "test" / "song00").rename(tmp_path / "test" / "last")
+    assert names(StemsFolder(tmp_path, split=None)) == ["another", "last", "song00"]
+
+
+def test_training_songs_are_the_default_as_in_other_corpora(songs):
+    root = songs(3)
+    assert names(StemsFolder(root)) == names(StemsFolder(root, split="train")) == ["song00", "song01"]
 
 
 @pytest.mark.parametrize("count", [2, 6, 7, 15])
@@ -114,7 +129,7 @@ def test_splits_without_folders_are_disjoint_and_complete(songs, count):
     root = songs(count)
     train, valid = (names(StemsFolder(root, split=split)) for split in ("train", "valid"))
     assert valid == [f"song{number:02d}" for number in (range(6, count, 7) if count >= 7 else [count - 1])]
-    assert sorted(train + valid) == names(StemsFolder(root))
+    assert sorted(train + valid) == names(StemsFolder(root, split=None))
     assert len(train) + len(valid) == count
 
 
@@ -137,14 +152,14 @@ def test_one_song_cannot_be_divided(songs):
 
 
 def test_test_split_needs_its_folder(songs):
-    with pytest.raises(ValueError, match="has no folder 'test'"):
+    with pytest.raises(ValueError, match=r"has no folder 'test'.*split=None \(`--split all`\)"):
         StemsFolder(songs(3), split="test")
 
 
 def test_two_files_of_one_stem_are_an_error(tmp_path, noise, write_song):
     write_song(tmp_path / "song", {"vocals.wav": noise(50), "vocals.flac": noise(50)})
     with pytest.raises(ValueError, match=r"song has two files for 'vocals'"):
-        StemsFolder(tmp_path)
+        StemsFolder(tmp_path, split=None)
 
 
 @pytest.mark.parametrize("split", [None, "train", "valid"])
@@ -157,12 +172,12 @@ def test_no_stems_is_an_error_that_says_what_was_expected(tmp_path, noise, split
 def test_mixture_alone_is_no_stem(tmp_path, noise, write_song):
     write_song(tmp_path / "song", {"mixture.wav": noise(50)})
     with pytest.raises(ValueError, match="No stems"):
-        StemsFolder(tmp_path)
+        StemsFolder(tmp_path, split=None)
 
 
 def test_missing_root_and_unknown_split_are_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
-        StemsFolder(tmp_path / "nowhere")
+        StemsFolder(tmp_path / "nowhere", split=None)
     with pytest.raises(ValueError, match="split='dev'"):
         StemsFolder(tmp_path, split="dev")
 
@@ -198,4 +213,4 @@ def test_unknown_spec_is_an_error_that_lists_the_known(spec):
 def test_hidden_files_are_no_stems(tmp_path, noise, write_song):
     song = write_song(tmp_path / "song", {"vocals.wav": noise(50)})
     (song / "._vocals.wav").write_bytes(b"what macOS leaves beside a file")
-    assert StemsFolder(tmp_path).sources == ("vocals",)
+    assert StemsFolder(tmp_path, split=None).sources == ("vocals",)

@@ -80,7 +80,7 @@ def excerpts(samples):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("rate", "channels"), [(1000, 2), (1000, 1), (800, 2)])
 def test_stored_samples_are_the_decoded_ones(make_store, corpora, format, dtype, rate, channels):
-    store = Store(make_store(format, dtype=dtype, sample_rate=rate, channels=channels, shards=2))
+    store = Store(make_store(format, dtype=dtype, sample_rate=rate, channels=channels, shards=2), split=None)
     tracks = [*corpora["train"], *corpora["test"]]
     decoded = cache.decode(tracks, rate, channels, dtype=dtype)
     assert len(store) == len(tracks) == 3
@@ -98,7 +98,7 @@ def test_stored_samples_are_the_decoded_ones(make_store, corpora, format, dtype,
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_stored_tracks_read_like_any_track(make_store, corpora, format):
-    store = Store(make_store(format, dtype="float32"))
+    store = Store(make_store(format, dtype="float32"), split=None)
     for track, original in zip(store, [*corpora["train"], *corpora["test"]], strict=True):
         for start, samples in excerpts(track.samples):
             for source in (*track.sources, "mixture"):
@@ -122,7 +122,7 @@ def test_stored_tracks_read_like_any_track(make_store, corpora, format):
 
 
 def test_int16_samples_are_whole_units_in_float(make_store, corpora):
-    track = Store(make_store())[0]
+    track = Store(make_store(), split=None)[0]
     rows = cache.decode(corpora["train"][:1], RATE, 2)[0]
     for source, row in zip(track.sources, rows, strict=False):
         np.testing.assert_array_equal(track.read(source), row / np.float32(module.SCALE))
@@ -131,11 +131,14 @@ def test_int16_samples_are_whole_units_in_float(make_store, corpora):
 
 def test_splits(make_store, tmp_path):
     path = make_store(shards=1)
-    assert [track.name for track in Store(path)] == ["full", "plain", "other"]
-    assert [track.name for track in Store(path, "train")] == ["full", "plain"]
+    assert [track.name for track in Store(path, split=None)] == ["full", "plain", "other"]
+    assert [track.name for track in Store(path, "train")] == ["full", "plain"] == [track.name for track in Store(path)]
+    assert repr(Store(path)) == f"Store(path={str(path)!r}, split='train'): 2 tracks"
     assert [track.name for track in from_spec(f"store:{path}", "test")] == ["other"]
-    assert Store(path).sources == ("vocals", "drums", "piano")
-    with pytest.raises(ValueError, match=r"store holds no track of split 'valid'"):
+    assert Store(path, split=None).sources == ("vocals", "drums", "piano")
+    with pytest.raises(
+        ValueError, match=r"store holds no track of split 'valid'\. It holds 'train', 'test'; split=None"
+    ):
         Store(path, "valid")
     with pytest.raises(ValueError, match="split='dev'"):
         Store(path, "dev")
@@ -144,7 +147,7 @@ def test_splits(make_store, tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_splits_are_open_side_by_side(make_store, format):
     path = make_store(format, shards=1)
-    train, test, again = Store(path, "train"), Store(path, "test"), Store(path)
+    train, test, again = Store(path, "train"), Store(path, "test"), Store(path, split=None)
     expected = train[0].read("vocals")
     assert test[0].read("vocals").any()
     np.testing.assert_array_equal(again[0].read("vocals"), expected)
@@ -155,21 +158,21 @@ def test_splits_are_open_side_by_side(make_store, format):
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_store_prepared_anew_is_read_anew(make_store, corpora, noise, format):
     path = make_store(format, shards=1)
-    before = Store(path)
+    before = Store(path, split=None)
     expected = before[0].read("drums")
     changed = noise(2500, seed=9)
     audio.write(corpora["train"][0].stems["drums"].path, changed, RATE, overwrite=True)
     make_store(format, shards=1)
-    np.testing.assert_allclose(Store(path)[0].read("drums"), changed, atol=1 / module.SCALE)
+    np.testing.assert_allclose(Store(path, split=None)[0].read("drums"), changed, atol=1 / module.SCALE)
     np.testing.assert_array_equal(before[0].read("drums"), expected)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_many_threads_read_the_same(make_store, format):
-    store = Store(make_store(format, shards=2))
+    store = Store(make_store(format, shards=2), split=None)
     places = [(number % 3, number * 7 % 900) for number in range(300)]
     expected = [stored(store[song], start, 100) for song, start in places]
-    fresh = Store(store.tracks[0].messages.folder)
+    fresh = Store(store.tracks[0].messages.folder, split=None)
     with ThreadPoolExecutor(8) as pool:
         got = list(pool.map(lambda place: stored(fresh[place[0]], place[1], 100), places))
     np.testing.assert_equal(got, expected)
@@ -177,7 +180,7 @@ def test_many_threads_read_the_same(make_store, format):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_stored_tracks_travel_to_other_processes(make_store, format):
-    store = Store(make_store(format))
+    store = Store(make_store(format), split=None)
     expected = store[0].read("vocals")
     copy = pickle.loads(pickle.dumps(store))
     np.testing.assert_array_equal(copy[0].read("vocals"), expected)
@@ -185,7 +188,7 @@ def test_stored_tracks_travel_to_other_processes(make_store, format):
 
 def test_digest_says_song_rate_channels_and_type(make_store):
     def digests(**options):
-        return [track.digest() for track in Store(make_store(name=str(len(seen)), **options))]
+        return [track.digest() for track in Store(make_store(name=str(len(seen)), **options), split=None)]
 
     seen = []
     for options in ({}, {"sample_rate": 500}, {"channels": 1}, {"dtype": "float32"}):
@@ -195,7 +198,7 @@ def test_digest_says_song_rate_channels_and_type(make_store):
 
 
 def test_active_regions_are_those_of_the_song(make_store):
-    full, plain, _ = Store(make_store())
+    full, plain, _ = Store(make_store(), split=None)
     assert full.active("vocals") == [(0, 1000), (2000, 2500)]
     assert full.active("drums") == [(0, 2500)]
     assert plain.active("drums") == []
@@ -223,11 +226,11 @@ def test_damaged_shard_is_refused_by_name_and_repaired(make_store, format, how):
     damage(path / shard, how)
     error, message = (FileNotFoundError, "is missing") if how == "missing" else (module.DamagedError, "is damaged")
     with pytest.raises(error, match=rf"{shard} {message}.*tfsep prepare"):
-        Store(path)[1].read("vocals")
+        Store(path, split=None)[1].read("vocals")
     if how == "flipped":
         # The others are still read; who wants no check gets none.
-        assert Store(path)[0].read("vocals").any()
-        Store(path, verify=False)[1].read("vocals")
+        assert Store(path, split=None)[0].read("vocals").any()
+        Store(path, split=None, verify=False)[1].read("vocals")
     make_store(format, shards=3)
     assert {file.name: file.read_bytes() for file in path.iterdir()} == whole
 
@@ -248,7 +251,7 @@ def test_damaged_manifest_is_refused_by_name_and_repaired(make_store, how):
         manifest.write_text(text[:first] + str((int(text[first]) + 1) % 10) + text[first + 1 :])
         assert json.loads(manifest.read_text()) != json.loads(text)
     with pytest.raises(module.DamagedError, match=r"store\.json is damaged.*tfsep prepare"):
-        Store(path)
+        Store(path, split=None)
     make_store(shards=2)
     assert {file.name: file.read_bytes() for file in path.iterdir()} == whole
 
@@ -258,21 +261,21 @@ def test_other_versions_are_refused(make_store, corpora):
     manifest = module.unseal(path / "store.json")
     (path / "store.json").write_text(module.seal({**manifest, "version": 99}))
     with pytest.raises(ValueError, match=r"store\.json is of version 99, while this tfsep reads 1.*anew"):
-        Store(path)
+        Store(path, split=None)
     with pytest.raises(ValueError, match="version 99"):
         make_store()
 
 
 def test_no_store_is_an_error_that_names_the_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder.*store\.json"):
-        Store(tmp_path / "nowhere")
+        Store(tmp_path / "nowhere", split=None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty has no store\.json"):
-        Store(tmp_path / "empty")
+        Store(tmp_path / "empty", split=None)
 
 
 def test_lmdb_without_its_package_says_how_to_install_it(make_store, monkeypatch):
-    store = Store(make_store("lmdb"))
+    store = Store(make_store("lmdb"), split=None)
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(RuntimeError, match=r"pip install 'tfsep\[lmdb\]'"):
         store[0].read("vocals")
@@ -291,7 +294,7 @@ def test_a_thousand_tracks_open_quickly(make_store):
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        assert len(Store(path)) == 1000
+        assert len(Store(path, split=None)) == 1000
         seconds.append(time.perf_counter() - started)
     # Usually a quarter of it.
     assert min(seconds) < 1, seconds

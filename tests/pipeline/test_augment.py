@@ -325,3 +325,12 @@ def test_other_arguments_out_of_range_are_errors():
             Shift(step)
     with pytest.raises(ValueError, match="low=nan"):
         Gain(float("nan"), 1)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_repr_shows_the_arguments_and_makes_the_same(name):
+    augmentation = AUGMENTATIONS[name]()
+    assert vars(eval(repr(augmentation), {kind.__name__: kind for kind in AUGMENTATIONS.values()})) == vars(
+        augmentation
+    )
+    assert repr(Remix(0.7)) == "Remix(probability=0.7)"

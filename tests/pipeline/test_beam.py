@@ -40,10 +40,10 @@ def test_beam_fails_where_a_shard_fails(make_songs, tmp_path):
     with pytest.raises(Exception, match=r"drums\.wav"):
         prepare({"train": songs}, tmp_path / "store", shards=3, run=runner())
     with pytest.raises(ValueError, match="unfinished"):
-        Store(tmp_path / "store")
+        Store(tmp_path / "store", split=None)
     path.write_bytes(content)
     prepare({"train": songs}, tmp_path / "store", shards=3)
-    assert len(Store(tmp_path / "store")) == 3
+    assert len(Store(tmp_path / "store", split=None)) == 3
 
 
 def test_without_beam_the_error_says_how_to_install_it(monkeypatch):

@@ -169,7 +169,7 @@ def test_open_iterator_does_not_keep_the_interpreter_from_ending(tmp_path):
 import types
 from tfsep import datasets, pipeline
 model = types.SimpleNamespace(sources=("vocals",), sample_rate=44100, channels=2, segment=200000, context=0)
-data = pipeline.excerpts(datasets.StemsFolder("song"), model, 16, steps_per_epoch=1000, jit_compile=False)
+data = pipeline.excerpts(datasets.StemsFolder("song", split=None), model, 16, steps_per_epoch=1000, jit_compile=False)
 iterator = iter(data)
 next(iterator)
 print("done")

@@ -56,7 +56,7 @@ def rows(store):
 
 def test_manifest(corpora, tmp_path):
     path = prepare(corpora, str(tmp_path / "some" / "store"), shards=2)
-    manifest = Store(path).manifest
+    manifest = Store(path, split=None).manifest
     assert path == tmp_path / "some" / "store"
     assert {name: manifest[name] for name in ("format", "dtype", "scale", "sample_rate", "channels", "sources")} == {
         "format": "tfrecord",
@@ -87,7 +87,7 @@ def test_shards_are_of_bounded_size_and_records_of_bounded_length(songs, tmp_pat
     monkeypatch.setattr(module, "_SHARD_BYTES", 30_000)
     path = prepare({"train": songs}, tmp_path / "two")
     assert len(list(path.glob("*.tfrecord"))) == 2
-    assert [len(track["records"]) for track in Store(path).manifest["tracks"]] == [3, 2, 1]
+    assert [len(track["records"]) for track in Store(path, split=None).manifest["tracks"]] == [3, 2, 1]
     # Never more than one a track.
     assert len(list(prepare({"train": songs}, tmp_path / "many", shards=99).glob("*.tfrecord"))) == 3
 
@@ -103,11 +103,11 @@ def test_defaults_are_the_rate_of_the_first_and_the_most_channels(make_track, tm
 def test_shards_and_threads_do_not_change_the_audio(corpora, tmp_path, monkeypatch, format):
     if format == "lmdb":
         pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
-    expected = rows(Store(prepare(corpora, tmp_path / "1", format=format, shards=1)))
+    expected = rows(Store(prepare(corpora, tmp_path / "1", format=format, shards=1), split=None))
     assert all(song.any() for song in expected)
     for shards in (2, 3):
         np.testing.assert_equal(
-            rows(Store(prepare(corpora, tmp_path / str(shards), format=format, shards=shards))), expected
+            rows(Store(prepare(corpora, tmp_path / str(shards), format=format, shards=shards), split=None)), expected
         )
     for threads in (1, 8):
         monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
@@ -156,7 +156,7 @@ def test_an_interrupted_run_is_finished_by_the_same_call(corpora, tmp_path, monk
                 )
                 if (path / "store.json").exists():
                     with pytest.raises(ValueError, match=r"store is unfinished.*same `tfsep prepare` again to finish"):
-                        Store(path)
+                        Store(path, split=None)
             else:
                 break
     assert unfinished
@@ -193,7 +193,7 @@ def test_a_song_that_changed_is_written_anew(songs, tmp_path):
     changed = np.full((SONGS[1], 2), 0.25, np.float32)
     audio.write(songs[1].stems["drums"].path, changed, 1000, overwrite=True)
     prepare({"train": songs}, path, shards=3)
-    np.testing.assert_array_equal(Store(path)[1].read("drums"), changed)
+    np.testing.assert_array_equal(Store(path, split=None)[1].read("drums"), changed)
     assert contents(path) == contents(prepare({"train": songs}, tmp_path / "fresh", shards=3)) != before
 
 

@@ -46,7 +46,7 @@ def make_data(root, tracks=TRACKS):
         (root / track).mkdir(parents=True)
         for place, source in enumerate(("vocals", "drums", "bass")):
             audio.write(root / track / f"{source}.wav", tone(200 + 300 * place + 20 * number), RATE)
-    return StemsFolder(root)
+    return StemsFolder(root, split=None)
 
 
 def make_estimates(root, gain, tracks=TRACKS, sources=TARGETS):

@@ -45,7 +45,7 @@ def make_model():
 @pytest.fixture(scope="package")
 def run(corpus, make_model):
     """Trains a small model for two epochs of two steps; keywords override."""
-    songs = list(StemsFolder(corpus))
+    songs = list(StemsFolder(corpus, split=None))
 
     def run(output, model=None, **arguments) -> UNet:
         settings = {"valid": songs[3:], "epochs": 2, "batch_size": 2, "steps_per_epoch": 2, "verbose": 0, **arguments}

@@ -15,6 +15,11 @@ def check_choice(name: str, value: str | None, allowed: tuple[str | None, ...]) 
         raise ValueError(f"{name} must be {names} or {allowed[-1]!r}. Received: {name}={value!r}.")
 
 
+def visible(folder: Path, folders: bool = False) -> list[Path]:
+    """Files and folders, or folders alone, in a folder, sorted; names that begin with a dot are no part of a corpus."""
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir() or not folders)
+
+
 def existing_folder(root: str | Path, expected: str) -> Path:
     """The path of a folder; raises FileNotFoundError, saying what was expected, if there is none."""
     root = Path(root).expanduser()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder
+from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder, visible
 from tfsep.datasets.musdb18 import SOURCES
 from tfsep.datasets.splits import hold_out
 from tfsep.datasets.stems import FileStem
@@ -45,12 +45,13 @@ class DSD100(Corpus):
             raise ValueError(
                 f"No DSD100 track of split {split!r} in {root}. Expected Sources/{part}/<song>/vocals.wav and the like."
             )
-        super().__init__(f"DSD100 {split}", [_track(root, part, name, mixture) for name in names])
+        tracks = [_track(root, part, name, mixture) for name in names]
+        super().__init__(f"DSD100 {split}", tracks, root=str(root), split=split)
 
 
 def _songs(folder: Path) -> list[str]:
     names = []
-    for path in sorted(path for path in folder.glob("*") if path.is_dir()):
+    for path in visible(folder, folders=True):
         # A folder that lacks only some of its files is a damaged song: reading it names the first one missing.
         if any((path / f"{source}.wav").is_file() for source in SOURCES):
             names.append(path.name)

@@ -43,7 +43,8 @@ class IKala(Corpus):
             paths = [path for path in paths if singers[path] in wanted]
         if not paths:
             raise ValueError(f"No iKala clip of split {split!r} in {root}. It takes three singers to divide by singer.")
-        super().__init__(f"iKala {split}" if split else "iKala", [karaoke_track(path, snr) for path in paths])
+        tracks = [karaoke_track(path, snr) for path in paths]
+        super().__init__(f"iKala {split}" if split else "iKala", tracks, root=str(root), split=split)
 
 
 def _singers(root: Path, paths: list[Path]) -> dict[Path, str]:

@@ -41,7 +41,8 @@ class MIR1K(Corpus):
         paths = [path for path in karaoke_files(root) if _split(path.stem) == split]
         if not paths:
             raise ValueError(f"No MIR-1K clip of split {split!r} in {root}. Expected names such as abjones_1_01.wav.")
-        super().__init__(f"MIR-1K {split}", [karaoke_track(path, snr) for path in paths])
+        tracks = [karaoke_track(path, snr) for path in paths]
+        super().__init__(f"MIR-1K {split}", tracks, root=str(root), split=split)
 
 
 def _split(name: str) -> str:

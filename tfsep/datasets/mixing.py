@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
+from tfsep.datasets.checks import SPLITS, check_choice, existing_folder, visible
 from tfsep.datasets.splits import divide
 from tfsep.datasets.stems import Concatenation, FileStem
 from tfsep.datasets.stems_folder import SUFFIXES
@@ -65,13 +65,20 @@ class Mixing(Corpus):
             samples = stem.info().samples
             accompaniment = Concatenation(tuple(_enough(supply, samples)), samples, float(ratio))
             tracks.append(Track(name, {source: replace(stem, gain=1 - float(ratio)), "accompaniment": accompaniment}))
-        super().__init__(f"{source} mixed with {others.name}", tracks)
+        name = f"{source} mixed with {others.name}"
+        super().__init__(name, tracks, targets=str(targets), others=str(others), split=split)
+
+
+def _visible_below(folder: Path) -> Iterator[Path]:
+    for path in visible(folder):
+        yield from _visible_below(path) if path.is_dir() else (path,)
 
 
 def _recordings(folder: Path) -> dict[str, FileStem]:
     recordings = {}
-    # Names with a dot in front belong to an operating system, not to the recordings.
-    for path in sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in SUFFIXES and path.is_file()):
+    for path in _visible_below(folder):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
         # Slashes would be folders where results are written.
         name = "-".join(path.relative_to(folder).parts)
         if name in recordings:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder
+from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder, visible
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track
 
@@ -75,7 +75,7 @@ class MUSDB18(Corpus):
                 f"No MUSDB18 track of split {split!r} in {folder}. Expected *.stem.mp4 files, or one folder a "
                 "song with mixture.wav, vocals.wav, drums.wav, bass.wav and other.wav."
             )
-        super().__init__(f"MUSDB18 {split}", tracks)
+        super().__init__(f"MUSDB18 {split}", tracks, root=str(root), split=split)
 
 
 def embedded() -> Corpus:
@@ -97,7 +97,7 @@ def embedded() -> Corpus:
 
 
 def _tracks(folder: Path, mixture: str) -> Iterator[Track]:
-    for path in folder.glob("*"):
+    for path in visible(folder):
         if path.name.endswith(".stem.mp4"):
             yield _stem_track(path, mixture)
         elif path.is_dir():

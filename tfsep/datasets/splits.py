@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tfsep.datasets.checks import SPLITS
+
 _VALID_EVERY = 7
 
 
@@ -20,7 +22,7 @@ def divide(root: Path, split: str | None, find: Callable[[Path], dict]) -> dict:
 
     Args:
         root: the user's folder.
-        split: `"train"`, `"valid"`, `"test"` or None, which takes all of `root`.
+        split: `"train"`, `"valid"`, `"test"` or None, which takes the songs of all splits.
         find: function from a folder to a dict from name to song.
 
     Raises:
@@ -28,11 +30,28 @@ def divide(root: Path, split: str | None, find: Callable[[Path], dict]) -> dict:
     """
     if split and (root / split).is_dir():
         return find(root / split)
-    if split == "test" or (split and (root / "train").is_dir()):
-        raise ValueError(f"{root} has no folder {split!r}. Put the {split} songs there, or take all (split 'all').")
-    songs = find(root)
+    if split == "valid" and (root / "train").is_dir():
+        raise ValueError(
+            f"{root} has no folder 'valid'. Put validation songs there, or give other validation data (`--valid` of "
+            "`tfsep train`)."
+        )
+    if split == "test":
+        raise ValueError(
+            f"{root} has no folder 'test'. Put the test songs there, or take all songs: split=None (`--split all`)."
+        )
     if split is None:
-        return songs
+        return _all(root, find)
+    songs = find(root)
     if split == "train" and len(songs) == 1:
         raise ValueError(f"{root} holds one song, which is kept for validation. Add songs, or make a folder 'train'.")
     return {name: songs[name] for name in hold_out(songs, split)}
+
+
+def _all(root: Path, find: Callable[[Path], dict]) -> dict:
+    songs = {}
+    for folder in [root / split for split in SPLITS if (root / split).is_dir()] or [root]:
+        for name, song in find(folder).items():
+            if name in songs:
+                raise ValueError(f"{root} has {name!r} in two splits. Rename one of them, or take one split.")
+            songs[name] = song
+    return songs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
+from tfsep.datasets.checks import SPLITS, check_choice, existing_folder, visible
 from tfsep.datasets.splits import divide
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track
@@ -21,31 +21,34 @@ class StemsFolder(Corpus):
     """Songs as folders of stems: `root/<song>/<source>.<suffix>`, in any audio format.
 
     The file's name without suffix is the source's name; a file `mixture` or `mix`, where present, is the mixture,
-    which otherwise is the sum of the stems. Stems of unequal length are continued with silence to the longest,
-    and a song that lacks a source which other songs have gets silence for it; both are said once per song.
+    which otherwise is the sum of the stems. Names that begin with a dot are left out. Stems of unequal length are
+    continued with silence to the longest, and a song that lacks a source which other songs have gets silence for it;
+    both are said once per song.
 
     Args:
         root: path of the folder of song folders, or of a folder that holds `train`, `valid` or `test` with them.
         split: `"train"`, `"valid"`, `"test"` or None. A split is the folder `root/<split>` where it exists;
-            else `"valid"` is every seventh song by name and `"train"` the others. None takes every song.
+            else `"valid"` is every seventh song by name and `"train"` the others. None takes every song. Defaults to
+            `"train"`.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
         ValueError: if no song folder with a stem is found.
     """
 
-    def __init__(self, root: str | Path, split: str | None = None):
+    def __init__(self, root: str | Path, split: str | None = "train"):
         check_choice("split", split, (*SPLITS, None))
         root = existing_folder(root, "a folder with one folder a song")
         songs = divide(root, split, _songs)
         found = {source for stems in songs.values() for source in stems} - set(_MIXTURES)
         sources = [*(s for s in _ORDER if s in found), *sorted(found - set(_ORDER))]
-        super().__init__(root.name, [_track(name, stems, sources) for name, stems in sorted(songs.items())])
+        tracks = [_track(name, stems, sources) for name, stems in sorted(songs.items())]
+        super().__init__(root.name, tracks, root=str(root), split=split)
 
 
 def _songs(folder: Path) -> dict[str, dict[str, FileStem]]:
     songs = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for path in visible(folder, folders=True):
         stems = _stems(path)
         if stems.keys() - set(_MIXTURES):
             songs[path.name] = stems
@@ -61,8 +64,8 @@ def _songs(folder: Path) -> dict[str, dict[str, FileStem]]:
 
 def _stems(folder: Path) -> dict[str, FileStem]:
     stems = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+    for path in visible(folder):
+        if path.suffix.lower() not in SUFFIXES:
             continue
         if path.stem in stems:
             raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")

@@ -55,7 +55,7 @@ class Store(Corpus):
 
     Args:
         path: path of the store.
-        split: `"train"`, `"valid"`, `"test"`, or None for all tracks. Defaults to None.
+        split: `"train"`, `"valid"`, `"test"`, or None for all tracks. Defaults to `"train"`.
         verify: bool, check shards when they are first read. Defaults to True.
 
     Raises:
@@ -64,7 +64,7 @@ class Store(Corpus):
         ValueError: if the store is unfinished, or holds no track of the split.
     """
 
-    def __init__(self, path: str | Path, split: str | None = None, verify: bool = True):
+    def __init__(self, path: str | Path, split: str | None = "train", verify: bool = True):
         check_choice("split", split, (*SPLITS, None))
         folder = existing_folder(path, f"a store, with its {MANIFEST}")
         manifest = read_manifest(folder)
@@ -79,8 +79,9 @@ class Store(Corpus):
             StoredTrack(facts, manifest, reader) for facts in manifest["tracks"] if split in (None, facts["split"])
         ]
         if not tracks:
-            raise ValueError(f"{folder} holds no track of split {split!r}.")
-        super().__init__(folder.name, tracks)
+            held = ", ".join(repr(name) for name, count in manifest["counts"].items() if count)
+            raise ValueError(f"{folder} holds no track of split {split!r}. It holds {held}; split=None takes all.")
+        super().__init__(folder.name, tracks, path=str(folder), split=split)
         self.manifest = manifest
 
 

@@ -209,16 +209,22 @@ class Corpus(Sequence):
     Args:
         name: str, said in messages and in results.
         tracks: the tracks.
+        **arguments: what a subclass was called with, shown by `repr`.
 
     Raises:
         ValueError: if there is no track.
     """
 
-    def __init__(self, name: str, tracks: Iterable[Track]):
+    def __init__(self, name: str, tracks: Iterable[Track], **arguments):
         self.name = name
+        self._arguments = arguments or {"name": name}
         self.tracks = list(tracks)
         if not self.tracks:
             raise ValueError(f"{name} holds no tracks.")
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items())
+        return f"{type(self).__name__}({arguments}): {len(self)} track{'s' if len(self) != 1 else ''}"
 
     def __len__(self) -> int:
         return len(self.tracks)

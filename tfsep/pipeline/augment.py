@@ -11,7 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 
-class Remix:
+class Augmentation:
+    """Base of the augmentations, which keep their arguments under the same names."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+class Remix(Augmentation):
     """Takes each source from another example of the batch, which makes songs that nobody recorded.
 
     The others of a batch of one are itself, so it stays as it is.
@@ -39,7 +46,7 @@ class Remix:
         return tf.where(chance < self.probability, rolled, stems)
 
 
-class Gain:
+class Gain(Augmentation):
     """Scales each source of each example by a random gain.
 
     Args:
@@ -58,7 +65,7 @@ class Gain:
         return stems * _uniform(shape, seed, self.low, self.high)
 
 
-class Ratio:
+class Ratio(Augmentation):
     """Mixes the first source and the others at a random ratio: `(1 - r) * first + r * others`, `r` in U(0, 1).
 
     Reference:
@@ -70,7 +77,7 @@ class Ratio:
         return tf.concat([(1 - ratio) * stems[:, :1], ratio * stems[:, 1:]], axis=1)
 
 
-class Shift:
+class Shift(Augmentation):
     """Rotates one source of each example in time against the others, by a random multiple of `step`.
 
     Args:
@@ -97,7 +104,7 @@ class Shift:
         return tf.gather(stems, places, axis=2, batch_dims=2)
 
 
-class Mute:
+class Mute(Augmentation):
     """Silences each source with some probability, but never all sources of an example.
 
     Args:
@@ -121,7 +128,7 @@ class Mute:
         return stems * tf.reshape(kept, [-1, sources, 1, channels])
 
 
-class Swap:
+class Swap(Augmentation):
     """Exchanges left and right of each source of each example with some probability.
 
     Args:
@@ -139,7 +146,7 @@ class Swap:
         return tf.where(chances < self.probability, tf.reverse(stems, [-1]), stems)
 
 
-class Polarity:
+class Polarity(Augmentation):
     """Changes the sign of each source of each example with some probability.
 
     Args:
@@ -157,7 +164,7 @@ class Polarity:
         return tf.where(chances < self.probability, -stems, stems)
 
 
-class Equalize:
+class Equalize(Augmentation):
     """Gives each source of each example another tone colour: a random smooth gain over frequency.
 
     Gains are drawn at frequencies from 0 to half the sampling rate, equally far apart, and run straight between
