@@ -1,16 +1,15 @@
 """The page of scores: what it says, and what it refuses."""
 
-import html
 import json
 import re
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from report_material import NASTY, RATE, SECONDS, make_estimates, save_results, tone
 
 from tfsep import audio, report
 from tfsep.report.figures import Box, box_plot
-from tfsep.report.results import read_results
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -22,8 +21,12 @@ def songs_of(page):
 
 def cells(page, label):
     """Texts of the row of the table with bounds that has this label."""
-    table = page.read_text("utf-8").split("<h2>Table</h2>")[1]
-    row = re.search(rf"</i>{re.escape(html.escape(label))}</th>(.*?)</tr>", table).group(1)
+    return cells_of(page.read_text("utf-8"), label)
+
+
+def cells_of(text, label):
+    table = text.split("<h2>Table</h2>")[1]
+    row = re.search(rf"</i>{re.escape(str(escape(label)))}</th>(.*?)</tr>", table).group(1)
     return re.findall(r"<td>(.*?)</td>", re.sub(r"</?span[^>]*>", "", row))
 
 
@@ -39,7 +42,7 @@ def test_scores_alone(results, tmp_path):
     text = page.read_text("utf-8")
     assert songs_of(page) == [] and "WaveSurfer" not in text
     assert text.count("<svg") == 3  # two sources, and the play button's
-    assert html.escape(NASTY) in text and NASTY not in text
+    assert str(escape(NASTY)) in text and NASTY not in text
 
 
 def test_bounds_that_models_share_are_shown_once(results, tmp_path):
@@ -49,19 +52,27 @@ def test_bounds_that_models_share_are_shown_once(results, tmp_path):
     assert re.findall(r"</i>(.*?)</th>", table) == ["IRM1", "other", "unet", "mixture"]  # best first
 
 
-def test_bounds_with_values_of_tracks_are_boxes(results, tmp_path):
-    summary = json.loads((results / "summary.json").read_text())
-    for row in ("mixture", "IRM1"):
-        summary["rows"][row]["track_medians"] = {key: {"SDR": [1.0, 2.0, None, 4.0]} for key in ("vocals", "drums")}
-    (results / "summary.json").write_text(json.dumps(summary))
-    (read,) = read_results([results])
-    assert read.row_tracks("IRM1", "drums", "SDR")[:2] == [1.0, 2.0]
-    boxes = report.write_report(results, tmp_path / "boxes").read_text("utf-8")
-    for row in ("mixture", "IRM1"):
-        del summary["rows"][row]["track_medians"]
-    (results / "summary.json").write_text(json.dumps(summary))
-    points = report.write_report(results, tmp_path / "points").read_text("utf-8")
-    assert "a diamond" in points and "a diamond" not in boxes
+def test_models_are_ranked_by_the_targets_that_they_share(tmp_path):
+    voice = save_results(tmp_path / "voice", "voice", shift=1.0, targets=("vocals", "drums"))
+    four = save_results(tmp_path / "four", "four", shift=2.0, targets=("vocals", "drums", "bass", "other"))
+    # Two hard sources bring its own mean below that of the model with two.
+    for path in (path for path in four.glob("*.json") if path.name != "summary.json"):
+        scores = json.loads(path.read_text())
+        for target in scores["targets"][2:]:
+            for frame in target["frames"]:
+                frame["metrics"]["SDR"] -= 20
+        path.write_text(json.dumps(scores))
+    text = report.write_report([voice, four], tmp_path / "page").read_text("utf-8")
+    table = text.split("<h2>Table</h2>")[1].split("</table>")[0]
+    assert [name for name in re.findall(r"</i>(.*?)</th>", table) if name in ("voice", "four")] == ["four", "voice"]
+    assert cells_of(text, "voice")[-1] == "-"  # a mean over two sources beside one over four
+    assert "ordered by their mean over vocals, drums" in text
+    tracks = text.split("<h2>Tracks</h2>")[1].split("</table>")[0]
+    first = re.findall(r'data-value="([^"]+)"', tracks.split("<tbody>")[1].split("</tr>")[0])
+    columns = re.findall(r"<span>(.*?)</span><small>(.*?)</small>", tracks)
+    values = {column: float(value) for column, value in zip(columns, first, strict=True)}
+    shared = [values["vocals", "four"], values["drums", "four"]]
+    assert values["mean", "four"] == pytest.approx(np.mean(shared), abs=2e-5)
 
 
 def test_whole_tracks_are_called_so_and_summed_up_by_their_protocol(tmp_path):
@@ -180,7 +191,7 @@ def test_a_place_that_cannot_be_written(results, tmp_path):
 
 def test_a_box_plot_draws_quartiles_and_lets_the_page_colour_it():
     values = [1.0, 2.0, 3.0, 4.0, 100.0, float("nan")]
-    boxes = [Box("a $_x$ <b> 🎈" + 30 * "x", values, 3.0, series=0), Box("IRM1", [], 8.0, (7.0, 9.0))]
+    boxes = [Box("a $_x$ <b> 🎈" + 30 * "x", values, series=0), Box("IRM1", [7.0, 8.0, 9.0])]
     svg = box_plot(boxes, "vocals", "SDR in dB", (0.0, 101.0))
     assert svg.startswith("<svg") and "width=" not in svg[:60]
     assert "a $_x$ &lt;b&gt;" in svg and "…" in svg and "<b>" not in svg
@@ -194,7 +205,7 @@ def test_quartiles(monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "_svg", lambda figure: drawn.append(figure.axes[0]))
     values = np.array([1.0, 2.0, 3.0, 4.0, 100.0])
-    box_plot([Box("a", values, 3.0, series=0)], "vocals", "dB", (0.0, 101.0))
+    box_plot([Box("a", values, series=0)], "vocals", "dB", (0.0, 101.0))
     (bar,) = drawn[0].patches
     assert (bar.get_x(), bar.get_width()) == (2.0, 2.0)
     whiskers = [collection.get_segments()[0][:, 0].tolist() for collection in drawn[0].collections]

@@ -8,7 +8,7 @@ from tfsep.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_estimate
 from tfsep.evaluation.protocols import PROTOCOLS
 from tfsep.evaluation.scores import Scores
 from tfsep.evaluation.si_sdr import si_sdr
-from tfsep.evaluation.table import read_results, table
+from tfsep.evaluation.table import check_comparable, read_results, table
 
 __all__ = [
     "MEASURES",
@@ -19,6 +19,7 @@ __all__ = [
     "bss_eval",
     "bss_eval_sources",
     "bss_eval_sources_framewise",
+    "check_comparable",
     "evaluate",
     "ideal_ratio_mask",
     "leakage",

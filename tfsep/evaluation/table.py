@@ -29,7 +29,7 @@ def table(scores: Scores | Sequence[Scores], markdown: bool = False) -> str:
         ValueError: if the scores were made by different protocols or on different tracks.
     """
     scores = [scores] if isinstance(scores, Scores) else list(scores)
-    _check_comparable(scores)
+    check_comparable(scores)
     columns = protocol(scores[0].protocol).columns
     blocks = [
         _block(scores, measure, label if len(columns) > 1 else "", markdown) for measure, label in columns.items()
@@ -49,18 +49,22 @@ def read_results(folders: Sequence[str | Path]) -> list[Scores]:
     for result, folder in zip(scores, folders, strict=True):
         if counts[result.model] > 1:
             result.model = f"{result.model} ({Path(folder).resolve().name})"
+    name, count = Counter(result.model for result in scores).most_common(1)[0] if scores else ("", 0)
+    if count > 1:
+        raise ValueError(f"{count} results folders are both called {name!r}. Rename one, or leave it out.")
     return scores
 
 
-def _check_comparable(scores):
+def check_comparable(scores: Sequence[Scores]) -> None:
+    """Raise ValueError unless there are scores, all of one protocol and of the same tracks."""
     if not scores:
-        raise ValueError("A table needs at least one Scores. Received none.")
+        raise ValueError("There are no scores to compare. Expected at least one results folder or Scores.")
     protocols = {f"{result.protocol} ({result.windows_in_words})" for result in scores}
     if len(protocols) > 1:
-        raise ValueError(f"A table cannot mix protocols. Received: {', '.join(sorted(protocols))}.")
+        raise ValueError(f"Results cannot mix protocols. Received: {', '.join(sorted(protocols))}.")
     if len({frozenset(result.tracks) for result in scores}) > 1:
         counts = ", ".join(f"{result.model} ({len(result.tracks)} tracks)" for result in scores)
-        raise ValueError(f"A table needs scores on the same tracks. Received different ones: {counts}.")
+        raise ValueError(f"Results need scores on the same tracks. Received different ones: {counts}.")
 
 
 def _block(scores, measure, title, markdown):

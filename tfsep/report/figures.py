@@ -31,16 +31,12 @@ class Box:
 
     Args:
         label: str, name of the model or bound.
-        values: one score a track, in dB; NaN is left out. Empty draws `median` and `interval` alone.
-        median: float, in dB.
-        interval: lower and upper end of the median's interval, in dB; NaN for none.
-        series: int or None, which of the page's colours; None is a bound's.
+        values: one score a track, in dB; NaN is left out.
+        series: int or None, which of the page's colours; None for a bound.
     """
 
     label: str
     values: Sequence[float]
-    median: float
-    interval: tuple[float, float] = (math.nan, math.nan)
     series: int | None = None
 
 
@@ -85,13 +81,8 @@ def _shortened(label: str) -> str:
 def _draw_box(axes, place: int, box: Box) -> None:
     color = _BOUND if box.series is None else _SERIES[box.series % len(_SERIES)]
     values = np.array([value for value in box.values if not math.isnan(value)])
-    if len(values):
-        _draw_quartiles(axes, place, values, color)
-        axes.plot(values, _spread(place, len(values)), "o", color=color, markersize=3, alpha=0.75, markeredgewidth=0)
-        return
-    if not math.isnan(box.interval[0]):
-        axes.plot(box.interval, [place, place], color=color, linewidth=7, alpha=0.3, solid_capstyle="butt")
-    axes.plot([box.median], [place], "D", color=color, markersize=6, markeredgewidth=0)
+    _draw_quartiles(axes, place, values, color)
+    axes.plot(values, _spread(place, len(values)), "o", color=color, markersize=3, alpha=0.75, markeredgewidth=0)
 
 
 def _draw_quartiles(axes, place: int, values: np.ndarray, color: str) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from tfsep.datasets import Track
+from tfsep.evaluation import Scores, check_comparable, read_results
 from tfsep.report.page import check_output, write_page
-from tfsep.report.results import Results, read_results
-from tfsep.report.score_html import scores_html
-from tfsep.report.songs import Song, Version, check_excerpt, excerpt_words, song_html
+from tfsep.report.score_sections import mean_of_medians, score_sections
+from tfsep.report.songs import Song, Version, check_excerpt, excerpt_words, song_data
 from tfsep.report.stem_files import check_timeline, open_stems
 
 TRUTH = "truth"
@@ -63,41 +63,40 @@ def write_report(
     check_excerpt(seconds, start)
     check_output(output, overwrite)
     scores = read_results([results] if isinstance(results, (str, Path)) else results)
+    check_comparable(scores)
     truths = None if data is None else {track.name: track for track in data}
     songs = [_song(name, scores, truths, estimates or {}) for name in _chosen(scores, tracks, truths, estimates)]
-    pages = [song_html(song, number, seconds, start) for number, song in enumerate(songs)]
+    pages = [song_data(song, number, seconds, start) for number, song in enumerate(songs)]
     listening = f" Sound: {excerpt_words(seconds, start)}, as mp3." if songs else ""
-    summary = f"{', '.join(result.label for result in scores)}: {_count(scores[0])}, {scores[0].protocol}.{listening}"
-    write_page(output, "Separation report", summary, scores_html(scores, [song.name for song in songs]), pages)
+    models = ", ".join(result.model for result in scores)
+    count = f"{len(scores[0].tracks)} track{'s' if len(scores[0].tracks) > 1 else ''}"
+    summary = f"{models}: {count}, {scores[0].protocol}, {scores[0].windows_in_words}.{listening}"
+    write_page(output, "Separation report", summary, pages, **score_sections(scores, [song.name for song in songs]))
     return output
-
-
-def _count(result: Results) -> str:
-    return f"{len(result.medians)} track{'s' if len(result.medians) > 1 else ''}"
 
 
 def _chosen(scores, tracks, truths, estimates) -> list[str]:
     """Names of the tracks to listen to."""
-    known = list(scores[0].medians)
+    known = scores[0].tracks
     if tracks is None:
         return _best_middle_worst(scores[0]) if truths or estimates else []
     tracks = list(dict.fromkeys(tracks))
     for name in tracks:
         if name not in known:
-            raise ValueError(f"No track {name!r} in {scores[0].folder}. Expected one of: {', '.join(known)}.")
+            raise ValueError(f"No track {name!r} in the results. Expected one of: {', '.join(known)}.")
     if tracks and not (truths or estimates):
         raise ValueError("tracks to listen to need data with the true sources, or estimates. Received neither.")
     return tracks
 
 
-def _best_middle_worst(result: Results) -> list[str]:
-    means = {track: result.mean(track, result.measures[0]) for track in result.medians}
-    ranked = sorted((track for track in means if not np.isnan(means[track])), key=means.get, reverse=True)
-    ranked = ranked or list(means)
+def _best_middle_worst(result: Scores) -> list[str]:
+    means = mean_of_medians(result, result.targets, result.measures()[0])
+    order = [result.tracks[place] for place in np.argsort(-means) if not np.isnan(means[place])]
+    ranked = order or list(result.tracks)
     return list(dict.fromkeys([ranked[0], ranked[len(ranked) // 2], ranked[-1]]))
 
 
-def _song(name: str, scores: list[Results], truths: dict[str, Track] | None, estimates) -> Song:
+def _song(name: str, scores: list[Scores], truths: dict[str, Track] | None, estimates) -> Song:
     targets = tuple(dict.fromkeys(target for result in scores for target in result.targets))
     stems = {model: open_stems(Path(folder, name), targets) for model, folder in estimates.items()}
     versions = [Version(model, files.read, _notes(name, model, scores)) for model, files in stems.items()]
@@ -115,7 +114,7 @@ def _song(name: str, scores: list[Results], truths: dict[str, Track] | None, est
     return Song(name, timeline.sample_rate, timeline.samples, tuple(versions), mixture)
 
 
-def _truth(track: Track, scores: list[Results]):
+def _truth(track: Track, scores: list[Scores]):
     # Model by model, since what the accompaniment is depends on a model's other sources.
     def read(first: int, samples: int) -> dict[str, np.ndarray]:
         return {
@@ -131,11 +130,11 @@ def _mixture(track: Track):
     return lambda first, samples: track.read("mixture", first, samples)
 
 
-def _notes(name: str, model: str, scores: list[Results]) -> dict[str, str]:
+def _notes(name: str, model: str, scores: list[Scores]) -> dict[str, str]:
     """A track's scores by source, to stand beside the waveforms."""
-    result = next((result for result in scores if result.label == model), None)
+    result = next((result for result in scores if result.model == model), None)
     if result is None:
         return {}
-    measure = result.measures[0]
-    medians = {target: result.medians[name][target].get(measure, np.nan) for target in result.targets}
+    measure, place = result.measures()[0], result.tracks.index(name)
+    medians = {target: result.track_medians(target, measure)[place] for target in result.targets}
     return {target: f"{measure} {value:.1f} dB" for target, value in medians.items() if not np.isnan(value)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,8 +71,8 @@ def excerpt_words(seconds: float | None, start: float | None) -> str:
     return f"at most {seconds:g} s of each song, " + ("from its middle" if start is None else f"from {start:g} s")
 
 
-def song_html(song: Song, number: int, seconds: float | None, start: float | None) -> str:
-    """Everything that the player of a page needs of one song, as `<script>` elements that hold data.
+def song_data(song: Song, number: int, seconds: float | None, start: float | None) -> dict:
+    """Everything that the player of a page needs of one song.
 
     Args:
         song: the `Song`.
@@ -82,21 +81,20 @@ def song_html(song: Song, number: int, seconds: float | None, start: float | Non
         start: float or None, start of the excerpt in seconds; None takes the middle of the song.
 
     Returns:
-        str, a `<script type="application/json">` and one `<script type="text/plain">` with mp3 for each stem.
+        dict of `data`, which the player reads as JSON, and `sounds`, from the name of each to its mp3 in base64.
     """
     first, samples = _excerpt(song, seconds, start)
     stems = _read(song, first, samples)
     pictures = [spectrogram(stem["audio"], song.sample_rate) for stem in stems]
     loudest = max(float(decibels.max()) for decibels in pictures)
     peak = max(1e-6, *(float(np.abs(stem["audio"]).max()) for stem in stems))
-    sounds = []
+    sounds = {}
     for index, (stem, decibels) in enumerate(zip(stems, pictures, strict=True)):
         sound = stem.pop("audio")
         stem["sound"] = f"sound-{number}-{index}"
         stem["peaks"] = outline(sound, peak)
         stem["spectrogram"] = _base64(picture(decibels, loudest))
-        encoded = _base64(mp3(sound, song.sample_rate))
-        sounds.append(f'<script type="text/plain" id="{stem["sound"]}">{encoded}</script>')
+        sounds[stem["sound"]] = _base64(mp3(sound, song.sample_rate))
     data = {
         "name": song.name,
         "start": first / song.sample_rate,
@@ -106,12 +104,7 @@ def song_html(song: Song, number: int, seconds: float | None, start: float | Non
         "versions": [version.name for version in song.versions],
         "stems": stems,
     }
-    return "\n".join([f'<script type="application/json" class="song-data">{embedded_json(data)}</script>', *sounds])
-
-
-def embedded_json(data) -> str:
-    """JSON that is safe inside a `<script>` element."""
-    return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    return {"data": data, "sounds": sounds}
 
 
 def outline(sound: np.ndarray, peak: float) -> list[list[int]]:

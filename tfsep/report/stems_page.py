@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfsep import audio
 from tfsep.report.page import check_output, write_page
-from tfsep.report.songs import MIXTURE, Song, Version, check_excerpt, excerpt_words, song_html
+from tfsep.report.songs import MIXTURE, Song, Version, check_excerpt, excerpt_words, song_data
 from tfsep.report.stem_files import check_timeline, find_stems, open_stems
 
 
@@ -60,8 +60,8 @@ def write_stems_page(
         raise ValueError(f"{folder} has no song {sorted(unknown)[0]!r}. Received: mixtures={mixtures}.")
     songs = [_song(path, mixtures.get(path.name)) for path in folders]
     title = f"Stems of {songs[0].name}" if len(songs) == 1 else f"Stems of {len(songs)} songs"
-    pages = [song_html(song, number, seconds, start) for number, song in enumerate(songs)]
-    write_page(output, title, f"To listen to: {excerpt_words(seconds, start)}, as mp3.", "", pages)
+    pages = [song_data(song, number, seconds, start) for number, song in enumerate(songs)]
+    write_page(output, title, f"To listen to: {excerpt_words(seconds, start)}, as mp3.", pages)
     return output
 
 

@@ -1,0 +1,189 @@
+"""Scores as a page shows them: for each measure the box plots, the table with bounds and the table of tracks."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tfsep.evaluation import Scores
+from tfsep.evaluation.protocols import protocol
+from tfsep.report.figures import Box, box_plot
+
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A corpus's score and the ends of its interval, in dB; NaN where there is none."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def has_interval(self) -> bool:
+        return not math.isnan(self.low)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A model or a bound, as a line of figure and table.
+
+    Args:
+        label: str, its name in the page.
+        result: the `Scores` that it belongs to.
+        row: str, `"model"` or the name of a bound.
+        series: int or None, which of the page's colours; None for a bound.
+        scores: dict from target, and `"mean"`, to `Score`.
+    """
+
+    label: str
+    result: Scores
+    row: str
+    series: int | None
+    scores: dict[str, Score]
+
+    @property
+    def is_model(self) -> bool:
+        return self.series is not None
+
+    @property
+    def color(self) -> str:
+        return "bound" if self.series is None else f"series-{self.series % 6}"
+
+
+def score_sections(scores: Sequence[Scores], playable: Sequence[str]) -> dict:
+    """Prepare scores for the template `scores.html.j2`.
+
+    Args:
+        scores: the results to show side by side, all of the same protocol and tracks.
+        playable: names of the tracks that have a player in the page, in its order.
+
+    Returns:
+        dict of the template's variables.
+    """
+    measures = dict.fromkeys(measure for result in scores for measure in result.measures())
+    first = scores[0]
+    return {
+        "sections": [_section(scores, measure) for measure in measures],
+        "protocol": f"{first.protocol}, {first.windows_in_words}",
+        "aggregation": protocol(first.protocol).aggregation,
+        "windows": " ".join(map(_windows, scores)),
+        "tracks": list(first.tracks),
+        "playable": list(playable),
+        "failures": [(result.model, *failure) for result in scores for failure in result.failures.items()],
+    }
+
+
+def _section(scores: Sequence[Scores], measure: str) -> dict:
+    targets = list(dict.fromkeys(target for result in scores for target in result.targets))
+    shared = [target for target in targets if all(target in result.targets for result in scores)]
+    columns = [*targets, MEAN]
+    lines = _ranked(_lines(scores, measure, columns), shared)
+    return {
+        "measure": measure,
+        "columns": columns,
+        "lines": lines,
+        "order": f"Models and bounds are ordered by their mean over {', '.join(shared)}." if shared else "",
+        "figures": _figures(lines, targets, measure),
+        "track_columns": _track_columns(scores, targets, shared, measure),
+    }
+
+
+def _lines(scores: Sequence[Scores], measure: str, columns: Sequence[str]) -> list[Line]:
+    """Models and bounds. A bound that models share is shown once."""
+    lines = []
+    for series, result in enumerate(scores):
+        for row in result.rows:
+            if measure not in result.measures(row):
+                continue
+            found = {column: _score(result, row, column, columns, measure) for column in columns}
+            if row == "model":
+                lines.append(Line(result.model, result, row, series, found))
+            elif not any(line.row == row and repr(line.scores) == repr(found) for line in lines):
+                lines.append(Line(row, result, row, None, found))
+    return _with_distinct_labels(lines)
+
+
+def _score(result: Scores, row: str, column: str, columns: Sequence[str], measure: str) -> Score:
+    """A cell of the table. A mean over other targets than those of the table would not be comparable."""
+    if column == MEAN and set(result.targets) == set(columns) - {MEAN}:
+        return Score(result.score(None, measure, row), *result.interval(None, measure, row))
+    if column in result.targets:
+        return Score(result.score(column, measure, row), *result.interval(column, measure, row))
+    return Score()
+
+
+def _ranked(lines: list[Line], shared: Sequence[str]) -> list[Line]:
+    """Order lines by their mean over the targets that all models have, best first."""
+    means = {id(line): np.mean([line.scores[target].value for target in shared]) if shared else 0.0 for line in lines}
+    return sorted(lines, key=lambda line: (math.isnan(means[id(line)]), -means[id(line)]))
+
+
+def _with_distinct_labels(lines: list[Line]) -> list[Line]:
+    """Bounds that models do not share, having other sources, name their model."""
+    counts = Counter(line.label for line in lines)
+    return [
+        replace(line, label=f"{line.label} of {line.result.model}") if counts[line.label] > 1 else line
+        for line in lines
+    ]
+
+
+def _figures(lines: Sequence[Line], targets: Sequence[str], measure: str) -> list[dict]:
+    """A box plot for each target, all on one scale."""
+    boxes = {
+        target: [
+            Box(line.label, line.result.track_medians(target, measure, line.row), line.series)
+            for line in lines
+            if not math.isnan(line.scores[target].value)
+        ]
+        for target in targets
+    }
+    limits = _limits([value for group in boxes.values() for box in group for value in box.values])
+    return [
+        {"words": _words(target, lines, measure), "svg": box_plot(group, target, f"{measure} in dB", limits)}
+        for target, group in boxes.items()
+        if group
+    ]
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    values = [value for value in values if not math.isnan(value)]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    margin = 0.05 * max(high - low, 1.0)
+    return low - margin, high + margin
+
+
+def _words(target: str, lines: Sequence[Line], measure: str) -> str:
+    """What a figure shows, for those who cannot see it."""
+    found = [(line.label, line.scores[target].value) for line in lines if not math.isnan(line.scores[target].value)]
+    return f"{measure} of {target} over tracks: {', '.join(f'{label} {value:.2f} dB' for label, value in found)}."
+
+
+def _track_columns(scores: Sequence[Scores], targets: Sequence[str], shared: Sequence[str], measure: str) -> list[dict]:
+    """Columns of the table of tracks: each track's median for each target, and their mean over the shared ones."""
+    wanted = [(target, [target]) for target in targets] + ([(MEAN, shared)] if shared else [])
+    return [
+        {
+            "target": title,
+            "model": result.model if len(scores) > 1 else "",
+            "medians": dict(zip(result.tracks, mean_of_medians(result, parts, measure), strict=True)),
+        }
+        for title, parts in wanted
+        for result in scores
+        if measure in result.measures() and set(parts) <= set(result.targets)
+    ]
+
+
+def mean_of_medians(result: Scores, targets: Sequence[str], measure: str) -> np.ndarray:
+    """Mean over targets of each track's median over its windows, `[tracks]`."""
+    return np.mean([result.track_medians(target, measure) for target in targets], axis=0)
+
+
+def _windows(result: Scores) -> str:
+    total, missing = result.windows()
+    return f"{result.model}: {missing} of {total} windows have no score (a silent source, or a perfect estimate)."
