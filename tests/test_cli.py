@@ -191,6 +191,60 @@ class TestSeparate:
         assert code == 2
         assert "'drums'" in message(err)
 
+    @pytest.mark.parametrize("name", ["...wav", ". .wav", "..stem.mp4", "con.wav", "a?b.wav", "caf\udce9.wav"])
+    def test_no_song_s_name_leads_out_of_the_folder(self, run, song, tmp_path, small_preset, name):
+        (tmp_path / "in").mkdir()
+        shutil.copy(song, tmp_path / "in" / name)
+        code, out, err = run("separate", tmp_path / "in" / name, "-o", tmp_path / "out", "-m", small_preset, "--report")
+        assert code == 0, err
+        [folder] = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
+        assert {path.name for path in folder.iterdir()} == {"vocals.wav", "drums.wav"}
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out", "song.wav"]
+        assert str(folder) in out
+
+    def test_an_encoding_without_the_characters_of_a_name_ends_no_batch(self, song, tmp_path, small_preset):
+        names = ["früh 日本.wav", os.fsdecode(b"caf\xe9.wav"), "song.wav"]
+        for name in names[:2]:
+            shutil.copy(song, tmp_path / name)
+        for encoding in ("cp1252", "ascii", "utf-8"):
+            command = [sys.executable, "-c", "from tfsep.cli import main; main()", "separate", *names]
+            result = subprocess.run(
+                [*command, "-o", encoding, "-m", small_preset, "--report"],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONIOENCODING": encoding},
+                capture_output=True,
+                timeout=120,
+            )
+            assert result.returncode == 0, result.stderr
+            assert len(list((tmp_path / encoding).rglob("vocals.wav"))) == 3
+            assert len(result.stdout.splitlines()) == 5
+            assert result.stdout.decode(encoding)
+
+    @pytest.mark.skipif(os.name != "posix", reason="signals of posix")
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    def test_termination_leaves_nothing_and_a_kill_only_until_the_next_run(self, run, tmp_path, small_preset, number):
+        noise = np.random.default_rng(1).normal(0, 0.1, (300 * RATE, 2)).astype(np.float32)
+        audio.write(tmp_path / "long.wav", noise, RATE)
+        out = tmp_path / "out"
+        command = ["separate", "long.wav", "-o", str(out), "-m", str(small_preset)]
+        script = "from tfsep.cli import main; main()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        while not [path for path in out.rglob("vocals.wav") if path.stat().st_size] and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        if number == signal.SIGKILL:
+            assert len(list(out.rglob("vocals.wav"))) == 1
+            audio.write(tmp_path / "long.wav", noise[:RATE], RATE, overwrite=True)
+            assert run("separate", tmp_path / "long.wav", *command[2:])[0] == 0
+            assert sorted(path.name for path in (out / "long").iterdir()) == ["drums.wav", "vocals.wav"]
+            return
+        assert process.returncode == 128 + number
+        assert message(err) == f"tfsep: Ended by {number.name}. Nothing half-written was left behind."
+        assert not out.exists()
+
 
 class TestTrain:
     def settings(self, songs, output) -> list:

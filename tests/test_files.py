@@ -1,10 +1,26 @@
 import errno
+import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from tfsep.files import check_space, replacing, write_text
+from tfsep import files
+from tfsep.files import (
+    check_space,
+    file_name,
+    is_file_name,
+    locked,
+    remove_leftovers,
+    replacing,
+    song_folder,
+    write_text,
+)
 
 
 def contents(folder) -> dict[str, str]:
@@ -118,3 +134,117 @@ def test_write_text(tmp_path):
     write_text(tmp_path / "a.txt", "zwei ü")
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "zwei ü"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_name_that_is_no_utf_8_is_written_with_a_replacement(tmp_path):
+    write_text(tmp_path / "a.txt", "caf\udce9")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "caf?"
+
+
+@pytest.mark.parametrize(
+    "name", ["Back in Black", "AM Contra - Heart Peripheral", "Promises & Lies", "7", "früh", "a.b"]
+)
+def test_usual_names_stay(name):
+    assert file_name(name) == name
+    assert is_file_name(name)
+
+
+NAMES = ["", ".", "..", "...", " ", "a.", "a ", ".a", "a/b", "a\\b", "../a", "/a", "C:a", "con", "nul.txt", "COM1 .x"]
+NAMES += ["a\0b", "a\nb", 'a"b', "a?", "x" * 300, "é" * 200, "caf\udce9", "\ud800"]
+
+
+def with_names(test):
+    for name in NAMES:
+        test = example(name)(test)
+    return settings(deadline=None, derandomize=True)(given(st.text(st.characters(), max_size=300))(test))
+
+
+@with_names
+def test_any_name_becomes_one_that_stays_in_its_folder(name):
+    safe = file_name(name)
+    assert os.path.basename(safe) == safe and os.path.normpath(os.path.join("out", safe)) == os.path.join("out", safe)
+    assert 0 < len(safe.encode()) <= 230
+    assert not set(safe) & set('<>:"/\\|?*\0\n') and safe[0] != "." and safe[-1] not in ". "
+    assert safe.partition(".")[0].strip().upper() not in ("CON", "PRN", "AUX", "NUL", "COM1", "LPT1")
+    assert file_name(safe) == safe
+    assert is_file_name(name) == (name == safe)
+
+
+def test_different_names_stay_different():
+    assert len({file_name(name) for name in [*NAMES, "a_b", "a_"]}) == len(NAMES) + 2
+
+
+def test_the_folder_of_a_song_that_another_program_wrote(tmp_path):
+    assert song_folder(tmp_path, "Who?") == tmp_path / file_name("Who?")
+    (tmp_path / "Who?").mkdir()
+    assert song_folder(tmp_path, "Who?") == tmp_path / "Who?"
+    assert song_folder(tmp_path / "Who?", "..").parent == tmp_path / "Who?"
+
+
+WRITE_AND_WAIT = """
+import sys, time
+from tfsep.files import replacing
+with replacing(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process that is in the middle of writing `tmp_path / "file"`."""
+    command = [sys.executable, "-c", WRITE_AND_WAIT, str(tmp_path / "file")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "written\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="no locks")
+def test_leftovers_of_a_killed_process_are_removed_and_those_of_a_living_one_stay(writer, tmp_path):
+    assert len(list(tmp_path.iterdir())) == 1
+    write_text(tmp_path / "other", "text")
+    remove_leftovers(tmp_path)
+    assert list(contents(tmp_path).values()).count("half") == 1
+    writer.kill()
+    writer.wait()
+    files._remove_leftovers_once.cache_clear()
+    write_text(tmp_path / "other", "text")
+    assert contents(tmp_path) == {"other": "text"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "other"]
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="no locks")
+def test_a_folder_that_a_killed_process_was_replacing_comes_back(tmp_path):
+    write(tmp_path / "thing", "old", folder=True)
+
+    def work():
+        with replacing(tmp_path / "thing") as temporary:
+            write(temporary, "new", folder=True)
+            replace = os.replace
+
+            def killed(source, target):
+                replace(source, target)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            os.replace = killed
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    assert not (tmp_path / "thing").exists()
+    remove_leftovers(tmp_path)
+    assert contents(tmp_path) == {"thing/part": "old"}
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="no locks")
+def test_one_process_at_a_time_works_in_a_locked_folder(tmp_path):
+    script = "import sys; from tfsep.files import locked\nwith locked(sys.argv[1]): print('in')"
+    with locked(tmp_path):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert "another process writes into this folder; waiting" in process.stderr.readline()
+        assert process.poll() is None
+    assert process.communicate(timeout=30)[0] == "in\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import errno
 import os
+import signal
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Annotated
 import typer
 
 from tfsep import __version__
+from tfsep.files import file_name
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 
 app = typer.Typer(
@@ -43,8 +45,11 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if not debug:
         _silence_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # print `?` for what the encoding lacks rather than fail
+            stream.reconfigure(errors="replace")
     try:
-        with _interrupts_kept():
+        with _interrupts_kept(), _terminations_as_interrupts():
             code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
@@ -56,12 +61,15 @@ def main() -> None:
             raise
         _fail(_one_line(error), 2 if isinstance(error, _WRONG_USE) else 1)
     if code == _INTERRUPTED:
-        _fail("Interrupted. Nothing half-written was left behind.", 1)
+        _fail_interrupted("Nothing half-written was left behind.")
     sys.exit(code)
 
 
 # What typer makes of Ctrl-C, in its newer versions.
 _INTERRUPTED = 130
+
+# The signal that ended the command line, if it was not Ctrl-C.
+_termination: int | None = None
 
 # What the caller can put right by calling otherwise; everything else is a failure.
 _WRONG_USE = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
@@ -86,6 +94,35 @@ def _one_line(error: BaseException) -> str:
 def _fail(message: str, code: int) -> None:
     print(f"tfsep: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _fail_interrupted(advice: str) -> None:
+    if _termination is None:
+        _fail(f"Interrupted. {advice}", 1)
+    _fail(f"Ended by {signal.Signals(_termination).name}. {advice}", 128 + _termination)
+
+
+@contextmanager
+def _terminations_as_interrupts() -> Iterator[None]:
+    """Cleans up after SIGTERM (`docker stop`, time limits of jobs) and SIGHUP as after Ctrl-C."""
+
+    def interrupt(number: int, frame) -> None:
+        global _termination
+        _termination = number
+        raise KeyboardInterrupt
+
+    global _termination
+    _termination = None
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # Ignored ones stay ignored, as under nohup.
+    before = {
+        number: signal.signal(number, interrupt) for number in signals if signal.getsignal(number) is signal.SIG_DFL
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -268,7 +305,7 @@ def train(
     try:
         run(TrainConfig(**settings), resume=resume, verbose=1 if sys.stdout.isatty() else 2)
     except KeyboardInterrupt:
-        _fail(f"Interrupted. Go on from the last whole epoch with --resume --output {settings['output']}.", 1)
+        _fail_interrupted(f"Go on from the last whole epoch with --resume --output {settings['output']}.")
     print(f"The best model is in {Path(settings['output'], 'best')}.")
 
 
@@ -360,7 +397,7 @@ def evaluate(
     except KeyboardInterrupt:
         if output is None:
             raise
-        _fail(f"Interrupted. The tracks that are done are in {output}: the same command with --resume goes on.", 1)
+        _fail_interrupted(f"The tracks that are done are in {output}: the same command with --resume goes on.")
     print(scores)
     if scores.failures:
         raise typer.Exit(1)
@@ -498,7 +535,7 @@ def _folders(files: list[Path], output: Path) -> dict[Path, Path]:
 
 def _song_name(path: Path) -> str:
     name = path.name.removesuffix(".stem.mp4")
-    return name if name != path.name else path.stem
+    return file_name(name if name != path.name else path.stem)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from pathlib import Path
+import tempfile
 
 import numpy as np
 import pytest
@@ -216,10 +216,10 @@ def test_a_folder_in_the_place_of_the_file(noise, tmp_path):
 
 
 def test_a_folder_that_may_not_be_written(noise, tmp_path, monkeypatch):
-    def refuse(self, **_):
-        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+    def refuse(dir, prefix):
+        raise PermissionError(errno.EACCES, "Permission denied", str(dir))
 
-    monkeypatch.setattr(Path, "touch", refuse)  # the superuser, who runs tests in containers, may write anywhere
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)  # the superuser, who runs tests in containers, may write anywhere
     with pytest.raises(PermissionError, match=r"cannot write \(Permission denied\): .*a\.wav"):
         audio.write(tmp_path / "a.wav", noise, 44100)
 

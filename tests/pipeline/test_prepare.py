@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -419,3 +420,35 @@ def test_other_threads_stop_at_the_first_error(make_songs, tmp_path, monkeypatch
     # The other shard is at one of its first songs.
     assert len(calls) < 10
     assert not list((tmp_path / "store").glob(".*"))
+
+
+def test_a_second_run_in_the_same_folder_waits_for_the_first(corpora, tmp_path, monkeypatch, caplog):
+    write = module.write_shard
+    second = threading.Thread(target=prepare, args=(corpora, tmp_path / "store"), kwargs={"shards": 2})
+    written = []
+
+    def slow(plan, shard, progress):
+        if not written:
+            second.start()
+            time.sleep(0.5)
+        written.append(shard)
+        write(plan, shard, progress)
+
+    monkeypatch.setattr(module, "write_shard", slow)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    prepare(corpora, tmp_path / "store", shards=2)
+    second.join()
+    assert "another process writes into this folder" in caplog.text
+    assert written == [0, 1]
+    assert sorted(Store(tmp_path / "store").manifest["counts"].items()) == [("test", 1), ("train", 2)]
+
+
+def test_a_full_disk_names_the_store_and_says_what_to_do(corpora, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "store" / ".tfsep-abc" / "x.npy"))
+
+    monkeypatch.setattr(module.cache, "_write", full)
+    with pytest.raises(OSError, match="No space left on device while song0 was decoded") as caught:
+        prepare(corpora, tmp_path / "store", shards=1)
+    assert caught.value.filename == str(tmp_path / "store")
+    assert "TFSEP_CACHE" not in str(caught.value)

@@ -54,6 +54,9 @@ def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator
 class _SoundFile(soundfile.SoundFile):
     """Reads straight on; the parent seeks after every read, which damages the next frame of many mp3 files."""
 
+    def __init__(self, path: str):
+        super().__init__(os.fsencode(path))  # the parent refuses names that are no UTF-8
+
     def seekable(self) -> bool:
         return False
 

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import numbers
 import os
-import secrets
+import sys
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +13,7 @@ import soundfile
 
 from tfsep.audio import reading
 from tfsep.audio.formats import AudioError
+from tfsep.files import replacing
 
 # Of each suffix the subtypes, the default first.
 _SUBTYPES = {
@@ -137,14 +138,22 @@ class Writer:
         self._check_target()
 
     def __enter__(self) -> "Writer":
-        self._temporary = self._path.with_name(f".{self._path.stem[:40]}.{secrets.token_hex(8)}.tmp")
+        self._replacing = replacing(self._path)
         try:
-            self._temporary.touch(exist_ok=False)
+            self._temporary = self._replacing.__enter__()
         except OSError as error:
             raise OSError(error.errno, f"cannot write ({error.strerror})", str(self._path)) from None
         try:
-            self._file = soundfile.SoundFile(
-                self._temporary,
+            self._file = self._open()
+        except BaseException:
+            self._replacing.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def _open(self) -> soundfile.SoundFile:
+        try:
+            return soundfile.SoundFile(
+                os.fsencode(self._temporary),
                 "w",
                 samplerate=self._sample_rate,
                 channels=self._channels,
@@ -152,15 +161,11 @@ class Writer:
                 subtype=self._subtype,
                 **_ENCODING.get(self._suffix, {}),
             )
-        except BaseException as error:
-            self._temporary.unlink()
-            if not isinstance(error, soundfile.LibsndfileError):
-                raise
+        except soundfile.LibsndfileError as error:
             raise ValueError(
                 f"{self._path}: cannot hold {self._channels} channels at {self._sample_rate} Hz in this format "
                 f"({error.error_string.strip()}); resample, or write wav."
             ) from error
-        return self
 
     def write(self, block: np.ndarray) -> None:
         """Appends a float array of shape `[samples, channels]`."""
@@ -176,14 +181,17 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            with contextlib.suppress(soundfile.LibsndfileError):  # _commit finds out what did not reach the disk
+            with contextlib.suppress(soundfile.LibsndfileError):  # _verify finds out what did not reach the disk
                 self._file.close()
             if kind is None:
-                self._commit()
-        finally:
-            self._temporary.unlink(missing_ok=True)
+                self._verify()
+                self._check_target()
+        except BaseException:
+            self._replacing.__exit__(*sys.exc_info())
+            raise
+        self._replacing.__exit__(kind, error, traceback)
 
-    def _commit(self) -> None:
+    def _verify(self) -> None:
         if self._samples == 0:
             raise ValueError(f"{self._path}: no samples were written.")
         # Encoders write their last samples on closing, and libsndfile does not tell if that fails.
@@ -191,8 +199,6 @@ class Writer:
             reading.read(self._temporary, start=self._samples - 1, samples=1)
         except (AudioError, ValueError) as error:
             raise self._disk_error() from error
-        self._check_target()
-        os.replace(self._temporary, self._path)
 
     def _check_target(self) -> None:
         if self._path.is_dir():

@@ -12,6 +12,7 @@ from tfsep import audio
 from tfsep.datasets import Track
 from tfsep.datasets.checks import SPLITS, existing_folder
 from tfsep.datasets.stems_folder import SUFFIXES
+from tfsep.files import file_name, song_folder
 
 _log = logging.getLogger("tfsep")
 
@@ -83,7 +84,7 @@ class Estimates:
             )
         places = [self.folder, *(self.folder / split for split in SPLITS)]
         folders = [path.name for place in places if place.is_dir() for path in place.iterdir() if path.is_dir()]
-        unknown = sorted(set(folders) - set(SPLITS) - self._files.keys())
+        unknown = sorted(set(folders) - set(SPLITS) - self._files.keys() - {file_name(track) for track in self._files})
         if unknown:
             _log.warning("%s: no tracks of the data, left out: %s.", self.folder, _listed(unknown))
 
@@ -105,7 +106,7 @@ class Estimates:
 
 
 def _place(folder: Path, track: str) -> Path | None:
-    places = [folder / track, *(folder / split / track for split in SPLITS)]
+    places = [song_folder(folder, track), *(song_folder(folder / split, track) for split in SPLITS)]
     return next((place for place in places if place.is_dir()), None)
 
 

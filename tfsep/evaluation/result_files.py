@@ -15,7 +15,7 @@ import numpy as np
 from tfsep import __version__
 from tfsep.evaluation.bss_eval import MEASURES
 from tfsep.evaluation.protocols import protocol
-from tfsep.files import write_text
+from tfsep.files import file_name, write_text
 
 if TYPE_CHECKING:
     from tfsep.evaluation.scores import Scores
@@ -114,7 +114,7 @@ def _check_made_alike(path, found, wanted):
 
 def track_path(folder: str | Path, track: str) -> Path:
     """Where the scores of a track are."""
-    return Path(folder) / f"{track}.json"
+    return Path(folder) / f"{file_name(track)}.json"
 
 
 def summary(scores: Scores) -> dict:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
@@ -31,7 +31,7 @@ from tfsep.datasets.store import (
     seal,
     unseal,
 )
-from tfsep.files import replacing, write_text
+from tfsep.files import is_scratch, locked, remove_leftovers, replacing, scratch, write_text
 from tfsep.pipeline import cache
 from tfsep.pipeline.messages import active_regions, encode, within
 
@@ -40,8 +40,6 @@ FORMATS = ("tfrecord", "lmdb")
 # A record is bounded so that nobody who parses one needs a whole song in memory.
 _RECORD_SECONDS = 10
 _SHARD_BYTES = 256 * 2**20
-
-_SCRATCH = ".decoded."
 
 # Facts about a TFRecord file: before a message stand its length and their checksum, behind it its checksum.
 _BEFORE, _BEHIND = 12, 4
@@ -102,10 +100,12 @@ def prepare(
     if format == "lmdb":
         import_lmdb()
     plan = _plan(Path(output).expanduser(), tracks, sample_rate, channels, format, dtype, shards)
-    _begin(plan)
-    missing = [number for number in range(plan.settings["shard_count"]) if not _is_written(plan, number)]
-    (run or _run_threads)(plan, missing)
-    _finish(plan)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with locked(plan.folder):  # a second run waits, and finds the shards of the first
+        _begin(plan)
+        missing = [number for number in range(plan.settings["shard_count"]) if not _is_written(plan, number)]
+        (run or _run_threads)(plan, missing)
+        _finish(plan)
     return plan.folder
 
 
@@ -165,14 +165,13 @@ def _begin(plan: Plan) -> None:
     except DamagedError:
         _forget_shards(plan)
         manifest = None
-    _remove(plan.folder, ".shard-*", f".{MANIFEST}.*", f"{_SCRATCH}*")  # of a run that was killed
+    remove_leftovers(plan.folder)
     if manifest is not None and any(plan.folder.glob("shard-*")):
         _check_settings(plan, manifest)
         return
-    plan.folder.mkdir(parents=True, exist_ok=True)
     # The manifest of a run that came to no shard binds nobody.
     ours = set() if manifest is None else {MANIFEST}
-    if {path.name for path in plan.folder.iterdir()} - ours:
+    if {path.name for path in plan.folder.iterdir() if not is_scratch(path)} - ours:
         raise FileExistsError(f"{plan.folder} holds something else. Choose another folder for the store.")
     _write_manifest(plan, {"shards": None})
 
@@ -252,9 +251,7 @@ def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]
     split, track = plan.tracks[song]
     settings = plan.settings
     rate, length = settings["sample_rate"], settings["record_samples"]
-    scratch = tempfile.mkdtemp(dir=plan.folder, prefix=_SCRATCH)
-    try:
-        rows = cache.decode([track], rate, settings["channels"], scratch, settings["dtype"])[0]
+    with _decoded(plan, track) as rows:
         regions = {source: active_regions(row, rate) for source, row in zip(track.sources, rows, strict=False)}
         records = []
         for start in range(0, rows.shape[1], length):
@@ -262,8 +259,6 @@ def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]
             active = {source: within(pairs, start, start + excerpt.shape[1]) for source, pairs in regions.items()}
             message, places = encode(track.name, track.sources, excerpt, start, rate, active)
             records.append({"place": write(message), "audio": places})
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return {
         "name": track.name,
         "split": split,
@@ -275,6 +270,20 @@ def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]
         "active": {source: pairs.ravel().tolist() for source, pairs in regions.items()},
         "records": records,
     }
+
+
+@contextmanager
+def _decoded(plan: Plan, track: Track) -> Iterator[np.ndarray]:
+    """A track's stems, decoded into a temporary folder of the store."""
+    settings = plan.settings
+    try:
+        with scratch(plan.folder) as folder:
+            yield cache.decode([track], settings["sample_rate"], settings["channels"], folder, settings["dtype"])[0]
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        reason = f"{os.strerror(error.errno)} while {track.name} was decoded. The same call then goes on"
+        raise OSError(error.errno, reason, str(plan.folder)) from error
 
 
 @contextmanager

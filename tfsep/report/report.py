@@ -9,6 +9,7 @@ import numpy as np
 
 from tfsep.datasets import Track
 from tfsep.evaluation import Scores, check_comparable, read_results
+from tfsep.files import song_folder
 from tfsep.report.page import check_output, write_page
 from tfsep.report.score_sections import mean_of_medians, score_sections
 from tfsep.report.songs import Song, Version, check_excerpt, excerpt_words, song_data
@@ -98,7 +99,7 @@ def _best_middle_worst(result: Scores) -> list[str]:
 
 def _song(name: str, scores: list[Scores], truths: dict[str, Track] | None, estimates) -> Song:
     targets = tuple(dict.fromkeys(target for result in scores for target in result.targets))
-    stems = {model: open_stems(Path(folder, name), targets) for model, folder in estimates.items()}
+    stems = {model: open_stems(song_folder(folder, name), targets) for model, folder in estimates.items()}
     versions = [Version(model, files.read, _notes(name, model, scores)) for model, files in stems.items()]
     if truths is None:
         timeline, *others = stems.values()
