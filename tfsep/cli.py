@@ -36,8 +36,10 @@ AUGMENT_HELP = (
 
 DEFAULT_SPLITS = ("train", "valid")
 
-Overlap = Annotated[float, typer.Option(help="Share of a segment that overlaps the next.")]
-BatchSize = Annotated[int, typer.Option(help="Segments at a time.")]
+Overlap = Annotated[
+    float | None, typer.Option(help="Fraction of each segment that overlaps the next. Default: the model's.")
+]
+BatchSize = Annotated[int | None, typer.Option(help="Segments at a time. Default: the model's.")]
 
 
 def main() -> None:
@@ -180,8 +182,8 @@ def separate(
     residual: Annotated[str | None, typer.Option(help="Name for the rest of the mixture as one more stem.")] = None,
     format: Annotated[str, typer.Option(help="wav, flac, ogg or mp3.")] = "wav",
     subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
-    overlap: Overlap = 0.25,
-    batch_size: BatchSize = 4,
+    overlap: Overlap = None,
+    batch_size: BatchSize = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the truth.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist.")] = False,

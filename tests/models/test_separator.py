@@ -235,6 +235,10 @@ class TestExport:
             "channels": 2,
             "segment": 64,
             "context": 0,
+            "overlap": 0.25,
+            "batch_size": 4,
+            "fade": "overlap",
+            "edges": "zeros",
         }
 
     def test_other_formats_are_an_error(self, tmp_path):
@@ -276,3 +280,29 @@ def _imports_at_module_level(file: Path) -> set[str]:
 def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
     target = np.sum(estimate * reference) / np.sum(reference**2) * reference
     return 10 * np.log10(np.sum(target**2) / np.sum((estimate - target) ** 2))
+
+
+def test_network_of_fixed_length_works_through_longer_audio_in_segments(tmp_path):
+    class Fixed(Separator):
+        """Gives the mixture, with the greatest sample of its window added."""
+
+        fixed_length = True
+        overlap, batch_size, fade, edges = 0.5, 1, "triangle", "centred"
+
+        def estimate(self, window, training=False):
+            assert window.shape[1] == self.segment + 2 * self.context
+            greatest = keras.ops.max(window, axis=1, keepdims=True)
+            return {"a": self.centre(window) + greatest}
+
+    audio = np.random.default_rng(0).normal(size=(2, 25, 1)).astype("float32")
+    padded = np.pad(audio, ((0, 0), (2, 7), (0, 0)))
+    for context in (0, 2):
+        model = Fixed(("a",), 8000, 1, segment=10, context=context)
+        expected = np.array(audio)
+        for start in (0, 10, 20):
+            window = padded[:, 2 + start - context : 12 + start + context]
+            expected[:, start : start + 10] += window.max(axis=1, keepdims=True)
+        np.testing.assert_allclose(model(audio)["a"], expected, rtol=1e-6)
+    model.export(tmp_path / "exported")
+    exported = load_model(tmp_path / "exported")
+    assert (exported.overlap, exported.batch_size, exported.fade, exported.edges) == (0.5, 1, "triangle", "centred")

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from tfsep import presets
-from tfsep.models.separator import FACTS, Separator
+from tfsep.models.separator import FACTS, SONG_RULES, Separator
 from tfsep.models.training_free import TRAINING_FREE, TrainingFree
 
 
@@ -33,6 +33,8 @@ class ExportedSeparator:
             self.channels = facts["channels"]
             self.segment = facts["segment"]
             self.context = facts["context"]
+            for name in SONG_RULES:
+                setattr(self, name, facts.get(name, getattr(Separator, name)))
             # Kept: the functions are of no use once the object that holds their variables is gone.
             self._saved_model = tf.saved_model.load(str(path))
         except Exception as error:

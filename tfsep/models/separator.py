@@ -28,6 +28,9 @@ _GRAPH_BYTES = 2**22
 # Where a SavedModel keeps what `describe` says.
 FACTS = "assets.extra/tfsep.json"
 
+# Attributes of a model that say how songs are cut and put together.
+SONG_RULES = ("overlap", "batch_size", "fade", "edges")
+
 # Inside, every mixture has this level, so that a model hears soft and loud songs alike.
 _LEVEL = 0.1
 _LEVEL_FLOOR = 1e-4
@@ -53,6 +56,15 @@ class Separator(_Steps, keras.Model):
     Raises:
         ValueError: for no sources or repeated ones, or sizes that are no positive integers.
     """
+
+    # How songs are cut and put together (`tfsep.separation`); models of other projects follow their rules.
+    overlap = 0.25  # fraction of a segment that overlaps the next, where none is given
+    batch_size = 4  # segments at a time, where none is given
+    fade = "overlap"  # cross-fade: over the overlap, "triangle", or "tenth" of the segment at each end
+    edges = "zeros"  # beyond the ends: "zeros", "centred" (a short last segment too), or "reflect" (the mirrored song)
+
+    # Whether the network takes segments alone. Longer audio is then estimated segment by segment, side by side.
+    fixed_length = False
 
     def __init__(
         self,
@@ -107,8 +119,26 @@ class Separator(_Steps, keras.Model):
         """
         if training:
             return self.estimate(inputs, training=True)
+        if self.fixed_length:
+            return self._separate_segments(inputs)
         pad = [[0, 0], [self.context, self.context], [0, 0]]
         return self.separate_window(ops.pad(inputs, pad))
+
+    def _separate_segments(self, inputs) -> dict:
+        """`call` of a network that takes segments alone: one after the other, the last filled up with zeros."""
+        batch, samples = ops.shape(inputs)[0], ops.shape(inputs)[1]
+        count = -(-samples // self.segment)
+        padding = [self.context, count * self.segment - samples + self.context]
+        padded = ops.pad(inputs, [[0, 0], padding, [0, 0]])
+        places = ops.arange(self.segment + 2 * self.context) + self.segment * ops.arange(count)[:, None]
+        windows = ops.transpose(ops.take(padded, places, axis=1), (1, 0, 2, 3))
+        waveforms = ops.map(self.separate_window, windows)
+
+        def joined(segments):
+            whole = ops.reshape(ops.transpose(segments, (1, 0, 2, 3)), (batch, count * self.segment, self.channels))
+            return whole[:, :samples]
+
+        return {name: joined(waveforms[name]) for name in self.sources}
 
     def separate_window(self, window) -> dict:
         """Mixture with `context` samples on each side -> waveforms of the centre, of any length."""
@@ -182,8 +212,8 @@ class Separator(_Steps, keras.Model):
         return copy
 
     def describe(self) -> dict:
-        """What a program that runs the model must know: sources, rate, channels, segment and context."""
-        names = ("sample_rate", "channels", "segment", "context")
+        """What a program that runs the model must know: sources, rate, channels, segment, context, rules for songs."""
+        names = ("sample_rate", "channels", "segment", "context", *SONG_RULES)
         return {"sources": list(self.sources), **{name: getattr(self, name) for name in names}}
 
     def export(self, filepath: str | Path, format: str = "tf_saved_model", verbose: bool = False) -> None:

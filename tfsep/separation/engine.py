@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from tfsep.separation import chunking
+
 
 def separate_blocks(
     blocks: Iterable[np.ndarray],
@@ -14,15 +16,16 @@ def separate_blocks(
     channels: int,
     model,
     *,
-    overlap: float = 0.25,
-    batch_size: int = 4,
+    overlap: float | None = None,
+    batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """Separates a stream of audio at the model's rate.
 
-    The audio is cut into segments that overlap, each handed to the model with its real neighbours as context
-    (zeros beyond the ends), and the estimates are cross-faded with weights that add up to one. The model always
-    sees the same shape, so it is compiled once.
+    The audio is cut into segments that overlap, each handed to the model with its real neighbours as context, and
+    the estimates are cross-faded with weights that add up to one. The model always sees the same shape, so it is
+    compiled once. Rules of its own, where a model has them, are its attributes `overlap`, `batch_size`, `fade` and
+    `edges`; see `tfsep.models.Separator`.
 
     Args:
         blocks: float32 arrays `[n, channels]` of any lengths, `samples` in all.
@@ -31,8 +34,8 @@ def separate_blocks(
             of more channels takes mono duplicated, and the mean of its channels comes back.
         model: a `Separator`, or anything with its `sources`, `channels`, `segment`, `context` and
             `separate_window`.
-        overlap: float in [0, 1), the share of a segment that overlaps the next. Defaults to 0.25.
-        batch_size: int, windows at a time. Defaults to 4.
+        overlap: float in [0, 1), the share of a segment that overlaps the next. Defaults to the model's, mostly 0.25.
+        batch_size: int, windows at a time. Defaults to the model's, mostly 4.
         progress: called with samples done and in all.
 
     Yields:
@@ -41,41 +44,29 @@ def separate_blocks(
     Raises:
         ValueError: if the model cannot take that many channels, or for an overlap or batch size out of range.
     """
+    overlap = getattr(model, "overlap", 0.25) if overlap is None else overlap
+    batch_size = getattr(model, "batch_size", 4) if batch_size is None else batch_size
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap}.")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
-    hop = max(1, round(model.segment * (1 - overlap)))
+    segment, edges = model.segment, getattr(model, "edges", "zeros")
+    hop = max(1, round(segment * (1 - overlap)))
+    border = segment - hop if edges == "reflect" and samples > 2 * (segment - hop) else 0
+    if border:
+        blocks = chunking.reflect_ends(blocks, border)
     estimate = _adapt_channels(model, channels, batch_size)
-    windows = _windows(blocks, samples, model.segment, model.context, hop)
+    chunks = chunking.plan(samples + 2 * border, segment, model.context, hop, edges)
+    windows = chunking.cut(blocks, chunks, segment + 2 * model.context, channels, edges)
     estimates = itertools.chain.from_iterable(map(estimate, _batches(windows, batch_size)))
+    parts = (part[chunk.offset : chunk.offset + chunk.length] for part, chunk in zip(estimates, chunks, strict=True))
+    weights = chunking.weights(getattr(model, "fade", "overlap"), segment, hop)
     done = 0
-    for block in _overlap_add(estimates, samples, model.segment, hop):
+    for block in chunking.crop(_overlap_add(parts, samples + 2 * border, weights, hop), border, samples):
         yield block
         done += len(block)
         if progress is not None:
             progress(done, samples)
-
-
-def _windows(blocks: Iterable[np.ndarray], samples: int, segment: int, context: int, hop: int) -> Iterator[np.ndarray]:
-    """Windows of `segment + 2 * context` samples, `hop` apart, until the segments cover all samples."""
-    size = segment + 2 * context
-    waiting: np.ndarray | None = None
-    blocks = iter(blocks)
-    for _ in range(_segments(samples, segment, hop)):
-        while waiting is None or len(waiting) < size:
-            block = next(blocks, None)
-            if waiting is None:
-                waiting = np.zeros((context, block.shape[1]), np.float32)
-            if block is None:
-                block = np.zeros((size - len(waiting), waiting.shape[1]), np.float32)
-            waiting = np.concatenate([waiting, block])
-        yield waiting[:size]
-        waiting = waiting[hop:]
-
-
-def _segments(samples: int, segment: int, hop: int) -> int:
-    return 1 + max(0, -(-(samples - segment) // hop))
 
 
 def _batches(windows: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
@@ -119,22 +110,21 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
     return estimate
 
 
-def _overlap_add(estimates: Iterable[np.ndarray], samples: int, segment: int, hop: int) -> Iterator[np.ndarray]:
-    """Cross-fades segments `[segment, ...]` that lie `hop` apart; yields each sample once it is complete."""
-    fade = segment - hop
-    ramp = np.arange(segment, dtype=np.float64) + 0.5
-    weights = np.minimum(1.0, np.minimum(ramp, ramp[::-1]) / fade) if fade else np.ones(segment)
+def _overlap_add(estimates: Iterable[np.ndarray], samples: int, weights: np.ndarray, hop: int) -> Iterator[np.ndarray]:
+    """Cross-fades estimates `[n, ...]` that lie `hop` apart; yields each sample once it is complete."""
     sums: np.ndarray | None = None
-    norms = np.zeros(segment)
+    norms = np.zeros(len(weights))
     done = 0
     for estimate in estimates:
-        shaped = weights.reshape(-1, *[1] * (estimate.ndim - 1))
-        sums = np.zeros(estimate.shape) if sums is None else sums
-        sums += shaped * estimate
-        norms += weights
-        last = done + segment >= samples
-        count = samples - done if last else hop
-        yield (sums[:count] / norms[:count].reshape(shaped[:count].shape)).astype(np.float32)
+        length, trailing = len(estimate), (1,) * (estimate.ndim - 1)
+        sums = np.zeros((len(weights), *estimate.shape[1:])) if sums is None else sums
+        sums[:length] += weights[:length].reshape(-1, *trailing) * estimate
+        norms[:length] += weights[:length]
+        count = min(hop, samples - done)
+        yield (sums[:count] / norms[:count].reshape(-1, *trailing)).astype(np.float32)
         done += count
         sums = np.concatenate([sums[hop:], np.zeros_like(sums[:hop])])
         norms = np.concatenate([norms[hop:], np.zeros(hop)])
+    if done < samples:
+        rest = samples - done
+        yield (sums[:rest] / norms[:rest].reshape(-1, *trailing)).astype(np.float32)

@@ -31,8 +31,8 @@ def separate(
     model=DEFAULT_MODEL,
     sample_rate: int | None = None,
     *,
-    overlap: float = 0.25,
-    batch_size: int = 4,
+    overlap: float | None = None,
+    batch_size: int | None = None,
     residual: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
@@ -43,8 +43,8 @@ def separate(
             altered.
         model: a model, a path or a preset's name; see `tfsep.load_model`.
         sample_rate: int, samples per second of an array; not for a path.
-        overlap: float in [0, 1), share of a segment that overlaps the next. Defaults to 0.25.
-        batch_size: int, segments at a time. Defaults to 4.
+        overlap: float in [0, 1), share of a segment that overlaps the next. Defaults to the model's, mostly 0.25.
+        batch_size: int, segments at a time. Defaults to the model's, mostly 4.
         residual: str or None. Name for one more stem: the mixture less all estimates.
         progress: called with samples done and in all (at the model's rate).
 
@@ -87,8 +87,8 @@ def separate_file(
     *,
     suffix: str = ".wav",
     subtype: str | None = None,
-    overlap: float = 0.25,
-    batch_size: int = 4,
+    overlap: float | None = None,
+    batch_size: int | None = None,
     residual: str | None = None,
     plot: bool = False,
     overwrite: bool = False,
@@ -199,8 +199,8 @@ def _stream(
     sample_rate: int,
     model,
     residual: str | None,
-    overlap: float,
-    batch_size: int,
+    overlap: float | None,
+    batch_size: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[np.ndarray]:
     """Blocks of a song at its own rate -> blocks `[n, stems, channels]` at that rate, `samples` in all."""

@@ -1,0 +1,88 @@
+"""How a song is cut into chunks and put together again: each project's rules, by a few attributes of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+# Cross-fades by name: samples of the ramp, and the place on it of a segment's first sample.
+_FADES = {
+    "overlap": lambda segment, hop: (segment - hop, 0.5),
+    "triangle": lambda segment, hop: ((segment + 1) // 2, 1.0),
+    "tenth": lambda segment, hop: (segment // 10 - 1, 0.0),
+}
+FADES = tuple(_FADES)
+EDGES = ("zeros", "centred", "reflect")
+
+# Of a sample that no other segment covers, and on which the ramp is zero.
+_LEAST_WEIGHT = 1e-9
+
+
+class Chunk(NamedTuple):
+    """A stretch of a song: its window begins at `begin`; of the estimate, `length` samples from `offset` are used."""
+
+    begin: int
+    offset: int
+    length: int
+
+
+def plan(samples: int, segment: int, context: int, hop: int, edges: str) -> list[Chunk]:
+    """Chunks that lie `hop` apart and cover all samples."""
+    # The others begin a chunk wherever samples are left, though those before may cover them.
+    left = samples - segment + hop if edges == "zeros" else samples
+    count = max(1, -(-left // hop))
+    chunks = []
+    for start in range(0, count * hop, hop):
+        length = min(segment, samples - start)
+        offset = (segment - length) // 2 if edges == "centred" else 0
+        chunks.append(Chunk(start - context - offset, offset, length))
+    return chunks
+
+
+def cut(blocks: Iterable[np.ndarray], chunks: list[Chunk], size: int, channels: int, edges: str) -> Iterator:
+    """A stream of audio `[n, channels]` as the windows of `size` samples that belong to the chunks."""
+    blocks = iter(blocks)
+    position = chunks[0].begin
+    waiting = np.zeros((-position, channels), np.float32)
+    for chunk in chunks:
+        waiting, position = waiting[chunk.begin - position :], chunk.begin
+        while len(waiting) < size and (block := next(blocks, None)) is not None:
+            waiting = np.concatenate([waiting, block])
+        window = waiting[:size]
+        # Less than half a window cannot be mirrored to a whole one.
+        mode = "reflect" if edges == "reflect" and len(window) > size // 2 else "constant"
+        yield np.pad(window, ((0, size - len(window)), (0, 0)), mode)
+
+
+def weights(fade: str, segment: int, hop: int) -> np.ndarray:
+    """Weights of a segment's samples in the cross-fade, not yet divided by their sum."""
+    length, first = _FADES[fade](segment, hop)
+    ramp = np.arange(segment, dtype=np.float64) + first
+    return np.clip(np.minimum(ramp, ramp[::-1]) / max(1, length), _LEAST_WEIGHT, 1)
+
+
+def reflect_ends(blocks: Iterable[np.ndarray], border: int) -> Iterator[np.ndarray]:
+    """A stream with `border` mirrored samples before and after it; it must be longer than that."""
+    blocks = iter(blocks)
+    head = next(blocks)
+    while len(head) <= border:
+        head = np.concatenate([head, next(blocks)])
+    yield head[border:0:-1]
+    yield head
+    tail = head[-border - 1 :]
+    for block in blocks:
+        yield block
+        tail = np.concatenate([tail, block])[-border - 1 :]
+    yield tail[-2::-1]
+
+
+def crop(blocks: Iterable[np.ndarray], start: int, samples: int) -> Iterator[np.ndarray]:
+    """`samples` samples of a stream from `start` on."""
+    position = 0
+    for block in blocks:
+        part = block[max(0, start - position) : max(0, start + samples - position)]
+        position += len(block)
+        if len(part):
+            yield part
