@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,6 +17,23 @@ from tfsep import audio
 def _cache(tmp_path_factory):
     """Decoded audio goes to a folder of this test session."""
     os.environ["TFSEP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """A function from a path in the folder of real audio to the whole path; skips the test where it is missing.
+
+    The folder is `$TFSEP_TEST_DATA`, else `shared/data` beside the repository: `musdb18-7s` is MUSDB18's 7-second
+    previews, `peers` the regression cases of mir_eval and museval.
+    """
+    folder = Path(os.environ.get("TFSEP_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+    def find(path):
+        if not (folder / path).exists():
+            pytest.skip(f"{folder / path} is missing; TFSEP_TEST_DATA names the folder of real audio")
+        return folder / path
+
+    return find
 
 
 @pytest.fixture(scope="session")

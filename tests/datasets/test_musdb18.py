@@ -7,11 +7,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import soundfile
 import yaml
 from corpus_case import FolderCase
 
 from tfsep import audio
 from tfsep.datasets import MUSDB18, embedded, musdb18
+from tfsep.datasets.stems import FileStem, to_int16
 
 TRAIN, VALID, TEST = ("A - One", "Z - Two"), ("ANiMAL - Rockshow", "Leaf - Summerghost"), ("Unknown - Three",)
 SPLITS = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -38,9 +40,9 @@ class TestMUSDB18HQ(FolderCase):
 
 
 class TestMUSDB18(TestMUSDB18HQ):
-    """As STEM files."""
+    """As STEM files, which are rounded to 16 bits."""
 
-    jitter = 1e-6
+    jitter = 2**-15  # a sample near a tie
 
     def build(self, root):
         songs = {}
@@ -50,7 +52,7 @@ class TestMUSDB18(TestMUSDB18HQ):
             stems = [self.noise(2048 + 1024 * number, seed=10 * number + k) for k in range(4)]
             write_stem_file(path, [sum(stems), *stems])
             order = ("mixture", "drums", "bass", "other", "vocals")
-            songs[name] = {source: audio.read(path, stream=stream)[0] for stream, source in enumerate(order)}
+            songs[name] = {source: to_int16(audio.read(path, stream=stream)[0]) for stream, source in enumerate(order)}
         return songs
 
 
@@ -129,7 +131,7 @@ def test_stem_files_are_read_from_their_streams(stem_files, musdb_setup):
     path = stem_files / "train" / f"{track.name}.stem.mp4"
     for source, stream in musdb_setup["stem_ids"].items():
         stored, _ = audio.read(path, stream=stream)
-        np.testing.assert_allclose(track.read(source, 100000, 5000), stored[100000:105000], atol=1e-6)
+        np.testing.assert_allclose(track.read(source, 100000, 5000), stored[100000:105000], atol=2**-16 + 1e-6)
 
 
 @pytest.mark.parametrize("kind", ["hq", "stem_files"])
@@ -188,6 +190,41 @@ def test_unknown_arguments_are_errors(hq):
         MUSDB18(hq, split="validation")
     with pytest.raises(ValueError, match="mixture='wav'"):
         MUSDB18(hq, mixture="wav")
+
+
+def test_precision_is_musdb_s_unless_floats_are_asked_for(stem_files):
+    decoded = audio.read_streams(next((stem_files / "test").glob("*.mp4")), range(5))
+    rounded, floats = (MUSDB18(stem_files, "test", precision=precision)[0] for precision in ("int16", "float32"))
+    assert (rounded.precision, floats.precision, embedded()[0].precision) == ("int16", "float32", "int16")
+    assert MUSDB18(stem_files, "test")[0].digest() == rounded.digest() != floats.digest()
+    for name, stream in musdb18.STREAMS.items():
+        np.testing.assert_array_equal(floats.read(name), decoded[stream])
+        # Exact in float32, and so the values that musdb has in float64.
+        np.testing.assert_array_equal(
+            rounded.read(name) * 2**15, np.rint(decoded[stream] * 2.0**15).clip(max=2**15 - 1)
+        )
+
+
+def test_wav_folders_are_read_as_they_are(hq):
+    assert {track.precision for track in MUSDB18(hq)} == {"float32"}
+
+
+def test_unknown_precision_is_an_error(hq):
+    with pytest.raises(ValueError, match="precision='int24'"):
+        MUSDB18(hq, precision="int24")
+
+
+def test_samples_beyond_full_scale_are_clipped_as_in_ffmpeg(tmp_path):
+    """Also what lies between two numbers of 16 bits: FFmpeg rounds it to the even one."""
+    units = np.array([-40000, -32768.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 32766.5, 32767.5, 40000], np.float32)
+    samples = (units / np.float32(2**15))[:, np.newaxis]
+    soundfile.write(tmp_path / "peaks.wav", samples, 8000, subtype="FLOAT")
+    expected = [-32768, -32768, -2, -2, 0, 0, 2, 2, 32766, 32767, 32767]
+    np.testing.assert_array_equal(FileStem(tmp_path / "peaks.wav", precision="int16").read(0, 11)[:, 0] * 2**15, expected)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="mono")
+    frame.sample_rate = 8000
+    (converted,) = av.AudioResampler(format="s16p").resample(frame)
+    np.testing.assert_array_equal(converted.to_ndarray()[0], expected)
 
 
 class FakeMusdb:

@@ -19,6 +19,7 @@ class FakeTrack:
     """A track in memory, with the attributes of `tfsep.datasets.Track`."""
 
     sample_rate = RATE
+    precision = "float32"
 
     def __init__(self, name, samples=2 * RATE, sources=STEMS, error=None, channels=2):
         generator = np.random.default_rng(len(name))

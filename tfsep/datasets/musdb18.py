@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder, visible
 from tfsep.datasets.stems import FileStem
@@ -14,6 +15,8 @@ from tfsep.datasets.track import Corpus, Track
 _log = logging.getLogger("tfsep")
 
 SOURCES = ("vocals", "drums", "bass", "other")
+
+PRECISIONS = ("int16", "float32")
 
 # Native Instruments' STEMS layout as MUSDB18 uses it.
 STREAMS = {"mixture": 0, "drums": 1, "bass": 2, "other": 3, "vocals": 4}
@@ -48,6 +51,9 @@ class MUSDB18(Corpus):
             `"test"`. Defaults to `"train"`.
         mixture: `"file"` takes the mixture that the corpus ships, `"sum"` the sum of the stems; for the AAC
             files the two differ by the codec's residual. Defaults to `"file"`.
+        precision: `"int16"` rounds STEM files to 16 bits as musdb does, whose arrays then are the same: BSS Eval
+            depends on that rounding (see `tfsep.evaluation.bss_eval`). `"float32"` takes what the decoder gives. Wav
+            folders are read as they are. Defaults to `"int16"`.
         download: bool. If `root` holds no MUSDB18, fetch the 7-second preview into it through the musdb package
             (which wants the programs ffmpeg and ffprobe). Defaults to False.
 
@@ -59,15 +65,23 @@ class MUSDB18(Corpus):
         Rafii et al., "The MUSDB18 corpus for music separation", 2017. https://doi.org/10.5281/zenodo.1117372
     """
 
-    def __init__(self, root: str | Path, split: str = "train", mixture: str = "file", download: bool = False):
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        mixture: str = "file",
+        download: bool = False,
+        precision: Literal["int16", "float32"] = "int16",
+    ):
         check_choice("split", split, SPLITS)
         check_choice("mixture", mixture, MIXTURES)
+        check_choice("precision", precision, PRECISIONS)
         root = Path(root).expanduser()
         folder = root / ("test" if split == "test" else "train")
         if download and not folder.is_dir():
             _download_preview(root)
         existing_folder(root, "the folder that holds train/ and test/")
-        tracks = sorted(_tracks(folder, mixture), key=lambda track: track.name)
+        tracks = sorted(_tracks(folder, mixture, precision), key=lambda track: track.name)
         if split != "test":
             tracks = [track for track in tracks if (track.name in VALIDATION) == (split == "valid")]
         if not tracks:
@@ -93,13 +107,13 @@ def embedded() -> Corpus:
     paths = [path for folder in folders for path in Path(folder, "data").glob("*.stem.mp4")]
     if not paths:
         raise FileNotFoundError("The embedded song is missing. Install it with: pip install stempeg")
-    return Corpus("embedded song", [_stem_track(path, "file") for path in paths])
+    return Corpus("embedded song", [_stem_track(path, "file", "int16") for path in paths])
 
 
-def _tracks(folder: Path, mixture: str) -> Iterator[Track]:
+def _tracks(folder: Path, mixture: str, precision: str) -> Iterator[Track]:
     for path in visible(folder):
         if path.name.endswith(".stem.mp4"):
-            yield _stem_track(path, mixture)
+            yield _stem_track(path, mixture, precision)
         elif path.is_dir():
             stems = {source: FileStem(path / f"{source}.wav") for source in SOURCES}
             # A folder that lacks only some of its files is a damaged song: reading it names the first one missing.
@@ -109,10 +123,10 @@ def _tracks(folder: Path, mixture: str) -> Iterator[Track]:
             yield Track(path.name, stems, FileStem(path / "mixture.wav") if mixture == "file" else None)
 
 
-def _stem_track(path: Path, mixture: str) -> Track:
-    stems = {source: FileStem(path, STREAMS[source]) for source in SOURCES}
-    name = path.name.removesuffix(".stem.mp4")
-    return Track(name, stems, FileStem(path, STREAMS["mixture"]) if mixture == "file" else None)
+def _stem_track(path: Path, mixture: str, precision: str) -> Track:
+    streams = {name: FileStem(path, stream, precision=precision) for name, stream in STREAMS.items()}
+    stems = {source: streams[source] for source in SOURCES}
+    return Track(path.name.removesuffix(".stem.mp4"), stems, streams["mixture"] if mixture == "file" else None)
 
 
 def _download_preview(root: Path) -> None:

@@ -45,6 +45,8 @@ class FileStem:
         gain: float, linear. Defaults to 1.0.
         level: float or None. Root mean square to which the whole stem is brought before `gain`, found by reading it
             once; None leaves its level.
+        precision: str. `"float32"` takes the samples as decoded, `"int16"` rounds them to 16 bits, as musdb does with
+            STEM files. Defaults to `"float32"`.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class FileStem:
     channel: int | None = None
     gain: float = 1.0
     level: float | None = None
+    precision: str = "float32"
 
     @property
     def name(self) -> str:
@@ -81,12 +84,15 @@ class FileStem:
         """What belongs to the stem, at its level, of an excerpt of the file's stream."""
         if self.channel is not None:
             excerpt = excerpt[:, self.channel : self.channel + 1]
+        if self.precision == "int16":
+            excerpt = to_int16(excerpt)
         gain = self.gain * (1.0 if self.level is None else _level_gain(self, *_version(self.path)))
         return excerpt if gain == 1 else excerpt * np.float32(gain)
 
     def digest(self) -> str:
         """Hash of what the stem holds: the file's content and the part of it."""
-        return digest(_file_digest(self.path, *_version(self.path)), self.stream, self.channel, self.gain, self.level)
+        content = _file_digest(self.path, *_version(self.path))
+        return digest(content, self.stream, self.channel, self.gain, self.level, self.precision)
 
 
 class ArrayStem:
@@ -198,6 +204,11 @@ def read_stems(stems: Sequence[Stem], start: int, samples: int) -> list[np.ndarr
         stem.part(streams[stem.path][stem.stream]) if isinstance(stem, FileStem) else stem.read(start, samples)
         for stem in stems
     ]
+
+
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Rounds audio to 16 bits and clips it to full scale as FFmpeg does; float32 of the same shape."""
+    return np.clip(np.rint(samples * np.float32(2**15)), -(2**15), 2**15 - 1) / np.float32(2**15)
 
 
 def digest(*parts) -> str:

@@ -59,6 +59,12 @@ class Track:
         """Names of the sources, in the corpus's order."""
         return tuple(self.stems)
 
+    @property
+    def precision(self) -> str:
+        """`"int16"` if samples are rounded to 16 bits when they are read, else `"float32"`."""
+        stems = (*self.stems.values(), self.mixture)
+        return "int16" if any(getattr(stem, "precision", None) == "int16" for stem in stems) else "float32"
+
     def digest(self) -> str:
         """Hash of the audio of the track's sources and mixture and of their names; that of the track is no part."""
         stems = (*self.stems.items(), ("mixture", self.mixture))

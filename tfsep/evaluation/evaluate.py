@@ -90,7 +90,7 @@ def evaluate(
     _check_names([track.name for track in tracks])
     _check_options(protocol, oracles, estimates, sdr_only, overlap, jobs)
     _prepare_folder(output, tracks, resume)
-    settings = {"oracles": list(oracles), "sdr_only": sdr_only}
+    settings = {"oracles": list(oracles), "sdr_only": sdr_only, "precision": _precision(tracks)}
     if estimates is None:
         scored = Separations(model, overlap)
         settings |= {"overlap": overlap, "weights": scored.weights}
@@ -104,6 +104,11 @@ def evaluate(
     if output is not None:
         scores.save_summary(output)
     return scores
+
+
+def _precision(tracks):
+    """How the tracks are read, which decides about ISR, SIR and SAR."""
+    return " and ".join(sorted({track.precision for track in tracks}))
 
 
 def _check_names(names):
