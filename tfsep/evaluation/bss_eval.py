@@ -70,6 +70,7 @@ def bss_eval(
     sdr_only: bool = False,
     framewise_filters: bool = False,
     permutation: bool = False,
+    noise: float = 0.0,
 ) -> dict[str, np.ndarray]:
     """SDR, ISR, SIR and SAR of each source in each window (BSS Eval v4 or v3, images).
 
@@ -80,8 +81,14 @@ def bss_eval(
     window with a silent one. So a source that is silent throughout, which museval refuses, makes all windows
     NaN. Where references depend on each other, such as the equal channels of a mono stem, the normal
     equations are solved as if white noise lay 140 dB (more where rounding asks for it) below each reference:
-    a least-squares solution, finite. On material without high frequencies ISR, SIR and SAR of version 4
-    depend on inaudible detail, here as in museval; distrust them where the windows scatter.
+    a least-squares solution, finite.
+
+    What lies in the references' empty bands conditions these equations. A lossy codec (AAC, mp3, Opus) leaves the
+    highest frequencies empty; the filters are free there, and ISR, SIR and SAR, by up to 30 dB, a matter of the last
+    bits of a decoder. Rounding to 16 bits fills the bands with noise of 1e-5 (-101 dB), after which the
+    scores depend on the music. That is what STEM files were always scored with: musdb reads them in 16 bits, as
+    `tfsep.datasets.MUSDB18` does. Wav and flac of 16 bits hold that noise already. Decode other lossy stems to 16 bits,
+    or compare SDR, which takes no filters. `noise` shows which scores can be trusted: those that 1e-6 does not move.
 
     Memory does not grow with the track. The filters' normal equations take 8 (512 x sources x channels)^2
     bytes: 134 MB for four stereo sources.
@@ -97,6 +104,8 @@ def bss_eval(
         framewise_filters: bool, version 3 in the place of version 4. Defaults to False.
         permutation: bool, pairs references and estimates so that the mean SIR is highest: once for the track
             in version 4, in each window in version 3. Defaults to False: in the order given.
+        noise: float, root mean square of white noise that the equations take the references to hold besides.
+            Defaults to 0.0.
 
     Returns:
         dict from measure to float64 `[sources, windows]`, in dB. With `permutation` also `"permutation"`, int
@@ -122,13 +131,15 @@ def bss_eval(
         return {"SDR": sdr(references, estimates, sample_rate, window, hop)}
     references, estimates = windows.checked(references, estimates)
     spans = windows.windows(references.shape[1], sample_rate, window, hop)
-    values, order = _scores(references, estimates, spans, _IMAGES, framewise_filters, permutation)
+    values, order = _scores(references, estimates, spans, _IMAGES, framewise_filters, permutation, noise)
     if permutation:
         values["permutation"] = order if framewise_filters else order[:, 0]
     return values
 
 
-def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, permutation: bool = False) -> dict[str, np.ndarray]:
+def bss_eval_sources(
+    references: np.ndarray, estimates: np.ndarray, permutation: bool = False, noise: float = 0.0
+) -> dict[str, np.ndarray]:
     """SDR, SIR and SAR of mono sources over the whole signal (BSS Eval v3, `bss_eval_sources`).
 
     Here a reference counts as equal to itself filtered by 512 taps, so the SDR forgives any change of level and
@@ -141,6 +152,7 @@ def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, permutation:
         estimates: float array of the same shape.
         permutation: bool, pairs references and estimates so that the mean SIR is highest. Defaults to False:
             in the order given.
+        noise: float, see `bss_eval`. Defaults to 0.0.
 
     Returns:
         dict from measure to float64 `[sources]`, in dB. With `permutation` also `"permutation"`, int
@@ -161,7 +173,7 @@ def bss_eval_sources(references: np.ndarray, estimates: np.ndarray, permutation:
     """
     references, estimates = _mono(references, estimates)
     whole = [slice(0, references.shape[1])]
-    values, order = _scores(references, estimates, whole, _SOURCES, True, permutation)
+    values, order = _scores(references, estimates, whole, _SOURCES, True, permutation, noise)
     if permutation:
         values["permutation"] = order
     return {name: value[:, 0] for name, value in values.items()}
@@ -199,11 +211,11 @@ def decibels(above: np.ndarray, below: np.ndarray) -> np.ndarray:
         return np.where(below == 0, np.inf, 10 * np.log10(above / below))
 
 
-def _scores(references, estimates, spans, formulas, framewise_filters, permutation):
+def _scores(references, estimates, spans, formulas, framewise_filters, permutation, noise=0.0):
     """(measures `[sources, windows]`, the index of each reference's estimate `[sources, windows]`)."""
     sources = range(len(references))
     pairs = [(j, k) for j in sources for k in (sources if permutation else [j])]
-    parts = _energies(references, estimates, pairs, spans, framewise_filters)
+    parts = _energies(references, estimates, pairs, spans, framewise_filters, noise)
     scores = {}
     for measure, (above, below) in formulas.items():
         scores[measure] = np.full((len(sources), len(sources), len(spans)), np.nan)
@@ -219,7 +231,7 @@ def _scores(references, estimates, spans, formulas, framewise_filters, permutati
     }, order
 
 
-def _energies(references, estimates, pairs, spans, framewise_filters):
+def _energies(references, estimates, pairs, spans, framewise_filters, noise):
     """dict of `projections.ENERGIES` to `[pairs, windows]`, NaN in windows with a silent source."""
     energies = np.full((len(ENERGIES), len(pairs), len(spans)), np.nan)
     heard = [
@@ -230,10 +242,10 @@ def _energies(references, estimates, pairs, spans, framewise_filters):
     if framewise_filters:
         for index in heard:
             span = spans[index]
-            filters = projections.distortion_filters(references[:, span], estimates[:, span], pairs)
+            filters = projections.distortion_filters(references[:, span], estimates[:, span], pairs, noise)
             energies[:, :, [index]] = projections.energies(references, estimates, filters, pairs, [span])
     elif heard:
-        filters = projections.distortion_filters(references, estimates, pairs)
+        filters = projections.distortion_filters(references, estimates, pairs, noise)
         counted = [spans[index] for index in heard]
         energies[:, :, heard] = projections.energies(references, estimates, filters, pairs, counted)
     return dict(zip(ENERGIES, energies, strict=True))

@@ -30,21 +30,25 @@ _THREADS = 4  # at most
 _WORTH_THREADS = 4  # groups: fewer are done before threads have come up
 
 
-def distortion_filters(references: np.ndarray, estimates: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+def distortion_filters(
+    references: np.ndarray, estimates: np.ndarray, pairs: Sequence[tuple[int, int]], noise: float = 0.0
+) -> np.ndarray:
     """The filters from references to projections that come nearest to the estimates.
 
     Args:
         references: float array `[sources, samples, channels]`.
         estimates: float array of the same shape.
         pairs: the pairs (reference, estimate) for which `S` is wanted, in the order of the references.
+        noise: float, root mean square of white noise that the references are taken to hold besides. Defaults to 0.
 
     Returns:
         float64 `[TAPS, rows, outputs]`. The outputs are first the rows of `P`, then the channels of `S` of each
         pair.
     """
-    sources, _, channels = references.shape
+    sources, samples, channels = references.shape
     rows = sources * channels
     lags = _correlations(references, estimates)
+    lags[0, range(rows), range(rows)] += samples * noise**2
     filters = np.zeros((TAPS, rows, rows + len(pairs) * channels))
     filters[:, :, :rows] = _least_squares(lags[:, :, :rows], lags[:, :, rows:])
     output = rows
