@@ -220,7 +220,9 @@ def test_samples_beyond_full_scale_are_clipped_as_in_ffmpeg(tmp_path):
     samples = (units / np.float32(2**15))[:, np.newaxis]
     soundfile.write(tmp_path / "peaks.wav", samples, 8000, subtype="FLOAT")
     expected = [-32768, -32768, -2, -2, 0, 0, 2, 2, 32766, 32767, 32767]
-    np.testing.assert_array_equal(FileStem(tmp_path / "peaks.wav", precision="int16").read(0, 11)[:, 0] * 2**15, expected)
+    np.testing.assert_array_equal(
+        FileStem(tmp_path / "peaks.wav", precision="int16").read(0, 11)[:, 0] * 2**15, expected
+    )
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="mono")
     frame.sample_rate = 8000
     (converted,) = av.AudioResampler(format="s16p").resample(frame)

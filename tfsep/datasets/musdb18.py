@@ -51,11 +51,11 @@ class MUSDB18(Corpus):
             `"test"`. Defaults to `"train"`.
         mixture: `"file"` takes the mixture that the corpus ships, `"sum"` the sum of the stems; for the AAC
             files the two differ by the codec's residual. Defaults to `"file"`.
+        download: bool. If `root` holds no MUSDB18, fetch the 7-second preview into it through the musdb package
+            (which wants the programs ffmpeg and ffprobe). Defaults to False.
         precision: `"int16"` rounds STEM files to 16 bits as musdb does, whose arrays then are the same: BSS Eval
             depends on that rounding (see `tfsep.evaluation.bss_eval`). `"float32"` takes what the decoder gives. Wav
             folders are read as they are. Defaults to `"int16"`.
-        download: bool. If `root` holds no MUSDB18, fetch the 7-second preview into it through the musdb package
-            (which wants the programs ffmpeg and ffprobe). Defaults to False.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
