@@ -7,49 +7,85 @@ from collections.abc import Iterator, Sequence
 import av
 import numpy as np
 
-from tfsep.audio.formats import AudioError, AudioInfo
+from tfsep.audio import mp3
+from tfsep.audio.channels import to_wave
+from tfsep.audio.formats import AudioError, AudioInfo, damaged
 
 _BLOCK = 65536  # samples
 # Samples decoded and dropped before an excerpt. AAC overlaps its frames of 1024 by half.
 _PREROLL = 4096
+_NOTHING = 1 << 62  # a start that no stream reaches: frames are counted and not kept
+_LONGEST_SILENCE = 60  # seconds; a longer jump of the time stamps is no gap but a damaged stamp
+# Formats that hold their sound themselves. Playlists, session descriptions and the like (hls, dash, concat, sdp)
+# would open whatever files and addresses they name.
+_FORMATS = (
+    "aac,ac3,adx,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,iff,ircam,latm,loas,matroska,mlp,mov,mp3,"
+    "mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,shn,sox,tak,truehd,tta,voc,w64,wav,wv,xwma"
+)
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+# Formats whose header gives the length in samples.
+_COUNTED = {"flac", "tta", "wv"}
 
 
 def probe(path: str, stream: int) -> AudioInfo:
     """The facts about one audio stream of `path`."""
     with _open(path, stream) as (container, (track,)):
+        if container.format.name == "mp3":
+            mp3.check(path)
         timed = _has_exact_times(container, track)
         if timed:
             container.seek(track.start_time + track.duration, stream=track)
-        samples = 0
-        last = None
-        for last in container.decode(track):
-            samples += last.samples
-        if last is None:
-            raise AudioError(f"{path}: holds no samples, or is truncated.")
-        if timed:
-            # The end of the last frame, which is often longer than the index says.
-            samples = last.pts + last.samples - track.start_time
-        return AudioInfo(path, last.sample_rate, samples, last.layout.nb_channels, len(container.streams.audio))
+        frames = _Frames(path, stream, _origin(container, track), None if timed else 0, _NOTHING)
+        for _ in _collect(container, {track.index: frames}):
+            pass
+        if not frames.position:
+            raise damaged(path, "holds no samples, or is truncated")
+        rate, channels = frames.form
+        announced = (track.duration or 0) * track.time_base * rate if container.format.name in _COUNTED else 0
+        if frames.position < announced - 1:
+            raise damaged(path, f"is truncated: ends after {frames.position} of {int(announced)} samples")
+        return AudioInfo(path, rate, frames.position, channels, len(container.streams.audio))
 
 
-def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+def last_time(path: str) -> int:
+    """The end of the last frame by its own time stamp, whatever the header says of the length."""
+    with _open(path, 0) as (container, (track,)):
+        if track.duration and track.duration > _BLOCK:
+            container.seek(track.duration - _BLOCK, stream=track)
+        *_, last = container.decode(track)
+        return last.pts + last.samples
+
+
+def probe_tolerantly(path: str, stream: int) -> tuple[AudioInfo, str]:
+    """The facts about what can be decoded of a damaged stream, and what is lost of it, in words."""
+    samples = 0
+    with _open(path, stream) as (container, (track,)):
+        frames = _Frames(path, stream, _origin(container, track), 0, 0, tolerant=True)
+        for _ in _collect(container, {track.index: frames}):
+            samples += len(frames.take())
+        if not samples:
+            raise AudioError(f"{path}: nothing of it can be decoded.")
+        loss = f"{samples} samples were read, {frames.silenced} of them silence for missing or invalid ones"
+        facts = AudioInfo(path, *frames.form[:1], samples, frames.form[1], len(container.streams.audio))
+        return facts, f"{loss}; {frames.dropped} packets could not be decoded and were left out"
+
+
+def decode(
+    path: str, streams: Sequence[int], start: int, stop: int, tolerant: bool = False
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yields (stream, float32 block `[samples, channels]`) from sample `start` of each stream to `stop` or a bit more.
 
     The file is gone through once for all streams.
     """
     with _open(path, *streams) as (container, tracks):
-        timed = all(_has_exact_times(container, track) for track in tracks)
-        seeking = timed and start > _PREROLL
+        seeking = not tolerant and start > _PREROLL and all(_has_exact_times(container, track) for track in tracks)
         if seeking:
             container.seek(tracks[0].start_time + start - _PREROLL, stream=tracks[0])
         frames = {
-            track.index: _Frames(path, stream, track.start_time if timed else None, None if seeking else 0, start)
+            track.index: _Frames(path, stream, _origin(container, track), None if seeking else 0, start, tolerant)
             for track, stream in zip(tracks, streams, strict=True)
         }
-        for packet in container.demux(tracks):
-            collected = frames[packet.stream.index]
-            for frame in packet.decode():
-                collected.add(frame)
+        for collected in _collect(container, frames):
             if collected.waiting >= _BLOCK or (collected.waiting and collected.position >= stop):
                 yield collected.stream, collected.take()
             if all(collected.position is not None and collected.position >= stop for collected in frames.values()):
@@ -59,41 +95,50 @@ def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator
                 yield collected.stream, collected.take()
 
 
+def decode_tolerantly(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+    """As `decode`, past what cannot be decoded."""
+    return decode(path, streams, start, stop, tolerant=True)
+
+
 class _Frames:
     """Decoded frames of a stream, taken together: converting them one by one costs as much as decoding them.
 
     Args:
-        path: string, the file.
-        stream: integer, the stream.
-        origin: integer, time stamp of sample 0; None if time stamps are not exact, and not checked.
-        position: integer, the sample of the next frame; None if its time stamp says it.
-        start: integer, samples before it are dropped.
+        path: str, the file.
+        stream: int, the stream.
+        origin: int, time stamp of sample 0; None if time stamps are not exact, and not checked.
+        position: int, the sample of the next frame; None if its time stamp says it.
+        start: int, samples before it are dropped.
+        tolerant: bool, whether silence takes the place of missing and invalid samples. Defaults to `False`.
     """
 
-    def __init__(self, path: str, stream: int, origin: int | None, position: int | None, start: int):
+    def __init__(
+        self, path: str, stream: int, origin: int | None, position: int | None, start: int, tolerant: bool = False
+    ):
         self.stream = stream
         self.position = position
         self.waiting = 0
+        self.form = None
+        self.dropped = 0  # packets
+        self.silenced = 0  # samples
         self._path = path
         self._origin = origin
         self._start = start
-        self._form = None
+        self.tolerant = tolerant
+        self._order = None
+        self._blocks = []
         self._fifo = av.AudioFifo()
 
     def add(self, frame: av.AudioFrame) -> None:
-        if self._origin is not None:
-            begin = frame.pts - self._origin
-            if self.position not in (None, begin):
-                raise AudioError(
-                    f"{self._path}: audio is missing after sample {self.position}; convert the file to wav."
-                )
-            self.position = begin
         form = (frame.sample_rate, frame.layout.nb_channels)
-        if self._form not in (None, form):
+        if self.form not in (None, form):
             raise AudioError(
                 f"{self._path}: changes its rate or channels at sample {self.position}; convert it to wav."
             )
-        self._form = form
+        self.form = form
+        self._order = to_wave([channel.name for channel in frame.layout.channels])
+        if self._origin is not None and frame.pts is not None:
+            self._check_time(frame.pts - self._origin)
         self.position += frame.samples
         if self.position > self._start:
             frame.pts = None  # which the queue would compare with its own count
@@ -101,29 +146,92 @@ class _Frames:
             self.waiting += frame.samples
 
     def take(self) -> np.ndarray:
-        """What was added since, from the start wanted on."""
-        block = _to_float(self._fifo.read(partial=True))
+        """What was added since, from the requested start on."""
+        self._convert()
+        block = np.concatenate(self._blocks) if self._blocks else np.empty((0, self.form[1]), np.float32)
+        self._blocks = []
         dropped = max(0, self._start - (self.position - self.waiting))
         self.waiting = 0
-        return block[dropped:]
+        block = block[dropped:]
+        if self.tolerant:
+            invalid = ~np.isfinite(block)
+            self.silenced += int(invalid.any(axis=1).sum())
+            block[invalid] = 0
+        return block if self._order is None else block[:, self._order]
+
+    def _check_time(self, begin: int) -> None:
+        """Raises, or fills in silence, where samples are missing before the one at `begin`."""
+        if self.position is None:
+            self.position = begin
+        missing = begin - self.position
+        if missing > 0 and not self.tolerant:
+            raise damaged(self._path, f"is damaged: audio is missing after sample {self.position}")
+        if 0 < missing <= _LONGEST_SILENCE * self.form[0]:
+            self._convert()
+            self._blocks.append(np.zeros((missing, self.form[1]), np.float32))
+            self.silenced += missing
+            self.waiting += missing
+            self.position += missing
+        else:
+            self._origin += missing  # joined files begin anew
+
+    def _convert(self) -> None:
+        if self._fifo.samples:
+            self._blocks.append(_to_float(self._fifo.read(partial=True)))
+
+
+def _collect(container: av.container.InputContainer, frames: dict[int, _Frames]) -> Iterator[_Frames]:
+    """Decodes the tracks with these indices packet by packet; yields whose frames have become more."""
+    tolerant = next(iter(frames.values())).tolerant
+    try:
+        for packet in container.demux([container.streams[index] for index in frames]):
+            collected = frames[packet.stream.index]
+            try:
+                for frame in packet.decode():
+                    collected.add(frame)
+            except av.FFmpegError:
+                # Tags and other bytes around the frames of an mp3, which `mp3.check` has looked at, are no damage.
+                if container.format.name == "mp3" and not mp3.begins_frame(bytes(packet)):
+                    continue
+                if not tolerant:
+                    raise
+                collected.dropped += 1
+            yield collected
+    except av.FFmpegError:
+        if not tolerant:
+            raise
 
 
 @contextlib.contextmanager
 def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContainer, list[av.AudioStream]]]:
-    try:
-        # An absolute path, as FFmpeg would take "a:b.m4a" for an address.
-        with av.open(os.path.abspath(path), metadata_errors="ignore") as container:
+    with contextlib.ExitStack() as stack:
+        with _named(path, "cannot be read as audio: its format is unknown, or it is damaged or truncated"):
+            # An absolute path, as FFmpeg would take "a:b.m4a" for an address.
+            container = stack.enter_context(av.open(os.path.abspath(path), metadata_errors="ignore", options=_OPTIONS))
             tracks = container.streams.audio
             if not tracks:
                 raise AudioError(f"{path}: has no audio stream.")
-            for stream in streams:
-                if not 0 <= stream < len(tracks):
-                    raise ValueError(f"{path}: has {len(tracks)} audio streams, received stream={stream}.")
-            yield container, [tracks[stream] for stream in streams]
-    except av.FFmpegError as error:
-        raise AudioError(
-            f"{path}: cannot be read as audio: its format is unknown, or it is damaged or truncated ({error.strerror})."
-        ) from error
+        for stream in streams:
+            if not 0 <= stream < len(tracks):
+                raise ValueError(f"{path}: has {len(tracks)} audio streams, received stream={stream}.")
+        with _named(path, "cannot be decoded to its end: it is damaged or truncated"):
+            chosen = [tracks[stream] for stream in streams]
+            for track in chosen:
+                if track.codec_context is None:
+                    raise AudioError(f"{path}: its codec is unknown; convert the file to wav.")
+            yield container, chosen
+
+
+@contextlib.contextmanager
+def _named(path: str, reason: str) -> Iterator[None]:
+    """Turns whatever FFmpeg and PyAV raise into one error that names the file."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except Exception as error:
+        cause = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise damaged(path, f"{reason} ({cause})") from error
 
 
 def _has_exact_times(container: av.container.InputContainer, track: av.AudioStream) -> bool:
@@ -140,7 +248,16 @@ def _has_exact_times(container: av.container.InputContainer, track: av.AudioStre
     )
 
 
+def _origin(container: av.container.InputContainer, track: av.AudioStream) -> int | None:
+    """The time stamp of the first sample; None where time stamps do not tell every sample's place."""
+    if container.format.name == "flac" or _has_exact_times(container, track):
+        return track.start_time or 0
+    return None
+
+
 def _to_float(frame: av.AudioFrame) -> np.ndarray:
+    if frame.format.name.startswith("s64"):  # which NumPy is not given
+        (frame,) = av.AudioResampler(format="dbl").resample(frame)
     audio = frame.to_ndarray()
     audio = audio.T if frame.format.is_planar else audio.reshape(frame.samples, -1)
     if audio.dtype.kind == "f":

@@ -1,91 +1,147 @@
-"""What file headers say that the decoders do not pass on: files cut short, streamed wav, uncounted mp3."""
+"""What file headers say that the decoders do not pass on: files cut short, streamed files, joined ogg."""
 
+import mmap
 import os
-import struct
+import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
-from tfsep.audio.formats import AudioError
+from tfsep.audio.formats import damaged
+from tfsep.audio.mp3 import syncsafe
 
-# A writer that cannot seek back leaves one of these as the size: 0 or all ones by custom, the third is SoX's.
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFF000)
-_OGG_PAGE_LIMIT = 65307
+_W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
+_OGG_FIRST = 2  # the flag of a page that begins a stream
+# Chunks before the sound; a file has few, and a damaged one may seem to have millions.
+_MOST_CHUNKS = 4096
+_FARTHEST = 1 << 62  # where a seek beyond the end still works
+_NAME = re.compile(rb"[ -~]{4}")
 
 
 def check_complete(path: str) -> None:
-    """Raises `AudioError` for a wav or ogg file that is shorter than its own headers say.
+    """Raises `AudioError` for a file (wav, w64, aiff, caf, au, ogg) that is shorter than its own headers say.
 
-    libsndfile reads what is left of such a file without a word; it does notice a flac or an mp3.
+    The decoders read what is left of such a file without a word; they do notice a flac or an m4a.
     """
     with open(path, "rb") as file:
-        magic = file.read(4)
-        if magic in (b"RIFF", b"RF64"):
-            end = _wav_end(file)
-        elif magic == b"OggS":
-            end = _ogg_end(file)
+        _skip_id3(file)
+        begin = file.tell()
+        magic = file.read(16)
+        if magic[:4] == b"caff" or magic == _W64_RIFF or magic[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
+            end = _chunks_end(file, begin, magic)
+        elif magic[:4] == b".snd":
+            offset, size = _number(magic[4:8], "big"), _number(magic[8:12], "big")
+            end = begin + (0 if _is_unknown(size, 32) else offset + size)
+        elif magic[:4] == b"OggS":
+            *_, (end, _) = _ogg_pages(file)
         else:
             return
-    size = os.path.getsize(path)
+        size = file.seek(0, os.SEEK_END)
     if end > size:
-        raise AudioError(f"{path}: is truncated: its headers announce {end} bytes, and it has {size}.")
+        raise damaged(path, f"is truncated: its headers announce {end} bytes, and it has {size}")
 
 
-def is_streamed_wav(path: str) -> bool:
-    """Whether a wav file was written to a pipe, so that its sizes were never filled in."""
+def leaves_data_size_open(path: str) -> bool:
+    """Whether sound follows in a wav file whose data chunk claims no bytes: that of a writer that could not seek."""
     with open(path, "rb") as file:
-        magic, size = struct.unpack("<4sI", file.read(8))
-    return magic == b"RIFF" and size in _UNKNOWN_SIZES
+        _skip_id3(file)
+        begin = file.tell()
+        magic = file.read(16)
+        if magic[:4] != b"RIFF":
+            return False
+        for name, position, size in _chunks(file, begin, magic):
+            if name == b"data":
+                end = file.seek(0, os.SEEK_END)
+                return size == 0 and position < end and not _holds_chunks(file, position, end)
+    return False
 
 
-def counts_mp3_frames(path: str) -> bool:
-    """Whether an mp3 file starts with a Xing or Info header that gives the number of its frames.
+def is_joined_ogg(path: str) -> bool:
+    """Whether an ogg file holds several streams, one after the other or side by side; libsndfile reads the first."""
+    with open(path, "rb") as file:
+        return sum(is_first for _, is_first in _ogg_pages(file)) > 1
 
-    Without one libmpg123 guesses the length from the bit rate, which is wrong by a little for a constant
-    and by any factor for a variable one.
+
+def _is_unknown(size: int, bits: int) -> bool:
+    """Whether a writer that cannot seek back, as in a pipe, leaves `size` in a header of so many bits.
+
+    0 is a size that was never filled in (FFmpeg's aiff and RF64, GStreamer, SoX's w64). All ones come from FFmpeg
+    and mpg123. The largest signed number (lame, opusdec), or what a round number of blocks below it leaves (SoX and
+    espeak, 0x7FFFF000; faad; arecord, 0x80000000), comes with the size of the headers added or taken off (36, 44).
+    SoX's aiff has 0x7F000000. Nothing else that a file falls short of is a convention: it was cut.
     """
-    with open(path, "rb") as file:
-        head = file.read(10)
-        if head[:3] == b"ID3":  # its size has seven bits a byte
-            file.seek(10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)))
-        else:
-            file.seek(0)
-        frame = file.read(4096)
-    found = max(frame.find(b"Xing"), frame.find(b"Info"))
-    return found >= 0 and len(frame) > found + 7 and bool(frame[found + 7] & 1)
+    if size == 0:
+        return True
+    return any(abs(size - base) <= 4096 for base in (1 << bits, 1 << (bits - 1), *([0x7F000000] * (bits == 32))))
 
 
-def _wav_end(file: BinaryIO) -> int:
-    """Bytes that a wav file should have, as far as its headers say."""
-    (riff_size,) = struct.unpack("<I", file.read(4))
-    data_size_64 = None
-    position = 12
-    while True:
-        file.seek(position)
-        header = file.read(8)
-        if len(header) < 8:
-            return position + 8  # the file ends before its data chunk
-        name, size = struct.unpack("<4sI", header)
+def _chunks_end(file: BinaryIO, begin: int, magic: bytes) -> int:
+    """Bytes that a file of chunks should have, as far as its headers say."""
+    order = "big" if magic[:4] == b"FORM" else "little"
+    bits = 64 if magic == _W64_RIFF or magic[:4] == b"caff" else 32
+    size_of_all = 0
+    if magic[:4] in (b"RIFF", b"FORM"):
+        # It does not count its own eight bytes, but some writers do count them.
+        size_of_all = _number(magic[4:8], order)
+        size_of_all = 0 if _is_unknown(size_of_all, 32) else size_of_all
+    size_in_ds64 = None
+    for name, position, size in _chunks(file, begin, magic):
         if name == b"ds64":
-            data_size_64 = struct.unpack("<8xQ", file.read(16))[0]
-        if name == b"data":
-            break
+            file.seek(position + 8)
+            size_in_ds64 = _number(file.read(8), "little")
+        if name in (b"data", b"SSND"):
+            if size == 0xFFFFFFFF and size_in_ds64 is not None:
+                size, bits = size_in_ds64, 64
+            return max(position + (0 if _is_unknown(size, bits) else size), begin + size_of_all)
+    return position
+
+
+def _chunks(file: BinaryIO, begin: int, magic: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yields (name, position of its content, size) of each chunk, up to the one with the sound."""
+    wide, caf = magic == _W64_RIFF, magic[:4] == b"caff"
+    order = "big" if caf or magic[:4] == b"FORM" else "little"
+    head_size, padding = (24, 8) if wide else (12, 1) if caf else (8, 2)
+    position = begin + (40 if wide else 8 if caf else 12)
+    for _ in range(_MOST_CHUNKS):
+        file.seek(position)
+        head = file.read(head_size)
+        name, size = head[:4], _number(head[16:] if wide else head[4:], order)
+        if wide:
+            size = max(0, size - head_size)  # it counts its own header
+        position += head_size
+        yield name, position, size
+        if name in (b"data", b"SSND") or not _NAME.fullmatch(name):
+            return
+        position = min(position + size + -size % padding, _FARTHEST)
+
+
+def _holds_chunks(file: BinaryIO, position: int, end: int) -> bool:
+    """Whether nothing but chunks lies between two positions of a wav file."""
+    while position + 8 <= end:
+        file.seek(position)
+        name, size = file.read(4), _number(file.read(4), "little")
+        if not _NAME.fullmatch(name):
+            return False
         position += 8 + size + size % 2
-    if size == 0xFFFFFFFF and data_size_64:
-        return position + 8 + data_size_64
-    if size in _UNKNOWN_SIZES:
-        return position + 8
-    # The size of the whole does not count its own eight bytes, but some writers do count them.
-    riff_end = 0 if riff_size in _UNKNOWN_SIZES else riff_size
-    return max(position + 8 + size, riff_end)
+    return end <= position <= end + 1
 
 
-def _ogg_end(file: BinaryIO) -> int:
-    """Bytes that an ogg file should have: to the end of its last page."""
-    size = file.seek(0, os.SEEK_END)
-    start = file.seek(max(0, size - _OGG_PAGE_LIMIT))
-    tail = file.read()
-    page = tail.rfind(b"OggS")
-    if page < 0:
-        return 0
-    segments = tail[page + 26] if len(tail) > page + 26 else 255
-    lengths = tail[page + 27 : page + 27 + segments]
-    return start + page + 27 + segments + sum(lengths)
+def _ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bool]]:
+    """Yields of each page the byte after it, and whether it begins a stream."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        position = 0
+        while (position := data.find(b"OggS", position)) >= 0:
+            head = data[position : position + 27 + 255]
+            count = head[26] if len(head) > 26 else 255
+            is_first = len(head) > 5 and bool(head[5] & _OGG_FIRST)
+            position += 27 + count + sum(head[27 : 27 + count])
+            yield position, is_first
+
+
+def _skip_id3(file: BinaryIO) -> None:
+    """Goes to the end of an ID3v2 tag in front of any format."""
+    head = file.read(10)
+    file.seek(10 + syncsafe(head[6:]) if head[:3] == b"ID3" and len(head) == 10 else 0)
+
+
+def _number(field: bytes, order: str) -> int:
+    return int.from_bytes(field, order)

@@ -3,44 +3,56 @@
 import functools
 import numbers
 import os
-from collections.abc import Iterator, Sequence
-from types import ModuleType
+import stat
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from tfsep.audio import av_decoder, soundfile_decoder
-from tfsep.audio.formats import AudioError, AudioInfo
+from tfsep.audio import av_decoder, headers, soundfile_decoder
+from tfsep.audio.formats import AudioError, AudioInfo, damaged
+
+_RATES = (1000, 768000)  # hertz: from below telephone speech to 16 times 48 kHz
+_MOST_CHANNELS = 32
+# A flac of silence has frames of 65535 samples in a dozen bytes; no format claims more truthfully.
+_MOST_SAMPLES_PER_BYTE = 8192
+_FIRST_SAMPLES = 1 << 24  # allocated at once
 
 
-def info(path: str | os.PathLike, stream: int = 0) -> AudioInfo:
+def info(path: str | os.PathLike, stream: int = 0, tolerant: bool = False) -> AudioInfo:
     """The rate, length and channels of an audio file, mostly found without decoding it.
 
-    The length is that of the full decode for every format. Files that do not tell it (raw aac, mp3 without a
-    Xing or Info header, streamed flac, webm) are decoded once to count; the result is kept while the file does
-    not change.
+    The length is that of the full decode for every format. Files that do not tell it (raw aac, mp3 whose Xing or
+    Info header is missing or does not count its frames, streamed flac, webm) are decoded once to count; the result
+    is kept while the file does not change.
 
     Args:
-        path: string or path. The content decides about the format, not the suffix.
-        stream: integer, which audio stream of a file with several (`.stem.mp4`). Defaults to 0.
+        path: str or path. The content decides about the format, not the suffix.
+        stream: int, which audio stream of a file with several (`.stem.mp4`). Defaults to 0.
+        tolerant: bool, whether to read what is left of a damaged or truncated file, and to warn of what is lost.
+            Defaults to `False`: such a file is an error.
 
     Returns:
         An `AudioInfo`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        AudioError: it cannot be read as audio, is truncated, or holds no samples.
-        ValueError: it has no such stream.
+        FileNotFoundError: if there is no such file.
+        AudioError: if it cannot be read as audio, is damaged or truncated, holds no samples, or claims a rate,
+            length or number of channels out of range.
+        ValueError: if it has no such stream.
+        TypeError: if `path` is no path.
 
     Example:
 
     >>> tfsep.audio.info("song.stem.mp4").streams
     5
     """
-    return _probe(path, stream)[1]
+    return _probe(path, stream, tolerant).facts
 
 
 def read(
-    path: str | os.PathLike, start: int = 0, samples: int | None = None, stream: int = 0
+    path: str | os.PathLike, start: int = 0, samples: int | None = None, stream: int = 0, tolerant: bool = False
 ) -> tuple[np.ndarray, int]:
     """Reads an audio file, or an excerpt of it, without decoding the rest.
 
@@ -51,40 +63,52 @@ def read(
     noise substitution (0.25 at most, as measured on FFmpeg's encoder).
 
     AAC keeps the padding of its last frame, as in FFmpeg. An opus file is decoded at 48 kHz, unless its header
-    names a lower rate that the codec has (8, 12, 16 or 24 kHz).
+    names a lower rate that the codec has (8, 12, 16 or 24 kHz). Channels come in the order of
+    WAVE_FORMAT_EXTENSIBLE for every format; 5.1 is left, right, centre, LFE, left and right surround.
+
+    Only the file itself is opened: playlists are refused. What can be read of a damaged file depends on its format:
+    `tolerant` puts silence where time stamps tell how much is missing (flac, m4a) and joins what is left otherwise.
 
     Args:
-        path: string or path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content decides about
+        path: str or path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content decides about
             the format, not the suffix.
-        start: integer, first sample of the excerpt. Defaults to 0.
-        samples: integer, length of the excerpt. Defaults to the rest of the file.
-        stream: integer, which audio stream of a file with several. Defaults to 0.
+        start: int, first sample of the excerpt. Defaults to 0.
+        samples: int, length of the excerpt. Defaults to the rest of the file.
+        stream: int, which audio stream of a file with several. Defaults to 0.
+        tolerant: bool, whether to read what is left of a damaged or truncated file, and to warn of what is lost.
+            Defaults to `False`: such a file is an error.
 
     Returns:
         A tuple of the audio, float32 of shape `[samples, channels]`, and its sample rate in hertz.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        AudioError: it cannot be read as audio, is truncated, or holds no, NaN or infinite samples.
-        ValueError: the excerpt reaches beyond the file, or there is no such stream.
+        AudioError: as `info` does, and if NaN or infinite samples are met.
+        ValueError: if the excerpt reaches beyond the file, or there is no such stream.
+        FileNotFoundError, TypeError: as `info` does.
 
     Example:
 
     >>> vocals, sample_rate = tfsep.audio.read("song.stem.mp4", start=44100, samples=88200, stream=4)
     """
-    return read_streams(path, (stream,), start, samples)[0], _probe(path, stream)[1].sample_rate
+    audio = read_streams(path, (stream,), start, samples, tolerant)[0]
+    return audio, _probe(path, stream, tolerant).facts.sample_rate
 
 
 def read_streams(
-    path: str | os.PathLike, streams: Sequence[int], start: int = 0, samples: int | None = None
+    path: str | os.PathLike,
+    streams: Sequence[int],
+    start: int = 0,
+    samples: int | None = None,
+    tolerant: bool = False,
 ) -> list[np.ndarray]:
     """Reads the same excerpt of several streams of a file, going through it once.
 
     Args:
-        path: string or path, as in `read`.
-        streams: different integers, the audio streams.
-        start: integer, first sample of the excerpt. Defaults to 0.
-        samples: integer, length of the excerpt. Defaults to the rest of the first stream.
+        path: str or path, as in `read`.
+        streams: different ints, the audio streams.
+        start: int, first sample of the excerpt. Defaults to 0.
+        samples: int, length of the excerpt. Defaults to the rest of the first stream.
+        tolerant: bool, as in `read`. Defaults to `False`.
 
     Returns:
         For each stream a float32 array of shape `[samples, channels]`.
@@ -97,96 +121,167 @@ def read_streams(
     >>> drums, vocals = tfsep.audio.read_streams("song.stem.mp4", (1, 4))
     """
     _check_integers(start=start, samples=0 if samples is None else samples)
-    probed = {stream: _probe(path, stream) for stream in streams}
-    facts = {stream: facts for stream, (_, facts) in probed.items()}
-    decoder = probed[streams[0]][0]
+    probed = {stream: _probe(path, stream, tolerant) for stream in streams}
     start = int(start)  # decoders refuse NumPy's integers
-    stop = start + int(samples) if samples is not None else facts[streams[0]].samples
+    stop = start + int(samples) if samples is not None else probed[streams[0]].facts.samples
     for stream in streams:
-        if not 0 <= start <= stop <= facts[stream].samples:
-            raise ValueError(
-                f"{path}: has {facts[stream].samples} samples, received an excerpt from {start} to {stop}."
-            )
-    audio = {stream: np.empty((stop - start, facts[stream].channels), np.float32) for stream in streams}
-    filled = dict.fromkeys(streams, 0)
-    for stream, block in _decode(decoder, facts, start, stop):
-        audio[stream][filled[stream] : filled[stream] + len(block)] = block
-        filled[stream] += len(block)
-    return [audio[stream] for stream in streams]
+        length = probed[stream].facts.samples
+        if not 0 <= start <= stop <= length:
+            raise ValueError(f"{path}: has {length} samples, received an excerpt from {start} to {stop}.")
+    _warn_of_losses(probed)
+    audio = {stream: _Growing(stop - start, probed[stream].facts.channels) for stream in streams}
+    for stream, block in _decode(probed, start, stop):
+        audio[stream].append(block)
+    return [audio[stream].array for stream in streams]
 
 
-def blocks(path: str | os.PathLike, block_size: int, stream: int = 0) -> Iterator[np.ndarray]:
+def blocks(path: str | os.PathLike, block_size: int, stream: int = 0, tolerant: bool = False) -> Iterator[np.ndarray]:
     """Reads a whole audio file block by block, in memory that does not grow with its length.
 
     Args:
-        path: string or path, as in `read`.
-        block_size: integer, samples per block; the last one may be shorter.
-        stream: integer, which audio stream of a file with several. Defaults to 0.
+        path: str or path, as in `read`.
+        block_size: int, samples per block; the last one may be shorter.
+        stream: int, which audio stream of a file with several. Defaults to 0.
+        tolerant: bool, as in `read`. Defaults to `False`.
 
     Returns:
         An iterator over float32 arrays of shape `[samples, channels]`.
 
     Raises:
         As `read` does; what shows only in decoding is raised by the iterator.
+
+    Example:
+
+    >>> peak = max(abs(block).max() for block in tfsep.audio.blocks("song.mp3", 65536))
     """
     _check_integers(block_size=block_size)
     if block_size < 1:
         raise ValueError(f"block_size must be 1 or more, received {block_size}.")
-    decoder, facts = _probe(path, stream)
-    pieces = (piece for _, piece in _decode(decoder, {stream: facts}, 0, facts.samples))
+    probed = {stream: _probe(path, stream, tolerant)}
+    _warn_of_losses(probed)
+    facts = probed[stream].facts
+    pieces = (piece for _, piece in _decode(probed, 0, facts.samples))
     return _regroup(pieces, min(block_size, facts.samples), facts.channels)
 
 
-def _probe(path: str | os.PathLike, stream: int) -> tuple[ModuleType, AudioInfo]:
+class _Probed(NamedTuple):
+    facts: AudioInfo
+    decode: Callable[[str, Sequence[int], int, int], Iterator[tuple[int, np.ndarray]]]
+    loss: str = ""  # what a tolerant reader loses
+
+
+class _Growing:
+    """An array that takes memory as it is filled, as a header may claim any length."""
+
+    def __init__(self, samples: int, channels: int):
+        self._samples = samples
+        self._filled = 0
+        self.array = np.empty((min(samples, _FIRST_SAMPLES), channels), np.float32)
+
+    def append(self, block: np.ndarray) -> None:
+        end = self._filled + len(block)
+        if end > len(self.array):
+            size = min(self._samples, max(end, 2 * len(self.array)))
+            self.array.resize((size, self.array.shape[1]), refcheck=False)
+        self.array[self._filled : end] = block
+        self._filled = end
+
+
+def _probe(path: str | os.PathLike, stream: int, tolerant: bool) -> _Probed:
     """The decoder for a file and the facts about it."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"path must be a str or path, received {type(path).__name__}; write the bytes to a file, "
+            "or pass a decoded array where arrays are taken."
+        )
     path = os.fsdecode(path)
     try:
         status = os.stat(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such audio file.") from None
-    if os.path.isdir(path):
+    if stat.S_ISDIR(status.st_mode):
         raise AudioError(f"{path}: is a folder; expected an audio file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(f"{path}: is a pipe or a device; expected an audio file: write the stream to one first.")
     if status.st_size == 0:
         raise AudioError(f"{path}: is an empty file.")
     _check_integers(stream=stream)
     version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return _probe_version(path, version, stream)
+    return _probe_version(path, version, int(stream), bool(tolerant))
 
 
 @functools.lru_cache(maxsize=4096)
-def _probe_version(path: str, version: tuple[int, ...], stream: int) -> tuple[ModuleType, AudioInfo]:
-    decoder = soundfile_decoder
-    facts = soundfile_decoder.probe(path, stream)
+def _probe_version(path: str, version: tuple[int, ...], stream: int, tolerant: bool) -> _Probed:
+    if tolerant:
+        return _probe_tolerantly(path, version, stream)
+    headers.check_complete(path)
+    decode = soundfile_decoder.decode
+    facts = soundfile_decoder.probe(path)
     if facts is None:
-        decoder = av_decoder
+        decode = av_decoder.decode
         facts = av_decoder.probe(path, stream)
+    elif stream != 0:
+        raise ValueError(f"{path}: has 1 audio stream, received stream={stream}.")
+    _check_facts(facts, file_size=version[1])
+    return _Probed(facts, decode)
+
+
+def _probe_tolerantly(path: str, version: tuple[int, ...], stream: int) -> _Probed:
+    """As for a reader that is not tolerant where the stream can be decoded to its end."""
+    try:
+        probed = _probe_version(path, version, stream, False)
+        for _ in _decode({stream: probed}, 0, probed.facts.samples):
+            pass
+        return probed
+    except AudioError as error:
+        facts, loss = av_decoder.probe_tolerantly(path, stream)
+        _check_facts(facts, file_size=version[1])
+        return _Probed(facts, av_decoder.decode_tolerantly, f"{error} What is left is used: {loss}.")
+
+
+def _check_facts(facts: AudioInfo, file_size: int) -> None:
+    """Raises `AudioError` for an absurd header, before anybody computes or allocates with it."""
     if facts.samples == 0:
-        raise AudioError(f"{path}: holds no samples.")
-    return decoder, facts
+        raise AudioError(f"{facts.path}: holds no samples.")
+    for name, value, (lowest, highest) in (
+        ("sample rate", facts.sample_rate, _RATES),
+        ("number of channels", facts.channels, (1, _MOST_CHANNELS)),
+        ("length in samples", facts.samples, (1, file_size * _MOST_SAMPLES_PER_BYTE)),
+    ):
+        if not lowest <= value <= highest:
+            raise AudioError(
+                f"{facts.path}: its {name} is {value}, expected {lowest} to {highest}; the file is damaged, "
+                "or must be converted first."
+            )
 
 
-def _decode(
-    decoder: ModuleType, facts: dict[int, AudioInfo], start: int, stop: int
-) -> Iterator[tuple[int, np.ndarray]]:
+def _warn_of_losses(probed: dict[int, _Probed]) -> None:
+    for one in probed.values():
+        if one.loss:
+            warnings.warn(one.loss, stacklevel=3)
+
+
+def _decode(probed: dict[int, _Probed], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yields of each stream exactly the samples from `start` to `stop`, in pieces of any length."""
-    positions = dict.fromkeys(facts, start)
-    path = next(iter(facts.values())).path
     if start == stop:
         return
-    for stream, piece in decoder.decode(path, tuple(facts), start, stop):
+    positions = dict.fromkeys(probed, start)
+    first = next((one for one in probed.values() if one.loss), next(iter(probed.values())))
+    path = first.facts.path
+    for stream, piece in first.decode(path, tuple(probed), start, stop):
         position = positions[stream]
         piece = piece[: stop - position]
         if not np.isfinite(piece).all():
             bad = position + int(np.argmin(np.isfinite(piece).all(axis=1)))
-            raise AudioError(f"{path}: sample {bad} is NaN or infinite; export the file again.")
+            raise damaged(path, f"sample {bad} is NaN or infinite")
         positions[stream] += len(piece)
         if len(piece):
             yield stream, piece
         if min(positions.values()) == stop:
             return
     stream = min(positions, key=positions.get)
-    raise AudioError(
-        f"{path}: is damaged or truncated: ends after {positions[stream]} of {facts[stream].samples} samples."
+    raise damaged(
+        path, f"is damaged or truncated: ends after {positions[stream]} of {probed[stream].facts.samples} samples"
     )
 
 

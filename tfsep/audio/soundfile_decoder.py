@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import soundfile
 
-from tfsep.audio import headers
-from tfsep.audio.formats import AudioError, AudioInfo
+from tfsep.audio import av_decoder, headers, mp3
+from tfsep.audio.channels import vorbis_to_wave
+from tfsep.audio.formats import AudioError, AudioInfo, damaged
 
 _BLOCK = 65536  # samples
 # Samples decoded and dropped before an excerpt: opus and mp3 converge to their state, vorbis overlaps blocks.
@@ -18,37 +19,41 @@ _LAST_OGG_PAGE = 255 * 4096
 _UNKNOWN_LENGTH = 2**63 - 1
 
 
-def probe(path: str, stream: int) -> AudioInfo | None:
-    """The facts about `path`, or None if libsndfile does not know its format."""
+def probe(path: str) -> AudioInfo | None:
+    """The facts about `path`, or None if libsndfile does not know its format, or not to its end."""
     try:
         with _SoundFile(os.path.abspath(path)) as file:
-            if file.format == "RAW" or (file.frames == 0 and file.format == "WAV" and headers.is_streamed_wav(path)):
-                return None  # a guess from the suffix; a wav whose length libsndfile takes for zero
-            headers.check_complete(path)
-            samples = file.frames if _knows_length(file, path) else sum(map(len, _blocks(file)))
-            facts = AudioInfo(path, file.samplerate, samples, file.channels, 1)
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: the suffix .raw
+            if _misreads(file, path):
+                return None
+            samples = file.frames
+            if samples == _UNKNOWN_LENGTH:
+                samples = sum(map(len, _blocks(file)))
+            elif file.format == "FLAC" and not (_ends_at(file, samples) and av_decoder.last_time(path) == samples):
+                return None
+            return AudioInfo(path, file.samplerate, samples, file.channels, 1)
+    except AudioError:
+        raise
+    except Exception:  # whatever it stumbles over, the other decoder may read or name
         return None
-    if stream != 0:
-        raise ValueError(f"{path}: has 1 audio stream, received stream={stream}.")
-    return facts
 
 
 def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yields (stream, float32 block `[samples, channels]`) from sample `start` of the one stream to `stop` or later."""
     try:
         with _SoundFile(os.path.abspath(path)) as file:
-            position = _entry(file, path, start)
+            order = vorbis_to_wave(file.channels) if file.subtype in ("VORBIS", "OPUS") else None
+            position = _entry(file, start)
             if position and file.seek(position) != position:
-                raise AudioError(f"{path}: cannot seek to sample {position}; the file is damaged.")
+                raise damaged(path, f"is damaged: cannot seek to sample {position}")
             for block in _blocks(file):
                 if position + len(block) > start:
+                    block = block if order is None else block[:, order]
                     yield streams[0], block[max(0, start - position) :]
                 position += len(block)
                 if position >= stop:
                     return
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: is damaged or truncated ({error.error_string.strip()}).") from error
+        raise damaged(path, f"is damaged or truncated ({error.error_string.strip()})") from error
 
 
 class _SoundFile(soundfile.SoundFile):
@@ -66,17 +71,37 @@ def _blocks(file: _SoundFile) -> Iterator[np.ndarray]:
         yield block
 
 
-def _knows_length(file: _SoundFile, path: str) -> bool:
-    return file.frames != _UNKNOWN_LENGTH and (file.format != "MP3" or headers.counts_mp3_frames(path))
+def _misreads(file: _SoundFile, path: str) -> bool:
+    """Whether libsndfile is known to get the format wrong, without an error."""
+    if file.format == "RAW":
+        return True  # a guess from the suffix
+    if file.subtype.startswith("MPEG"):
+        # libmpg123 believes the Xing header, and without one guesses the length from the first frames.
+        frames = mp3.check(path)
+        return file.format != "MP3" or frames is None or frames.runs > 1 or frames.count != frames.announced + 1
+    if file.format == "OGG":
+        return headers.is_joined_ogg(path)
+    if file.format == "W64":
+        return True  # takes float in a WAVE_FORMAT_EXTENSIBLE for integers
+    if file.format in ("AIFF", "CAF"):
+        return file.frames == 0 or file.channels > 2  # passes over their channel layouts
+    return file.frames == 0 and headers.leaves_data_size_open(path)
 
 
-def _entry(file: _SoundFile, path: str, start: int) -> int:
+def _ends_at(file: _SoundFile, samples: int) -> bool:
+    """Whether a flac stream ends where its header says, and nothing behind it makes libsndfile stumble."""
+    # libFLAC looks beyond the last frame, of 65535 samples at most, where more than is left is asked for.
+    position = file.seek(max(0, samples - _BLOCK + 1))
+    return position + sum(map(len, _blocks(file))) == samples
+
+
+def _entry(file: _SoundFile, start: int) -> int:
     """The sample at which to begin decoding, so that everything from `start` on is right."""
-    if not (soundfile.SoundFile.seekable(file) and _knows_length(file, path)):
+    if not soundfile.SoundFile.seekable(file) or file.frames == _UNKNOWN_LENGTH:
         return 0
     if file.format == "MP3":
         # At 24 kHz and below libmpg123 prints false alarms about the frames that follow a seek.
         return max(0, start - _PREROLL) if file.samplerate > 24000 else 0
     if file.format == "OGG":
         return max(0, min(start, file.frames - _LAST_OGG_PAGE) - _PREROLL)
-    return start
+    return max(0, start)

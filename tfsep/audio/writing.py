@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from tfsep.audio import reading
+from tfsep.audio.channels import wave_to_vorbis
 from tfsep.audio.formats import AudioError
 from tfsep.files import replacing
 
@@ -234,7 +235,8 @@ class Writer:
         """Rounds PCM to the nearest code, where libsndfile rounds down. Codes are the upper bits of an int32."""
         bits = _PCM_BITS.get(self._subtype)
         if bits is None:
-            return block
+            order = wave_to_vorbis(self._channels) if self._subtype == "VORBIS" else None
+            return block if order is None else block[:, order]
         full_scale = 2.0 ** (bits - 1)
         codes = np.minimum(np.rint(block * np.float32(full_scale)), full_scale - 1).astype(np.int32)
         return codes << (32 - bits)
