@@ -35,13 +35,17 @@ def encode(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     gap: int = 0,
+    container: str | None = None,
 ) -> Path:
-    """Encodes with FFmpeg's libraries; `gap` samples of time are left out in the middle."""
+    """Encodes with FFmpeg's libraries; `gap` samples of time are left out in the middle.
+
+    The suffix gives the container where none is named.
+    """
     # Without noise substitution FFmpeg's AAC decodes the same from any starting point.
     options = {"aac_pns": "0"} if codec == "aac" and options is None else options or {}
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[audio.shape[1]]
-    with av.open(str(path), "w", options=container_options or {}) as container:
-        stream = container.add_stream(codec, rate=rate, options=options, layout=layout)
+    layout = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}[audio.shape[1]]
+    with av.open(str(path), "w", format=container, options=container_options or {}) as output:
+        stream = output.add_stream(codec, rate=rate, options=options, layout=layout)
         stream.bit_rate = bit_rate
         resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate)
         for start in range(0, len(audio), 1024):
@@ -51,12 +55,21 @@ def encode(
             frame.time_base = Fraction(1, rate)
             frame.pts = start + (gap if start >= len(audio) // 2 else 0)
             for converted in resampler.resample(frame):
-                container.mux(stream.encode(converted))
-        container.mux(stream.encode(None))
+                output.mux(stream.encode(converted))
+        output.mux(stream.encode(None))
     return path
 
 
 def decode_with_ffmpeg(path: Path, stream: int = 0) -> np.ndarray:
-    """The whole stream as FFmpeg decodes it to float, `[samples, channels]`: a second opinion."""
+    """The whole stream as FFmpeg decodes it, as float `[samples, channels]`: a second opinion."""
     with av.open(str(path)) as container:
-        return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=stream)], axis=1).T
+        return np.concatenate([_to_float(frame) for frame in container.decode(audio=stream)])
+
+
+def _to_float(frame: av.AudioFrame) -> np.ndarray:
+    audio = frame.to_ndarray()
+    audio = audio.T if frame.format.is_planar else audio.reshape(frame.samples, -1)
+    if audio.dtype.kind == "f":
+        return audio.astype(np.float32)
+    full_scale = 2.0 ** (8 * audio.itemsize - 1)
+    return ((audio - full_scale * (audio.dtype.kind == "u")) / full_scale).astype(np.float32)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import av
 import numpy as np
 
-from tfsep.audio import mp3
-from tfsep.audio.channels import to_wave
+from tfsep.audio import headers, mp3
+from tfsep.audio.channels import needs_core_audio
 from tfsep.audio.formats import AudioError, AudioInfo, damaged
 
 _BLOCK = 65536  # samples
@@ -125,7 +125,6 @@ class _Frames:
         self._origin = origin
         self._start = start
         self.tolerant = tolerant
-        self._order = None
         self._blocks = []
         self._fifo = av.AudioFifo()
 
@@ -136,7 +135,6 @@ class _Frames:
                 f"{self._path}: changes its rate or channels at sample {self.position}; convert it to wav."
             )
         self.form = form
-        self._order = to_wave([channel.name for channel in frame.layout.channels])
         if self._origin is not None and frame.pts is not None:
             self._check_time(frame.pts - self._origin)
         self.position += frame.samples
@@ -157,7 +155,7 @@ class _Frames:
             invalid = ~np.isfinite(block)
             self.silenced += int(invalid.any(axis=1).sum())
             block[invalid] = 0
-        return block if self._order is None else block[:, self._order]
+        return block
 
     def _check_time(self, begin: int) -> None:
         """Raises, or fills in silence, where samples are missing before the one at `begin`."""
@@ -219,6 +217,11 @@ def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContaine
             for track in chosen:
                 if track.codec_context is None:
                     raise AudioError(f"{path}: its codec is unknown; convert the file to wav.")
+                if track.codec.name.startswith("pcm_") and any(
+                    needs_core_audio(*layout) for layout in headers.channel_layouts(path)
+                ):
+                    # Even to look at such a layout corrupts PyAV's memory.
+                    raise AudioError(f"{path}: stores its channels in an order of its own; convert the file to wav.")
             yield container, chosen
 
 
@@ -256,7 +259,8 @@ def _origin(container: av.container.InputContainer, track: av.AudioStream) -> in
 
 
 def _to_float(frame: av.AudioFrame) -> np.ndarray:
-    if frame.format.name.startswith("s64"):  # which NumPy is not given
+    if frame.format.name.startswith("s64") or (frame.format.is_planar and frame.layout.nb_channels >= 8):
+        # PyAV has no array for the one, and reads past the end of the other's list of planes.
         (frame,) = av.AudioResampler(format="dbl").resample(frame)
     audio = frame.to_ndarray()
     audio = audio.T if frame.format.is_planar else audio.reshape(frame.samples, -1)

@@ -33,14 +33,22 @@ _VORBIS = {
     7: "FL FC FR SL SR BC LFE",
     8: "FL FC FR SL SR BL BR LFE",
 }
+# The orders of Core Audio's layout tags 113 to 128, in the chunk `chan` of caf and aiff.
+# https://developer.apple.com/documentation/coreaudiotypes/audio-channel-layout-tags
+_CORE_AUDIO = (
+    *("FL FR FC", "FC FL FR", "FL FR FC BC", "FC FL FR BC"),
+    *("FL FR FC BL BR", "FL FR BL BR FC", "FL FC FR BL BR", "FC FL FR BL BR"),
+    *("FL FR FC LFE BL BR", "FL FR BL BR FC LFE", "FL FC FR BL BR LFE", "FC FL FR BL BR LFE"),
+    *("FL FR FC LFE BL BR BC", "FL FR FC LFE BL BR FLC FRC", "FC FLC FRC FL FR BL BR LFE", "FL FR FC LFE SL SR BL BR"),
+)
+_CORE_AUDIO_LABELS = {**{label + 1: name for label, name in enumerate(_WAVE)}, 33: "BL", 34: "BR"}
 
 
 def to_wave(names: Sequence[str]) -> list[int] | None:
-    """The indices that bring channels of these names to WAVE's order; None where they are in it or unknown."""
-    if not set(names) <= set(_WAVE):
+    """The indices that bring channels of these names to WAVE's order; None where names are unknown or none."""
+    if not names or len(set(names)) < len(names) or not set(names) <= set(_WAVE):
         return None
-    order = sorted(range(len(names)), key=lambda index: _WAVE.index(names[index]))
-    return None if order == sorted(order) else order
+    return sorted(range(len(names)), key=lambda index: _WAVE.index(names[index]))
 
 
 def vorbis_to_wave(channels: int) -> list[int] | None:
@@ -52,3 +60,18 @@ def wave_to_vorbis(channels: int) -> list[int] | None:
     """The inverse of `vorbis_to_wave`."""
     order = vorbis_to_wave(channels)
     return order and sorted(range(channels), key=order.__getitem__)
+
+
+def core_audio_to_wave(tag: int, labels: Sequence[int]) -> list[int] | None:
+    """As `to_wave`, for Core Audio's layout tag; tag 0 says that each channel has a label."""
+    if tag == 0:
+        return to_wave([_CORE_AUDIO_LABELS.get(label, "") for label in labels])
+    number, channels = divmod(tag, 65536)
+    names = _CORE_AUDIO[number - 113].split() if 113 <= number <= 128 else []
+    return to_wave(names) if len(names) == channels else None
+
+
+def needs_core_audio(tag: int, labels: Sequence[int]) -> bool:
+    """Whether a layout is other than mono, stereo, a bitmap of WAVE's channels or named channels in their order."""
+    order = core_audio_to_wave(tag, labels)
+    return tag not in (100 << 16 | 1, 101 << 16 | 2, 1 << 16) and (order is None or order != sorted(order))

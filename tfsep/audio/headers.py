@@ -3,6 +3,7 @@
 import mmap
 import os
 import re
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
 _OGG_FIRST = 2  # the flag of a page that begins a stream
 # Chunks before the sound; a file has few, and a damaged one may seem to have millions.
 _MOST_CHUNKS = 4096
-_FARTHEST = 1 << 62  # where a seek beyond the end still works
+_LARGEST_INDEX = 1 << 27  # bytes
 _NAME = re.compile(rb"[ -~]{4}")
 
 
@@ -53,6 +54,41 @@ def leaves_data_size_open(path: str) -> bool:
                 end = file.seek(0, os.SEEK_END)
                 return size == 0 and position < end and not _holds_chunks(file, position, end)
     return False
+
+
+def channel_layouts(path: str) -> list[tuple[int, list[int]]]:
+    """Core Audio's layout tags, and the label of each channel, that a caf, aiff or mov file states."""
+    with open(path, "rb") as file:
+        _skip_id3(file)
+        begin = file.tell()
+        magic = file.read(16)
+        if magic[:4] == b"caff" or magic[8:12] in (b"AIFF", b"AIFC"):
+            places = [position for name, position, _ in _chunks(file, begin, magic) if name in (b"chan", b"CHAN")]
+        else:
+            places = list(_mov_layouts(file))
+        layouts = []
+        for place in places:
+            file.seek(place)
+            tag, _, count = struct.unpack(">III", file.read(12).ljust(12, b"\0"))
+            labels = file.read(20 * min(count, 255))
+            layouts.append((tag, [_number(labels[at : at + 4], "big") for at in range(0, len(labels), 20)]))
+        return layouts
+
+
+def _mov_layouts(file: BinaryIO) -> Iterator[int]:
+    """Yields where the content of each `chan` atom begins in the `moov` atom of a file."""
+    end = file.seek(0, os.SEEK_END)
+    position = 0
+    while position + 8 <= end:
+        file.seek(position)
+        size, name = struct.unpack(">I4s", file.read(8))
+        size = _number(file.read(8), "big") if size == 1 else size or end - position
+        if name == b"moov":
+            file.seek(position)
+            moov = file.read(min(size, _LARGEST_INDEX))
+            # Size, name, version and flags.
+            yield from (position + found.end() for found in re.finditer(rb"\0\0..chan\0{4}", moov, re.DOTALL))
+        position += max(size, 8)
 
 
 def is_joined_ogg(path: str) -> bool:
@@ -111,7 +147,7 @@ def _chunks(file: BinaryIO, begin: int, magic: bytes) -> Iterator[tuple[bytes, i
         yield name, position, size
         if name in (b"data", b"SSND") or not _NAME.fullmatch(name):
             return
-        position = min(position + size + -size % padding, _FARTHEST)
+        position = min(position + size + -size % padding, os.fstat(file.fileno()).st_size)
 
 
 def _holds_chunks(file: BinaryIO, position: int, end: int) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from tfsep.audio import av_decoder, headers, mp3
-from tfsep.audio.channels import vorbis_to_wave
+from tfsep.audio.channels import core_audio_to_wave, vorbis_to_wave
 from tfsep.audio.formats import AudioError, AudioInfo, damaged
 
 _BLOCK = 65536  # samples
@@ -41,7 +41,7 @@ def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator
     """Yields (stream, float32 block `[samples, channels]`) from sample `start` of the one stream to `stop` or later."""
     try:
         with _SoundFile(os.path.abspath(path)) as file:
-            order = vorbis_to_wave(file.channels) if file.subtype in ("VORBIS", "OPUS") else None
+            order = _order(file, path)
             position = _entry(file, start)
             if position and file.seek(position) != position:
                 raise damaged(path, f"is damaged: cannot seek to sample {position}")
@@ -71,6 +71,16 @@ def _blocks(file: _SoundFile) -> Iterator[np.ndarray]:
         yield block
 
 
+def _order(file: _SoundFile, path: str) -> list[int] | None:
+    """The indices that bring the channels to WAVE's order, where they are in another."""
+    if file.subtype in ("VORBIS", "OPUS"):
+        return vorbis_to_wave(file.channels)
+    if file.format in ("AIFF", "CAF"):
+        orders = [core_audio_to_wave(*layout) for layout in headers.channel_layouts(path)]
+        return next((order for order in orders if order and len(order) == file.channels), None)
+    return None
+
+
 def _misreads(file: _SoundFile, path: str) -> bool:
     """Whether libsndfile is known to get the format wrong, without an error."""
     if file.format == "RAW":
@@ -84,7 +94,7 @@ def _misreads(file: _SoundFile, path: str) -> bool:
     if file.format == "W64":
         return True  # takes float in a WAVE_FORMAT_EXTENSIBLE for integers
     if file.format in ("AIFF", "CAF"):
-        return file.frames == 0 or file.channels > 2  # passes over their channel layouts
+        return file.frames == 0
     return file.frames == 0 and headers.leaves_data_size_open(path)
 
 
