@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 
+from tfsep.startup import quiet_tensorflow
+
 __version__ = "0.1.0"
+
+quiet_tensorflow()
 
 # Names are resolved at first use, so that `import tfsep` loads no TensorFlow.
 _FUNCTIONS = {

@@ -543,9 +543,9 @@ def _song_name(path: Path) -> str:
 @contextmanager
 def _bar(title: str):
     """A progress bar as the callback that separation takes."""
-    from tqdm import tqdm
+    from tfsep.progress import progress_bar
 
-    with tqdm(desc=title, unit="", bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", leave=False) as bar:
+    with progress_bar(title, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}") as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

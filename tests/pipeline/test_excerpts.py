@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfsep import audio, pipeline
-from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, cache
+from tfsep import audio, datasets, pipeline
+from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, cache, prepare, windows
 
 # Compiling takes longer than all else in these small cases; one test does it.
 excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
@@ -158,10 +158,48 @@ def test_silent_excerpts_are_drawn_anew(make_track, make_model):
         share(make_model(("drums",)), active="vocals")
 
 
-def test_wholly_silent_songs_are_taken_as_they_are(make_track, make_model):
-    track = make_track("song", {"vocals": np.zeros(100), "drums": np.full(100, 500)})
-    (batch, *_) = excerpts([track], make_model(("vocals",)), 4, augment=())
-    assert not batch[1]["vocals"].numpy().any()
+def test_a_wholly_silent_song_is_taken_as_it_is(make_track, make_model, caplog):
+    silent = make_track("silent", {"vocals": np.zeros(100), "drums": np.full(100, 500)})
+    loud = make_track("loud", {"vocals": np.full(100, 500), "drums": np.full(100, 500)})
+    vocals = [batch[1]["vocals"].numpy() for batch in excerpts([silent, loud], make_model(("vocals",)), 4, augment=())]
+    assert not np.concatenate(vocals)[:, 0].all() and np.concatenate(vocals).any()
+    assert caplog.messages == []
+
+
+def test_sources_that_are_silent_in_all_songs_are_said_and_refused_if_all_are(make_track, make_model, caplog):
+    songs = [make_track(f"song{n}", {"vocals": np.zeros(100), "drums": np.arange(100)}) for n in range(4)]
+    excerpts(songs, make_model(), 4)
+    assert caplog.messages == ["vocals: silent in all tracks, which is what the model will learn."]
+    songs = [make_track(f"mute{n}", {"vocals": np.zeros(100), "drums": np.zeros(100)}) for n in range(4)]
+    message = r"vocals, drums: silent in all tracks: .*Check the files of mute0, mute1, mute2, \.\.\.\."
+    with pytest.raises(ValueError, match=message):
+        excerpts(songs, make_model(), 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "received"),
+    [
+        (lambda songs: (song for song in songs), "a generator"),
+        (lambda songs: tf.data.Dataset.range(3), r"a _?\w*Dataset"),
+        (lambda songs: songs[0], "a Track"),
+        (lambda songs: "musdb18:/data", "a str"),
+        (lambda songs: {"train": songs}, "a dict"),
+        (lambda songs: [*songs, "song"], "a list with a str in it"),
+        (lambda songs: None, "a NoneType"),
+    ],
+)
+def test_what_is_no_sequence_of_tracks_is_one_clear_line(make_songs, make_model, tmp_path, make, received):
+    songs, model = make_songs(), make_model()
+    for call in (
+        lambda tracks: excerpts(tracks, model),
+        lambda tracks: windows(tracks, model),
+        datasets.change_speed,
+        lambda tracks: prepare({"train": tracks}, tmp_path / "store"),
+    ):
+        message = rf"tracks must be a sequence of tracks: .*Received: {received}\."
+        with pytest.raises(ValueError, match=message) as raised:
+            call(make(songs))
+        assert "\n" not in str(raised.value)
 
 
 def test_open_iterator_does_not_keep_the_interpreter_from_ending(tmp_path):

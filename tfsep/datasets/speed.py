@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfsep.datasets.stems import digest
-from tfsep.datasets.track import Track
+from tfsep.datasets.track import Track, check_tracks
 
 # Far beyond what music sounds like.
 _SLOWEST, _FASTEST = 0.25, 4.0
 
 
-def change_speed(tracks: Iterable[Track], factors: Sequence[float] = (0.9, 1.1)) -> list[Track]:
+def change_speed(tracks: Sequence[Track], factors: Sequence[float] = (0.9, 1.1)) -> list[Track]:
     """Tracks at other speeds; tempo and pitch change together, as on a turntable.
 
     The samples stay as they are, and are said to have another rate: whoever resamples them to a model's rate, as
     `tfsep.pipeline` does once for each track, gets the change for nothing.
 
     Args:
-        tracks: the tracks.
+        tracks: sequence of tracks: a corpus, or a list.
         factors: speeds, 1 being that of the recording. Defaults to a tenth slower and faster.
 
     Returns:
         A `Track` for each track at each speed. The tracks themselves are not among them.
 
     Raises:
-        ValueError: for a factor below 0.25 or above 4.
+        ValueError: for a factor below 0.25 or above 4, or for `tracks` that are no sequence of tracks.
 
     Example:
 
     >>> tracks = list(tfsep.datasets.MIR1K(root))
     >>> tracks += tfsep.datasets.change_speed(tracks, (0.89, 1.12))
     """
-    tracks = list(tracks)
+    check_tracks(tracks)
     for factor in factors:
         if not isinstance(factor, numbers.Real) or not _SLOWEST <= factor <= _FASTEST:
             raise ValueError(f"A speed must be from {_SLOWEST} to {_FASTEST}. Received: factors={list(factors)!r}.")
@@ -51,6 +51,10 @@ class _TrackAtSpeed(Track):
     @property
     def sample_rate(self) -> int:
         return round(self.factor * self.track.sample_rate)
+
+    def warn_once(self, text: str) -> None:
+        # What is true of a song is said of the song, once for all of its copies.
+        self.track.warn_once(text)
 
     def digest(self) -> str:
         return digest(self.track.digest(), self.sample_rate)

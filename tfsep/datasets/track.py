@@ -49,7 +49,7 @@ class Track:
             raise ValueError(f"Track {name!r} has no stem. Expected one or more, such as FileStem(path).")
         self.stems = dict(stems)
         self.mixture = mixture
-        self._missed = set()
+        self._said = set()
 
     def __repr__(self) -> str:
         return f"Track({self.name!r}, sources={self.sources})"
@@ -64,6 +64,12 @@ class Track:
         """`"int16"` if samples are rounded to 16 bits when they are read, else `"float32"`."""
         stems = (*self.stems.values(), self.mixture)
         return "int16" if any(getattr(stem, "precision", None) == "int16" for stem in stems) else "float32"
+
+    def warn_once(self, text: str) -> None:
+        """Logs a warning that begins with the track's name, unless this track has logged it before."""
+        if text not in self._said:
+            self._said.add(text)
+            _log.warning("%s%s", self.name, text)
 
     def digest(self) -> str:
         """Hash of the audio of the track's sources and mixture and of their names; that of the track is no part."""
@@ -90,12 +96,8 @@ class Track:
                 )
         lengths = {info.samples for info in infos.values()}
         if len(lengths) > 1:
-            _log.warning(
-                "%s: stems of %d to %d samples; the shorter ones are continued with silence.",
-                self.name,
-                min(lengths),
-                max(lengths),
-            )
+            shortest, longest = min(lengths), max(lengths)
+            self.warn_once(f": stems of {shortest} to {longest} samples; the shorter ones are continued with silence.")
         return infos
 
     @property
@@ -171,9 +173,8 @@ class Track:
             return self.sources
         if name not in (*self.sources, "mixture"):
             raise ValueError(f"{self.name} has no source {name!r}. Expected one of {('mixture', *self.sources)}.")
-        if name != "mixture" and self.stems[name] is None and name not in self._missed:
-            self._missed.add(name)
-            _log.warning("%s has no %s: silence stands in.", self.name, name)
+        if name != "mixture" and self.stems[name] is None:
+            self.warn_once(f" has no {name}: silence stands in.")
         return (name,)
 
     def _read_stems(self, names: set[str], start: int, samples: int) -> dict[str, np.ndarray]:
@@ -207,6 +208,20 @@ def components(names: Sequence[str], sources: Sequence[str]) -> dict[str, tuple[
         else:
             raise ValueError(f"No source {name!r} in the data. Available: {', '.join(sources)}.")
     return parts
+
+
+def check_tracks(tracks: Sequence[Track]) -> None:
+    """Raises ValueError, which says what to pass, for anything but a sequence of tracks."""
+    received = type(tracks).__name__
+    if isinstance(tracks, Sequence) and not isinstance(tracks, str):
+        strangers = [type(item).__name__ for item in tracks if not isinstance(item, Track)]
+        if not strangers:
+            return
+        received += f" with a {strangers[0]} in it"
+    raise ValueError(
+        "tracks must be a sequence of tracks: a corpus such as MUSDB18(root), or a list of Track. Received: a "
+        f"{received}."
+    )
 
 
 class Corpus(Sequence):

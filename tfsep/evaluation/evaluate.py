@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from tqdm import tqdm
-
 from tfsep.datasets import Track
 from tfsep.evaluation.estimates import Estimates
 from tfsep.evaluation.oracles import check_oracle
@@ -20,6 +18,7 @@ from tfsep.evaluation.result_files import SUMMARY, TrackResult, track_path
 from tfsep.evaluation.scorer import Failure, Scorer
 from tfsep.evaluation.scores import Scores
 from tfsep.evaluation.separations import Separations
+from tfsep.progress import progress_bar
 
 _log = logging.getLogger("tfsep")
 
@@ -174,8 +173,9 @@ def _score(scores, scorer, tracks, output, jobs, progress):
     left = [track for track in tracks if track.name not in scores.tracks]
     results = _results(scorer, left, jobs)
     failures: dict[str, Failure] = {}
-    bar = tqdm(desc="evaluate", unit="track", total=len(tracks), initial=len(tracks) - len(left), disable=not progress)
-    with bar, closing(results):
+    done = len(tracks) - len(left)
+    bars = progress_bar("evaluate", len(tracks), unit="track", leave=True, initial=done, disable=not progress)
+    with bars as bar, closing(results):
         for track, result in results:
             if isinstance(result, Failure):
                 _log.warning("%s is left out: %s", track.name, result.message)

@@ -12,6 +12,7 @@ from keras import ops
 
 from tfsep.files import check_space, is_file_name, replacing
 from tfsep.losses import MeanAbsoluteAndSquaredError
+from tfsep.metrics import SISDR
 
 if keras.backend.backend() == "tensorflow":
     from tfsep.models.tensorflow_steps import TensorFlowSteps as _Steps
@@ -178,6 +179,20 @@ class Separator(_Steps, keras.Model):
         for index, tracker in enumerate(self.source_losses):
             tracker.update_state(per_source[index], sample_weight=ops.shape(references)[0])
         return ops.sum(per_source)
+
+    def fit(self, x=None, *args, callbacks=None, shuffle=None, **kwargs):
+        """Trains as `keras.Model.fit` does, with the same arguments.
+
+        Callbacks whose `mode` is `"auto"` know that a higher SI-SDR is better and that of all else less is. `shuffle`
+        defaults to True for arrays alone: a dataset comes in its own order.
+        """
+        modes = {metric.name: "max" if isinstance(metric, SISDR) else "min" for metric in self.metrics}
+        for callback in keras.tree.flatten(callbacks):
+            if getattr(callback, "mode", None) == "auto":
+                callback.mode = modes.get(callback.monitor.removeprefix("val_"), "auto")
+        # Keras warns of its own default, True.
+        shuffle = not hasattr(x, "element_spec") if shuffle is None else shuffle
+        return super().fit(x, *args, callbacks=callbacks, shuffle=shuffle, **kwargs)
 
     def _loss_values(self, references, estimates):
         loss = self.default_loss if self.loss is None else keras.losses.get(self.loss)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from tqdm import tqdm
 
 from tfsep import audio
 from tfsep.datasets import Track
 from tfsep.datasets.stems import digest
 from tfsep.datasets.store import DTYPES, SCALE, StoredTrack
 from tfsep.files import replacing
-
-_log = logging.getLogger("tfsep")
+from tfsep.progress import progress_bar
 
 # Seconds decoded at a time, so that memory does not grow with the song.
 _BLOCK = 30
@@ -126,7 +123,12 @@ def _decoded_files(
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         decoded = pool.map(decode_one, tracks)
-        return list(tqdm(decoded, "decoding", len(tracks), unit="track", leave=False, disable=len(tracks) == 1))
+        with progress_bar("decoding", len(tracks), unit="track", disable=len(tracks) == 1) as bar:
+            paths = []
+            for path in decoded:
+                paths.append(path)
+                bar.update()
+            return paths
 
 
 def _decode(track: Track, sample_rate: int, channels: int, dtype: np.dtype, path: Path) -> None:
@@ -139,7 +141,7 @@ def _decode(track: Track, sample_rate: int, channels: int, dtype: np.dtype, path
         for rows in _blocks(track, sample_rate, channels):
             for row, block in enumerate(rows):
                 file.seek(first + dtype.itemsize * channels * (row * samples + start))
-                _write(file, _units(block, track.name) if dtype.kind == "i" else block, dtype, track.name)
+                _write(file, _units(block, track) if dtype.kind == "i" else block, dtype, track.name)
             start += len(rows[0])
 
 
@@ -161,10 +163,10 @@ def _resampled(track: Track, source: str, sample_rate: int, channels: int) -> It
     return audio.resample_blocks(blocks, track.sample_rate, sample_rate, track.samples)
 
 
-def _units(samples: np.ndarray, name: str) -> np.ndarray:
+def _units(samples: np.ndarray, track: Track) -> np.ndarray:
     units = np.rint(samples * SCALE)
     if np.abs(units).max(initial=0) > 2**15:
-        _log.warning("%s: samples beyond -4 and 4 are clipped.", name)
+        track.warn_once(": samples beyond -4 and 4 are clipped.")
     return np.clip(units, -(2**15), 2**15 - 1)
 
 

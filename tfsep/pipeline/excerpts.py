@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfsep.datasets import Track, components
+from tfsep.datasets.track import check_tracks
 from tfsep.pipeline import cache as decoded
 from tfsep.pipeline.augment import Gain, Remix
 from tfsep.pipeline.python_calls import numpy_function
+
+_log = logging.getLogger("tfsep")
 
 # An excerpt that is silent, with no sample above -60 dB of full scale, is drawn anew; the last attempt stands.
 _SILENCE = 1e-3
@@ -64,14 +68,15 @@ def excerpts(
         `[batch_size, segment + 2 * context, channels]` each; every iteration over it yields the next epoch.
 
     Raises:
-        ValueError: if there are no tracks, a source of the model is in none of them, the batch is larger than the
-            data, or `active` is no source of the model.
+        ValueError: if `tracks` are no sequence of tracks, or empty; if a source of the model is in none of them, or all
+            are silent; if the batch is larger than the data, or `active` is no source of the model.
     """
     if steps_per_epoch is not None and steps_per_epoch < 1:
         raise ValueError(f"steps_per_epoch must be at least 1. Received: steps_per_epoch={steps_per_epoch}.")
     if active is not None and active not in model.sources:
         raise ValueError(f"active must be one of {', '.join(model.sources)}. Received: active={active!r}.")
     stems = _Stems(tracks, model, batch_size, cache, active)
+    stems.check_sound()
     if steps_per_epoch is None:
         steps_per_epoch = stems.windows // batch_size
         if steps_per_epoch == 0:
@@ -142,6 +147,7 @@ class _Stems:
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
+        check_tracks(tracks)
         if not len(tracks):
             raise ValueError("There are no tracks. Expected a sequence of at least one Track.")
         self.tracks = tracks
@@ -164,14 +170,36 @@ class _Stems:
         try:
             parts = components(names, self.sources)
         except ValueError as error:
-            some = [track.name for track in self.tracks[:_NAMED]] + ["..."] * (len(self.tracks) > _NAMED)
-            raise ValueError(f"{error} Tracks: {', '.join(some)}.") from None
+            raise ValueError(f"{error} Tracks: {', '.join(self._some_tracks())}.") from None
         if "accompaniment" in parts:
             whole = [track for track in self.tracks if "accompaniment" in track.sources]
             rest = {source for track in self.tracks if track not in whole for source in track.sources}
             rest = rest - set(names) | {"accompaniment"}
             parts["accompaniment"] = tuple(source for source in self.sources if source in rest)
         return parts
+
+    def check_sound(self) -> None:
+        """Logs which of the model's sources are silent in all tracks; raises ValueError if all are."""
+        silent = dict(self.parts)
+        for track, samples in enumerate(self.samples):
+            present = {source for source, stem in self.tracks[track].stems.items() if stem is not None}
+            for start in range(0, samples, self.segment):
+                if present.isdisjoint(itertools.chain(*silent.values())):
+                    break
+                (window,) = self.load([(track, start)])
+                for name, parts in list(silent.items()):
+                    if any(window[self.sources.index(part)].any() for part in parts):
+                        del silent[name]
+        if len(silent) == len(self.parts):
+            raise ValueError(
+                f"{', '.join(silent)}: silent in all tracks: there is nothing to learn. Check the files of "
+                f"{', '.join(self._some_tracks())}."
+            )
+        if silent:
+            _log.warning("%s: silent in all tracks, which is what the model will learn.", ", ".join(silent))
+
+    def _some_tracks(self) -> list[str]:
+        return [track.name for track in self.tracks[:_NAMED]] + ["..."] * (len(self.tracks) > _NAMED)
 
     def _shuffled(self, seed: int, turn: int) -> np.ndarray:
         return np.random.default_rng((seed, 0, turn)).permutation(len(self.audio))

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from tfsep.datasets import Track
 from tfsep.datasets.checks import SPLITS, check_choice
@@ -31,9 +30,11 @@ from tfsep.datasets.store import (
     seal,
     unseal,
 )
+from tfsep.datasets.track import check_tracks
 from tfsep.files import is_scratch, locked, remove_leftovers, replacing, scratch, write_text
 from tfsep.pipeline import cache
 from tfsep.pipeline.messages import active_regions, encode, within
+from tfsep.progress import progress_bar
 
 FORMATS = ("tfrecord", "lmdb")
 
@@ -83,8 +84,11 @@ def prepare(
     """
     check_choice("format", format, FORMATS)
     check_choice("dtype", dtype, tuple(DTYPES))
-    for split in corpora:
+    if not isinstance(corpora, Mapping):
+        raise ValueError(f"corpora must be a dict from split to tracks. Received: a {type(corpora).__name__}.")
+    for split, tracks in corpora.items():
         check_choice("split", split, SPLITS)
+        check_tracks(tracks)
     tracks = [(split, track) for split, tracks in corpora.items() for track in tracks]
     if not tracks:
         raise ValueError("There are no tracks to prepare.")
@@ -213,7 +217,7 @@ def _is_written(plan: Plan, shard: int) -> bool:
 def _run_threads(plan: Plan, shards: list[int]) -> None:
     stopped = threading.Event()
     songs = sum(len(plan.songs(shard)) for shard in shards)
-    with tqdm(total=songs, desc="preparing", unit="track", leave=False) as bar:
+    with progress_bar("preparing", songs, unit="track") as bar:
 
         def progress() -> None:
             if stopped.is_set():  # a thread cannot be interrupted from outside

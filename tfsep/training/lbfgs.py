@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import scipy.optimize
 import tensorflow as tf
-from tqdm import tqdm
 
 from tfsep.models import Separator
+from tfsep.progress import progress_bar
 
 
 def fit_lbfgs(
@@ -69,12 +69,12 @@ def fit_lbfgs(
     if iter(batches) is batches:
         raise ValueError("batches can be passed over only once. Give a dataset or a list.")
     weights = _Weights(model.trainable_variables)
-    run = _Run(model, weights, score, score_every, patience, callback, tqdm(total=iterations, disable=not progress))
+    run = _Run(model, weights, score, score_every, patience, callback)
     objective = _objective(model, weights, batches)
     loss, _ = objective(weights.get())
     if not np.isfinite(loss):
         raise RuntimeError(f"The loss is {loss} at the start. Check the data and the weights of the model.")
-    with run.bar:
+    with progress_bar("L-BFGS", iterations, leave=True, disable=not progress) as run.bar:
         try:
             result = scipy.optimize.minimize(
                 objective,
@@ -119,10 +119,10 @@ class _Weights:
 class _Run:
     """What happens between iterations: history, scores, the best weights."""
 
-    def __init__(self, model, weights, score, score_every, patience, callback, bar):
+    def __init__(self, model, weights, score, score_every, patience, callback):
         self.model, self.weights = model, weights
         self.score, self.score_every, self.patience = score, score_every, patience
-        self.callback, self.bar = callback, bar
+        self.callback, self.bar = callback, None
         self.history = {"loss": [], "score": []}
         self.best_weights, self.best_score, self.scores_since_best = None, -np.inf, 0
 
