@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shutil
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -100,7 +104,14 @@ def test_a_wav_shorter_than_its_chunks(tmp_path):
     refuses(path, "truncated")
 
 
-@pytest.mark.parametrize("sizes", [(0, 0), (2**32 - 1, 2**32 - 1), (2**32 - 1, 0), (0x7FFFF024, 0x7FFFF000)])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        *((0, 0), (2**32 - 1, 2**32 - 1), (2**32 - 1, 0), (0x7FFFF024, 0x7FFFF000), (36 + 4000, 0)),
+        *((0x80000023, 0x7FFFFFFF), (0x7FFFFFFF, 0x7FFFFFFF), (0x7FFFFFFF, 0x7FFFFFDB), (0x80000024, 0x80000000)),
+        *((0, 4000), (0xFFFFFFF7, 0xFFFFFFD3)),
+    ],
+)
 def test_a_wav_written_to_a_pipe_is_whole(sizes, tmp_path):
     path = tmp_path / "a.wav"
     codes = np.arange(-1000, 1000, dtype="<i2")
@@ -207,3 +218,210 @@ def test_positions_are_integers(files):
     with pytest.raises(ValueError, match="block_size must be"):
         audio.blocks(files["wav 16"], 0)
     assert len(audio.read(files["wav 16"], np.int64(5), np.int32(7))[0]) == 7
+
+
+def test_a_wav_without_samples_before_other_chunks(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_bytes(b"", riff_size=36 + 12) + b"LIST" + struct.pack("<I", 4) + b"INFO")
+    refuses(path, "no samples")
+
+
+@pytest.mark.parametrize("name", ["a.aiff", "a.caf", "a.au", "a.w64"])
+def test_other_formats_cut_short(name, music, tmp_path):
+    path = tmp_path / name
+    soundfile.write(path, music, 44100, subtype="PCM_16")
+    assert audio.info(path).samples == SAMPLES
+    path.write_bytes(path.read_bytes()[:100000])
+    refuses(path, "truncated")
+
+
+def test_aiff_caf_and_au_written_to_a_pipe(music, tmp_path):
+    codes = np.rint(music[:1000] * 32767).astype(">i2")
+    common = struct.pack(">hIhhQ", 2, 0, 16, 0x400E, 0xAC44 << 48)
+    sound = b"SSND" + struct.pack(">III", 0, 0, 0) + codes.tobytes()
+    contents = {
+        "a.aiff": b"FORM" + bytes(4) + b"AIFFCOMM" + struct.pack(">I", 18) + common + sound,
+        "a.au": b".snd" + struct.pack(">5I", 24, 0xFFFFFFFF, 3, 44100, 2) + codes.tobytes(),
+        "a.caf": b"caff\0\x01\0\0desc"
+        + struct.pack(">qd4s5I", 32, 44100, b"lpcm", 0, 4, 1, 2, 16)
+        + b"data"
+        + struct.pack(">qI", -1, 0)
+        + codes.tobytes(),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        assert audio.info(tmp_path / name).samples == 1000, name
+        assert np.array_equal(audio.read(tmp_path / name)[0], codes / np.float32(32768)), name
+
+
+ID3V1 = b"TAG" + bytes(125)
+FOREIGN = [ID3V1, bytes(1000), np.random.default_rng(0).bytes(700), b"ID3\x04\0\0\0\0\0\x40" + b"x" * 64]
+
+
+@pytest.mark.parametrize("behind", FOREIGN)
+@pytest.mark.parametrize("kind", ["wav 16", "flac", "ogg", "opus", "m4a", "aac", "ogg flac"])
+def test_foreign_bytes_behind(kind, behind, files, tmp_path):
+    path = tmp_path / files[kind].name
+    path.write_bytes(files[kind].read_bytes() + behind)
+    expected, _ = audio.read(files[kind])
+    assert audio.info(path).samples == len(expected)
+    assert np.array_equal(audio.read(path)[0], expected)
+    assert np.array_equal(audio.read(path, 60000, 5000)[0], audio.read(files[kind], 60000, 5000)[0])
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+@pytest.mark.parametrize("between", [b"", ID3V1])
+def test_a_second_stream_behind_the_first_of_an_ogg(between, kind, files, tmp_path):
+    content = files[kind].read_bytes()
+    path = tmp_path / "a.ogg"
+    path.write_bytes(content + between + content)
+    single = audio.info(files[kind]).samples
+    assert 2 * single <= audio.info(path).samples < 2 * single + 3000
+    decoded, _ = audio.read(path)
+    assert np.abs(decoded[:single] - audio.read(files[kind])[0]).max() < 1e-4
+
+
+def total(content: bytes, samples: int) -> bytes:
+    """A flac whose header claims so many samples."""
+    head = bytearray(content)
+    head[21] = head[21] & 0xF0 | samples >> 32
+    head[22:26] = struct.pack(">I", samples & 0xFFFFFFFF)
+    return bytes(head)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 1000, 4096, SAMPLES - 1, SAMPLES])
+def test_a_flac_that_claims_too_few_samples(samples, files, tmp_path):
+    path = tmp_path / "a.flac"
+    path.write_bytes(total(files["flac"].read_bytes(), samples))
+    assert audio.info(path).samples == SAMPLES
+    assert np.array_equal(audio.read(path)[0], audio.read(files["flac"])[0])
+
+
+@pytest.mark.parametrize("samples", [SAMPLES + 5000, 10**7, 2**36 - 1])
+def test_a_flac_that_claims_too_many_samples(samples, files, tmp_path):
+    path = tmp_path / "a.flac"
+    path.write_bytes(total(files["flac"].read_bytes(), samples))
+    refuses(path, "truncated")
+    with pytest.warns(UserWarning, match="70000 samples were read"):
+        assert np.array_equal(audio.read(path, tolerant=True)[0], audio.read(files["flac"])[0])
+
+
+@pytest.mark.parametrize("rate", [0, 1, 999, 768001, 2**31])
+def test_a_rate_out_of_range(rate, tmp_path):
+    path = tmp_path / "a.wav"
+    content = wav_bytes(bytes(40000))
+    path.write_bytes(content[:24] + struct.pack("<I", rate) + content[28:])
+    refuses(path, str(path))
+    for tolerant in (False, True):
+        with pytest.raises(audio.AudioError, match=r"rate|damaged"):
+            audio.info(path, tolerant=tolerant)
+
+
+@pytest.mark.parametrize("channels", [33, 64, 255, 1000])
+def test_more_channels_than_any_song_has(channels, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros((100, channels), np.float32), 44100)
+    refuses(path, "number of channels")
+    with pytest.raises(audio.AudioError, match="number of channels is"):
+        audio.blocks(path, 1000)
+
+
+def test_a_codec_that_nobody_knows(tmp_path):
+    path = tmp_path / "a.wav"
+    content = wav_bytes(bytes(4000))
+    path.write_bytes(content[:20] + struct.pack("<H", 0x3333) + content[22:])
+    refuses(path, "codec is unknown")
+
+
+def test_integers_of_64_bits(tmp_path):
+    path = tmp_path / "a.wav"
+    codes = np.linspace(-(2**62), 2**62, 500, dtype="<i8")
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + 4000, b"WAVE", b"fmt ", 16, 1, 1, 44100, 352800, 8, 64)
+    path.write_bytes(head + b"data" + struct.pack("<I", 4000) + codes.tobytes())
+    assert np.abs(audio.read(path)[0][:, 0] - codes / 2.0**63).max() < 1e-7
+
+
+PLAYLISTS = {
+    "a.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:2,\n{song}\n#EXT-X-ENDLIST\n",
+    "a.ffconcat": "ffconcat version 1.0\nfile '{song}'\n",
+    "a.mp3": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:2,\n{song}\n#EXT-X-ENDLIST\n",
+    "a.ffmeta": ";FFMETADATA1\ntitle={song}\n",
+    "a.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    "a.mpd": '<MPD><Period><AdaptationSet mimeType="audio/mp4"><Representation id="1" bandwidth="1"><BaseURL>'
+    "{song}</BaseURL><SegmentBase/></Representation></AdaptationSet></Period></MPD>",
+    "a.pls": "[playlist]\nFile1={song}\nNumberOfEntries=1\n",
+    "a.txt": "no music at all, but many words of it\n" * 100,
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_only_the_file_named_is_opened(name, files, tmp_path):
+    shutil.copy(files["aac"], tmp_path / "song.aac")
+    for song in ("song.aac", tmp_path / "song.aac"):
+        path = tmp_path / name
+        path.write_text(PLAYLISTS[name].format(song=song))
+        for tolerant in (False, True):
+            with pytest.raises(audio.AudioError, match="cannot be read as audio"):
+                audio.info(path, tolerant=tolerant)
+
+
+def test_what_is_no_path(files):
+    content = files["wav 16"].read_bytes()
+    with open(files["wav 16"], "rb") as file:
+        for source in (io.BytesIO(content), content, file, None, 3, np.zeros(3)):
+            for function in (audio.info, audio.read, lambda source: audio.blocks(source, 100)):
+                with pytest.raises(TypeError, match="path must be a str or path, received"):
+                    function(source)
+
+
+def test_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    refuses(tmp_path / "a.wav", "is a pipe or a device")
+
+
+def test_tolerant_reading_changes_nothing_in_a_whole_file(files):
+    for kind in ("wav 16", "flac", "ogg", "opus", "mp3", "m4a"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert np.array_equal(audio.read(files[kind], tolerant=True)[0], audio.read(files[kind])[0])
+            assert audio.info(files[kind], tolerant=True) == audio.info(files[kind])
+
+
+@pytest.mark.parametrize("kind", ["flac", "m4a"])
+def test_silence_fills_what_is_missing(kind, files, tmp_path):
+    whole, _ = audio.read(files[kind])
+    content = bytearray(files[kind].read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 1000] = bytes(1000)
+    path = tmp_path / files[kind].name
+    path.write_bytes(content)
+    refuses(path, "tolerant=True")
+    with pytest.warns(UserWarning, match=f"{len(whole)} samples were read, [1-9]"):
+        decoded, _ = audio.read(path, tolerant=True)
+    assert decoded.shape == whole.shape
+    assert np.array_equal(decoded[:20000], whole[:20000])
+    assert np.array_equal(decoded[-15000:], whole[-15000:])
+    with pytest.warns(UserWarning, match="silence"):
+        assert np.array_equal(audio.read(path, 50000, 9000, tolerant=True)[0], decoded[50000:59000])
+
+
+def test_silence_for_samples_that_are_no_numbers(music, tmp_path):
+    path = tmp_path / "a.wav"
+    broken = music.copy()
+    broken[40000, 1] = np.nan
+    soundfile.write(path, broken, 44100, subtype="FLOAT")
+    with pytest.warns(UserWarning, match="70000 samples were read, 1 of them silence"):
+        decoded, _ = audio.read(path, tolerant=True)
+    assert np.array_equal(decoded, np.nan_to_num(broken))
+
+
+@pytest.mark.parametrize("kind", ["wav 16", "flac", "ogg", "mp3", "aac"])
+def test_what_is_left_of_a_truncated_file(kind, files, tmp_path):
+    whole = files[kind].read_bytes()
+    path = tmp_path / files[kind].name
+    path.write_bytes(whole[: int((0.97 if kind == "ogg" else 0.6) * len(whole))])
+    refuses(path, "truncated")
+    with pytest.warns(UserWarning, match="What is left is used"):
+        decoded, _ = audio.read(path, tolerant=True)
+    assert 20000 < len(decoded) == audio.info(path, tolerant=True).samples < SAMPLES
+    assert np.abs(decoded[:20000] - audio.read(files[kind])[0][:20000]).max() < 1e-4

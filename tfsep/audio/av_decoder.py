@@ -62,7 +62,7 @@ def probe_tolerantly(path: str, stream: int) -> tuple[AudioInfo, str]:
     with _open(path, stream) as (container, (track,)):
         frames = _Frames(path, stream, _origin(container, track), 0, 0, tolerant=True)
         for _ in _collect(container, {track.index: frames}):
-            samples += len(frames.take())
+            samples += len(frames.take()) if frames.waiting else 0
         if not samples:
             raise AudioError(f"{path}: nothing of it can be decoded.")
         loss = f"{samples} samples were read, {frames.silenced} of them silence for missing or invalid ones"
