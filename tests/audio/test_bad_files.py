@@ -281,6 +281,35 @@ def test_a_second_stream_behind_the_first_of_an_ogg(between, kind, files, tmp_pa
     assert np.abs(decoded[:single] - audio.read(files[kind])[0]).max() < 1e-4
 
 
+def ogg_pages(content: bytes) -> list[bytes]:
+    pages = content.split(b"OggS")[1:]
+    return [b"OggS" + page for page in pages]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("kind", ["ogg", "opus", "ogg flac"])
+def test_an_ogg_that_lacks_a_page_or_has_a_bad_one(kind, joined, files, tmp_path):
+    pages = ogg_pages(files[kind].read_bytes())
+    bad = bytearray(pages[-2])
+    bad[-50] ^= 1
+    for number, damaged in enumerate(([*pages[:-2], pages[-1]], [*pages[:-2], bytes(bad), pages[-1]])):
+        path = tmp_path / f"{number}.ogg"
+        path.write_bytes(b"".join((pages if joined else []) + damaged))
+        if number == 1 or len(pages) > 4:
+            refuses(path, "is damaged: 1 of its pages")
+
+
+@pytest.mark.parametrize(("codec", "container"), [("flac", "matroska"), ("libopus", "webm"), ("mp2", "avi")])
+def test_a_video_container_cut_short(codec, container, music, tmp_path):
+    path = encode(tmp_path / "a", music, codec, container=container, rate=48000)
+    assert audio.info(path).samples >= SAMPLES
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    refuses(path, "truncated")
+    with pytest.warns(UserWarning, match="is truncated"):
+        assert 20000 < len(audio.read(path, tolerant=True)[0]) < SAMPLES
+
+
 def total(content: bytes, samples: int) -> bytes:
     """A flac whose header claims so many samples."""
     head = bytearray(content)

@@ -4,13 +4,16 @@ import mmap
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from tfsep.audio.formats import damaged
 from tfsep.audio.mp3 import syncsafe
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
+_MATROSKA = b"\x1a\x45\xdf\xa3"
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _OGG_FIRST = 2  # the flag of a page that begins a stream
 # Chunks before the sound; a file has few, and a damaged one may seem to have millions.
 _MOST_CHUNKS = 4096
@@ -19,7 +22,7 @@ _NAME = re.compile(rb"[ -~]{4}")
 
 
 def check_complete(path: str) -> None:
-    """Raises `AudioError` for a file (wav, w64, aiff, caf, au, ogg) that is shorter than its own headers say.
+    """Raises `AudioError` for a file (wav, w64, aiff, caf, au, ogg, matroska, avi) that lacks bytes by its own headers.
 
     The decoders read what is left of such a file without a word; they do notice a flac or an m4a.
     """
@@ -32,8 +35,17 @@ def check_complete(path: str) -> None:
         elif magic[:4] == b".snd":
             offset, size = _number(magic[4:8], "big"), _number(magic[8:12], "big")
             end = begin + (0 if _is_unknown(size, 32) else offset + size)
+        elif magic[:4] == b"RIFF" and magic[8:12] == b"AVI ":
+            size = _number(magic[4:8], "little")
+            end = begin + (0 if _is_unknown(size, 32) else size)
+        elif magic[:4] == _MATROSKA:
+            end = _matroska_end(file)
         elif magic[:4] == b"OggS":
-            *_, (end, _) = _ogg_pages(file)
+            pages = list(_ogg_pages(file))
+            end = pages[-1].end
+            lost = _lost_ogg_pages(pages if end <= os.fstat(file.fileno()).st_size else pages[:-1])
+            if lost:
+                raise damaged(path, f"is damaged: {lost} of its pages are missing or fail their checksums")
         else:
             return
         size = file.seek(0, os.SEEK_END)
@@ -94,7 +106,7 @@ def _mov_layouts(file: BinaryIO) -> Iterator[int]:
 def is_joined_ogg(path: str) -> bool:
     """Whether an ogg file holds several streams, one after the other or side by side; libsndfile reads the first."""
     with open(path, "rb") as file:
-        return sum(is_first for _, is_first in _ogg_pages(file)) > 1
+        return sum(page.is_first for page in _ogg_pages(file)) > 1
 
 
 def _is_unknown(size: int, bits: int) -> bool:
@@ -161,16 +173,66 @@ def _holds_chunks(file: BinaryIO, position: int, end: int) -> bool:
     return end <= position <= end + 1
 
 
-def _ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bool]]:
-    """Yields of each page the byte after it, and whether it begins a stream."""
+def _matroska_end(file: BinaryIO) -> int:
+    """Bytes that a matroska or webm file should have: to the end of its segment, where that has a size."""
+    file.seek(4)
+    size, _ = _matroska_size(file)
+    file.seek(size + 4, os.SEEK_CUR)  # the header, and the name of the segment
+    size, is_unknown = _matroska_size(file)
+    return 0 if is_unknown else file.tell() + size
+
+
+def _matroska_size(file: BinaryIO) -> tuple[int, bool]:
+    """A size, in whose first byte the zeros before the first one count the bytes that follow; all ones: unknown."""
+    first = _number(file.read(1), "big")
+    length = 8 - first.bit_length()
+    size = (first & (0x7F >> length)) << 8 * length | _number(file.read(length), "big")
+    return min(size, 1 << 40), size == (1 << 7 * (length + 1)) - 1
+
+
+class _Page(NamedTuple):
+    end: int
+    is_first: bool  # of its stream
+    is_header: bool
+    stream: bytes
+    number: int
+    is_intact: bool
+
+
+def _ogg_pages(file: BinaryIO) -> Iterator[_Page]:
+    """Goes through the pages of an ogg file."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         position = 0
         while (position := data.find(b"OggS", position)) >= 0:
-            head = data[position : position + 27 + 255]
-            count = head[26] if len(head) > 26 else 255
-            is_first = len(head) > 5 and bool(head[5] & _OGG_FIRST)
-            position += 27 + count + sum(head[27 : 27 + count])
-            yield position, is_first
+            head = data[position : position + 27 + 255].ljust(27, b"\xff")
+            size = 27 + head[26] + sum(head[27 : 27 + head[26]])
+            page = data[position : position + size]
+            position += size
+            yield _Page(
+                end=position,
+                is_first=bool(head[5] & _OGG_FIRST),
+                is_header=head[6:14] == bytes(8),  # no sample is complete
+                stream=head[14:18],
+                number=_number(head[18:22], "little"),
+                is_intact=_ogg_checksum(page[:22] + bytes(4) + page[26:]) == _number(head[22:26], "little"),
+            )
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Ogg's checksum: that of zlib with the bits in the other direction, no preset and no inversion."""
+    checksum = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{checksum:032b}"[::-1], 2)
+
+
+def _lost_ogg_pages(pages: list[_Page]) -> int:
+    """Pages that decoders will pass over, or that are missing behind one with sound."""
+    lost, last = 0, {}
+    for page in pages:
+        before = last.get(page.stream)
+        is_behind = before is not None and not page.is_first and not before.is_header
+        lost += not page.is_intact or (is_behind and page.number != before.number + 1)
+        last[page.stream] = page
+    return lost
 
 
 def _skip_id3(file: BinaryIO) -> None:

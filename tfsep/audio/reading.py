@@ -242,7 +242,7 @@ def _probe_tolerantly(path: str, version: tuple[int, ...], stream: int) -> _Prob
 def _check_facts(facts: AudioInfo, file_size: int) -> None:
     """Raises `AudioError` for an absurd header, before anybody computes or allocates with it."""
     if facts.samples == 0:
-        raise AudioError(f"{facts.path}: holds no samples.")
+        raise AudioError(f"{facts.path}: holds no samples, or its header says so.")
     for name, value, (lowest, highest) in (
         ("sample rate", facts.sample_rate, _RATES),
         ("number of channels", facts.channels, (1, _MOST_CHANNELS)),
