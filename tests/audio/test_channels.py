@@ -130,3 +130,5 @@ def test_a_mov_with_an_order_of_its_own_is_refused(tmp_path):
     path.write_bytes(content[:place] + layout(122 << 16 | 6) + content[place + 12 :])
     with pytest.raises(audio.AudioError, match="order of its own"):
         audio.info(path)
+    path.write_bytes(content[:place] + layout(147 << 16 | 6) + content[place + 12 :])  # says of no order
+    keeps_the_order(path, 6)

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import av
 import numpy as np
@@ -23,6 +23,7 @@ _FORMATS = (
     "mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,shn,sox,tak,truehd,tta,voc,w64,wav,wv,xwma"
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_UNREADABLE = "cannot be read as audio: its format is unknown, or it is damaged or truncated"
 # Formats whose header gives the length in samples.
 _COUNTED = {"flac", "tta", "wv"}
 
@@ -203,7 +204,7 @@ def _collect(container: av.container.InputContainer, frames: dict[int, _Frames])
 @contextlib.contextmanager
 def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContainer, list[av.AudioStream]]]:
     with contextlib.ExitStack() as stack:
-        with _named(path, "cannot be read as audio: its format is unknown, or it is damaged or truncated"):
+        with _errors_as(lambda cause: AudioError(f"{path}: {_UNREADABLE} ({cause}).")):
             # An absolute path, as FFmpeg would take "a:b.m4a" for an address.
             container = stack.enter_context(av.open(os.path.abspath(path), metadata_errors="ignore", options=_OPTIONS))
             tracks = container.streams.audio
@@ -212,7 +213,9 @@ def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContaine
         for stream in streams:
             if not 0 <= stream < len(tracks):
                 raise ValueError(f"{path}: has {len(tracks)} audio streams, received stream={stream}.")
-        with _named(path, "cannot be decoded to its end: it is damaged or truncated"):
+        with _errors_as(
+            lambda cause: damaged(path, f"cannot be decoded to its end: it is damaged or truncated ({cause})")
+        ):
             chosen = [tracks[stream] for stream in streams]
             for track in chosen:
                 if track.codec_context is None:
@@ -226,15 +229,14 @@ def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContaine
 
 
 @contextlib.contextmanager
-def _named(path: str, reason: str) -> Iterator[None]:
+def _errors_as(make_error: Callable[[str], AudioError]) -> Iterator[None]:
     """Turns whatever FFmpeg and PyAV raise into one error that names the file."""
     try:
         yield
     except AudioError:
         raise
     except Exception as error:
-        cause = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        raise damaged(path, f"{reason} ({cause})") from error
+        raise make_error(getattr(error, "strerror", None) or f"{type(error).__name__}: {error}") from error
 
 
 def _has_exact_times(container: av.container.InputContainer, track: av.AudioStream) -> bool:

@@ -72,6 +72,8 @@ def core_audio_to_wave(tag: int, labels: Sequence[int]) -> list[int] | None:
 
 
 def needs_core_audio(tag: int, labels: Sequence[int]) -> bool:
-    """Whether a layout is other than mono, stereo, a bitmap of WAVE's channels or named channels in their order."""
+    """Whether a layout names channels in another order than WAVE's, or may do so."""
+    if tag >> 16 in (1, 100, 101, 147, 0xFFFF):  # a mask as in WAVE, mono, stereo, in no order, unknown
+        return False
     order = core_audio_to_wave(tag, labels)
-    return tag not in (100 << 16 | 1, 101 << 16 | 2, 1 << 16) and (order is None or order != sorted(order))
+    return order is None or order != sorted(order)
