@@ -9,6 +9,19 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+__all__ = [
+    "LOSSES",
+    "ConvSepLoss",
+    "DiscriminativeKullbackLeibler",
+    "DiscriminativeMeanSquaredError",
+    "MeanAbsoluteAndSquaredError",
+    "NegativeSDR",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class MeanAbsoluteAndSquaredError(keras.losses.Loss):

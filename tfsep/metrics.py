@@ -5,6 +5,13 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+__all__ = ["SISDR", "SilentReferences", "si_sdr"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # Energy below which a reference counts as silent: -100 dB of full scale in the mean.
 _SILENCE = 1e-10
 _FLOOR = 1e-12

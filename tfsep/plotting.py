@@ -9,6 +9,12 @@ import numpy as np
 
 from tfsep.files import replacing
 
+__all__ = ["plot_losses", "plot_sources", "plot_spectrograms", "plot_waveforms"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def plot_losses(history: Mapping[str, list[float]], path: str | Path) -> None:
     """Draws training and validation curves, one panel a loss.

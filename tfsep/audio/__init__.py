@@ -21,3 +21,7 @@ __all__ = [
     "resample_blocks",
     "write",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -18,3 +18,7 @@ __all__ = [
     "read_tensorflow",
     "read_torch",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -35,6 +35,11 @@ __all__ = [
     "from_spec",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _KINDS = {"musdb18": MUSDB18, "dsd100": DSD100, "mir1k": MIR1K, "ikala": IKala, "stems": StemsFolder, "store": Store}
 
 # What the command line says of `--data`.

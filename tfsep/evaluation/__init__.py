@@ -30,3 +30,7 @@ __all__ = [
     "si_sdr",
     "table",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -32,3 +32,7 @@ __all__ = [
     "magnitude",
     "ratio_masks",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

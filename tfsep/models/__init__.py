@@ -27,6 +27,11 @@ __all__ = [
     "load_model",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # Names of the command line.
 MODELS = {
     "convsep": ConvSep,

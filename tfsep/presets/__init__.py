@@ -11,6 +11,13 @@ from tfsep.files import check_space, replacing
 if TYPE_CHECKING:
     from tfsep.models import Separator
 
+__all__ = ["DEFAULT", "folder", "load", "names", "read_config", "save", "summary"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _FOLDER = Path(__file__).parent
 DEFAULT = "convsep-4stems-plus"
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"

@@ -4,3 +4,7 @@ from tfsep.separation.engine import separate_blocks
 from tfsep.separation.separate import DEFAULT_MODEL, separate, separate_file, stem_names
 
 __all__ = ["DEFAULT_MODEL", "separate", "separate_blocks", "separate_file", "stem_names"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,3 +6,7 @@ from tfsep.training.lbfgs import fit_lbfgs
 from tfsep.training.run import CONFIG, train
 
 __all__ = ["CONFIG", "TrainConfig", "fit", "fit_lbfgs", "read_config", "train"]
+
+
+def __dir__() -> list[str]:
+    return __all__
