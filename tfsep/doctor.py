@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("tfsep", "tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
@@ -18,11 +18,21 @@ def report() -> Iterator[tuple[str, str]]:
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     for name in (*PACKAGES, *OPTIONAL):
         yield name, _version(name)
-    yield from _codecs()
+    yield from _unless_broken("libsndfile", _libsndfile)
+    yield from _unless_broken("FFmpeg libraries", _ffmpeg_libraries)
     for program in ("ffmpeg", "ffprobe"):
         found = shutil.which(program)
-        yield program, found or "not found (only museval's ISR, SIR, SAR and the musdb download want it)"
-    yield from _devices()
+        yield program, found or "not found (only the packages musdb and museval need it)"
+    yield from _unless_broken("TensorFlow", _devices)
+
+
+def _unless_broken(subject: str, findings: Callable[[], Iterator[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
+    """What a package says, or why it cannot be used: a broken one must not hide the rest."""
+    try:
+        yield from findings()
+    except Exception as error:  # a broken package raises whatever it likes
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        yield subject, f"cannot be used: {lines[0]}"
 
 
 def _version(name: str) -> str:
@@ -32,14 +42,18 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _codecs() -> Iterator[tuple[str, str]]:
-    import av
+def _libsndfile() -> Iterator[tuple[str, str]]:
     import soundfile
 
     formats = {"WAV", "FLAC", "OGG", "MP3", "AIFF"} & set(soundfile.available_formats())
     if "OPUS" in soundfile.available_subtypes("OGG"):
         formats.add("OPUS")
     yield f"libsndfile {soundfile.__libsndfile_version__}", f"reads {' '.join(sorted(formats))}"
+
+
+def _ffmpeg_libraries() -> Iterator[tuple[str, str]]:
+    import av
+
     yield (
         "FFmpeg libraries",
         f"{av.ffmpeg_version_info}, AAC {'yes' if 'aac' in av.codecs_available else 'no'}",
