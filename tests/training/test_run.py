@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tfsep import presets
+from tfsep import audio, presets
 from tfsep.models import MODELS
 from tfsep.training import TrainConfig, run, train
 
@@ -220,3 +220,20 @@ def test_a_model_takes_its_whole_configuration_as_options(config, untrained, tmp
 def test_a_missing_folder_of_data(config, tmp_path):
     with pytest.raises(FileNotFoundError, match="missing is not a folder"):
         train(config(data=[f"stems:{tmp_path / 'missing'}"]))
+
+
+def test_a_start_that_the_data_refuse_leaves_nothing_behind(config, tmp_path):
+    for song in ("a", "b"):
+        folder = tmp_path / "mute" / song
+        folder.mkdir(parents=True)
+        for source in ("vocals", "drums"):
+            audio.write(folder / f"{source}.wav", np.zeros((4000, 1), np.float32), 8000)
+    with pytest.raises(ValueError, match="vocals, drums: silent in all tracks"):
+        train(config(data=[f"stems:{tmp_path / 'mute'}"]))
+    assert not (tmp_path / "run").exists()
+    # What was there stays.
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="A batch of 1000"):
+        train(config(batch_size=1000, steps_per_epoch=None))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]

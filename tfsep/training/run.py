@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tfsep.training.fit import check_numbers, fit
 _log = logging.getLogger("tfsep")
 
 CONFIG = "config.yaml"
+VERSIONS = "versions.yaml"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _NUMBERS = (
     "epochs",
@@ -83,20 +85,38 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     train_tracks = _tracks(config.data, "train")
     train_tracks += datasets.change_speed(train_tracks, config.speeds)
     valid_tracks = _tracks(config.valid or config.data, "valid")
-    write_text(output / CONFIG, config.to_yaml())
-    write_text(output / "versions.yaml", yaml.safe_dump(_versions()))
     arguments = {name: getattr(config, name) for name in _FIT_ARGUMENTS}
-    return fit(
-        model,
-        train_tracks,
-        valid_tracks,
-        output,
-        augment=augment,
-        loss=losses[0] if losses else None,
-        resume=resume,
-        verbose=verbose,
-        **arguments,
-    )
+    with _described(config, output):
+        return fit(
+            model,
+            train_tracks,
+            valid_tracks,
+            output,
+            augment=augment,
+            loss=losses[0] if losses else None,
+            resume=resume,
+            verbose=verbose,
+            **arguments,
+        )
+
+
+@contextmanager
+def _described(config: TrainConfig, output: Path) -> Iterator[None]:
+    """Writes the configuration and the versions, and removes them if the block is refused before training starts."""
+    before = set(output.iterdir()) if output.is_dir() else None
+    written = {output / CONFIG, output / VERSIONS}
+    write_text(output / CONFIG, config.to_yaml())
+    write_text(output / VERSIONS, yaml.safe_dump(_versions()))
+    try:
+        yield
+    except Exception:
+        # Whatever else is new, such as logs, was written by training.
+        if set(output.iterdir()) - (before or set()) == written:
+            for path in written:
+                path.unlink()
+            if before is None:
+                output.rmdir()
+        raise
 
 
 def _tracks(specs: list[str], split: str) -> list[datasets.Track]:
