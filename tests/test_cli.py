@@ -191,6 +191,56 @@ class TestSeparate:
         assert code == 2
         assert "'drums'" in message(err)
 
+    @pytest.mark.parametrize(
+        ("options", "word"),
+        [
+            (["--report"], "index.html exists"),
+            (["--overlap", "1.5"], "overlap=1.5"),
+            (["--batch-size", "0"], "batch_size=0"),
+            (["--clip", "limit"], "clip='limit'"),
+            (["--format", "flac"], "drums.wav: exists already"),
+            (["--format", "mp3"], "drums.wav: exists already"),
+            (["--model", "none"], "No model 'none'"),
+        ],
+    )
+    def test_what_is_known_beforehand_is_said_before_the_model_is_loaded(
+        self, run, song, tmp_path, small_preset, monkeypatch, options, word
+    ):
+        (tmp_path / "out" / "song").mkdir(parents=True)
+        (tmp_path / "out" / "index.html").write_text("precious")
+        (tmp_path / "out" / "song" / "drums.wav").write_text("precious")
+        monkeypatch.setattr("tfsep.models.load_model", lambda *_: pytest.fail("the model was loaded"))
+        monkeypatch.setattr("tfsep.models.loading.load_model", lambda *_: pytest.fail("the model was loaded"))
+        code, out, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, *options)
+        assert (code, out) == (2, "")
+        assert word in message(err)
+
+    def test_overwriting_with_another_model_leaves_its_stems_alone(self, run, song, tmp_path, small_preset):
+        arguments = ("separate", song, "-o", tmp_path / "out", "--report")
+        assert run(*arguments, "-m", small_preset)[0] == 0
+        audio.write(tmp_path / "out" / "song" / "mine.wav", np.zeros(100, np.float32), 8000)
+        (tmp_path / "out" / "other").mkdir()
+        (tmp_path / "out" / "other" / "damaged.wav").write_text("no audio")
+        code, _, err = run(*arguments, "-m", "hpss", "--overwrite", "--format", "flac")
+        assert code == 0, err
+        assert {path.name for path in (tmp_path / "out" / "song").iterdir()} == {
+            *("drums.flac", "accompaniment.flac", "mine.wav")
+        }
+        page = (tmp_path / "out" / "index.html").read_text()
+        assert "accompaniment" in page and "vocals" not in page.rpartition("song-data")[2]
+
+    def test_stems_beyond_full_scale_in_16_bits(self, run, song, tmp_path, small_preset):
+        loud = audio.read(song)[0]
+        audio.write(tmp_path / "loud.wav", 40 * loud / np.abs(loud).max(), RATE)
+        arguments = ("separate", tmp_path / "loud.wav", "-o", tmp_path / "out", "-m", "hpss", "--subtype", "PCM_16")
+        code, _, err = run(*arguments)
+        assert code == 0
+        assert "all stems are scaled by" in err
+        assert run(*arguments, "--overwrite", "--clip", "clamp")[0] == 0
+        code, _, err = run(*arguments, "--overwrite", "--clip", "error")
+        assert code == 2
+        assert "PCM_16 would clip it" in message(err)
+
     @pytest.mark.parametrize("name", ["...wav", ". .wav", "..stem.mp4", "con.wav", "a?b.wav", "caf\udce9.wav"])
     def test_no_song_s_name_leads_out_of_the_folder(self, run, song, tmp_path, small_preset, name):
         (tmp_path / "in").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import errno
+import logging
 import os
 import signal
 import sys
@@ -51,7 +52,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):  # print `?` for what the encoding lacks rather than fail
             stream.reconfigure(errors="replace")
     try:
-        with _interrupts_kept(), _terminations_as_interrupts():
+        with _interrupts_kept(), _terminations_as_interrupts(), _warnings_printed():
             code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
@@ -102,6 +103,23 @@ def _fail_interrupted(advice: str) -> None:
     if _termination is None:
         _fail(f"Interrupted. {advice}", 1)
     _fail(f"Ended by {signal.Signals(_termination).name}. {advice}", 128 + _termination)
+
+
+@contextmanager
+def _warnings_printed() -> Iterator[None]:
+    """Prints what the library logs, above any progress bar."""
+    from tqdm import tqdm
+
+    class Printer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tqdm.write(self.format(record), file=sys.stderr)
+
+    printer = Printer(logging.WARNING)
+    logging.getLogger("tfsep").addHandler(printer)
+    try:
+        yield
+    finally:
+        logging.getLogger("tfsep").removeHandler(printer)
 
 
 @contextmanager
@@ -182,57 +200,83 @@ def separate(
     residual: Annotated[str | None, typer.Option(help="Name for the rest of the mixture as one more stem.")] = None,
     format: Annotated[str, typer.Option(help="wav, flac, ogg or mp3.")] = "wav",
     subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
+    clip: Annotated[
+        str, typer.Option(help="Of 16 and 24 bits, beyond full scale: rescale (all stems alike), clamp or error.")
+    ] = "rescale",
     overlap: Overlap = None,
     batch_size: BatchSize = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the truth.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that exist.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the stems of earlier runs.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can read or write files.")] = False,
 ) -> None:
     """Separate audio files into stems."""
     started = time.perf_counter()
-    from tfsep import audio, load_model, separate_file
+    from tfsep import audio
 
-    suffix = f".{format.lower()}"
-    audio.check_format(suffix, subtype)
+    options = {
+        "suffix": f".{format.lower()}",
+        "subtype": subtype,
+        "clip": clip,
+        "residual": residual,
+        "overlap": overlap,
+        "batch_size": batch_size,
+        "plot": plot,
+        "overwrite": overwrite,
+    }
+    audio.check_format(options["suffix"], subtype)
     songs = _folders(files, output)
+    if report:
+        from tfsep.report import write_stems_page
+        from tfsep.report.page import check_output
 
-    loaded = load_model(model)
-    done, failures, wrong, seconds = {}, 0, False, 0.0
-    for path, folder in songs.items():
+        check_output(output / "index.html", overwrite)
+
+    from tfsep import load_model, separate_file
+    from tfsep.models.loading import model_sources
+    from tfsep.separation.engine import check_options
+    from tfsep.separation.separate import check_file
+
+    check_options(overlap, batch_size)
+    model_sources(model)  # whether there is such a model
+    done, stems, failures, seconds = {}, {}, [], 0.0
+
+    def fail(path: Path, error: Exception) -> None:
+        failures.append(error)
+        message = _one_line(error)
+        place = "" if path.name in message else f"{path}: "
+        print(f"tfsep: {place}{message}", file=sys.stderr)
+
+    def is_possible(path: Path, folder: Path) -> bool:
         try:
-            info = audio.info(path)
-            with _bar(path.name) as progress:
-                paths = separate_file(
-                    path,
-                    folder,
-                    loaded,
-                    suffix=suffix,
-                    subtype=subtype,
-                    residual=residual,
-                    overlap=overlap,
-                    batch_size=batch_size,
-                    plot=plot,
-                    overwrite=overwrite,
-                    progress=progress,
-                )
+            check_file(path, folder, model, **options)
         except (OSError, ValueError, RuntimeError) as error:
-            failures, wrong = failures + 1, isinstance(error, _WRONG_USE)
-            message = _one_line(error)
-            place = "" if path.name in message else f"{path}: "
-            print(f"tfsep: {place}{message}", file=sys.stderr)
+            fail(path, error)
+            return False
+        return True
+
+    # What cannot be done is said before the model is loaded.
+    possible = {path: folder for path, folder in songs.items() if is_possible(path, folder)}
+    loaded = load_model(model, trust) if possible else None
+    for path, folder in possible.items():
+        try:
+            with _bar(path.name) as progress:
+                paths = separate_file(path, folder, loaded, progress=progress, **options)
+            info = audio.info(path)
+        except (OSError, ValueError, RuntimeError) as error:
+            fail(path, error)
             continue
         seconds += info.samples / info.sample_rate
         done[folder.name] = path
+        stems[folder.name] = list(paths)
         print(f"{path.name}: {', '.join(paths)} -> {folder}")
     elapsed = time.perf_counter() - started
     if seconds >= 1:
         print(f"{seconds:.1f} s of audio in {elapsed:.1f} s: {seconds / elapsed:.1f} times real time.")
     if done and report:
-        from tfsep.report import write_stems_page
-
-        print(f"page: {write_stems_page(output, mixtures=done, overwrite=overwrite)}")
+        print(f"page: {write_stems_page(output, songs=stems, mixtures=done, overwrite=overwrite)}")
     if failures:
-        raise typer.Exit(2 if wrong and len(songs) == 1 else 1)
+        raise typer.Exit(2 if isinstance(failures[-1], _WRONG_USE) and len(songs) == 1 else 1)
 
 
 @app.command()

@@ -265,3 +265,43 @@ def test_a_long_ogg_in_one_call(tmp_path):
     """libsndfile crashes the process where it gets as many samples at once."""
     audio.write(tmp_path / "a.ogg", np.zeros((3_000_000, 1), np.float32), 8000)
     assert audio.info(tmp_path / "a.ogg").samples == 3_000_000
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [(".wav", "PCM_16"), (".wav", "PCM_24"), (".flac", None)])
+def test_clip(suffix, subtype, noise, tmp_path):
+    loud = 2 * noise
+    audio.write(tmp_path / f"a{suffix}", loud, 44100, subtype, clip="rescale")
+    audio.write(tmp_path / f"b{suffix}", loud, 44100, subtype, clip="clamp")
+    np.testing.assert_allclose(audio.read(tmp_path / f"a{suffix}")[0], loud / np.abs(loud).max(), atol=2**-15)
+    np.testing.assert_allclose(audio.read(tmp_path / f"b{suffix}")[0], np.clip(loud, -1, 1), atol=2**-15)
+    audio.write(tmp_path / f"c{suffix}", noise, 44100, subtype, clip="rescale")
+    audio.write(tmp_path / f"d{suffix}", noise, 44100, subtype)
+    assert np.array_equal(audio.read(tmp_path / f"c{suffix}")[0], audio.read(tmp_path / f"d{suffix}")[0])
+    with pytest.raises(ValueError, match=r"clip must be one of .*clip='limit'"):
+        audio.write(tmp_path / f"e{suffix}", noise, 44100, subtype, clip="limit")
+
+
+@pytest.mark.parametrize("clip", ["rescale", "clamp", "error"])
+def test_float_formats_are_never_clipped(clip, noise, tmp_path):
+    audio.write(tmp_path / "a.wav", 2 * noise, 44100, clip=clip)
+    assert np.array_equal(audio.read(tmp_path / "a.wav")[0], 2 * noise)
+
+
+def test_files_of_one_peak_are_scaled_alike(noise, tmp_path):
+    with audio.Writer(tmp_path / "a.wav", 44100, 2, "PCM_16", clip="rescale") as a:
+        a.write(noise / 8)
+        a.write(noise / 4)
+        a.peak = 2.0
+        assert a.gain == 0.5
+    np.testing.assert_allclose(audio.read(tmp_path / "a.wav")[0][len(noise) :], noise / 8, atol=2**-16)
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_comment(suffix, noise, tmp_path):
+    with audio.Writer(tmp_path / f"a{suffix}", 44100, 2, comment="Stem 'früh'") as writer:
+        writer.write(noise)
+    audio.write(tmp_path / f"b{suffix}", noise, 44100)
+    assert [writing.read_comment(tmp_path / f"{name}{suffix}") for name in "ab"] == ["Stem 'früh'", ""]
+    assert len(audio.read(tmp_path / f"a{suffix}")[0]) == len(noise)
+    assert writing.read_comment(tmp_path) == ""

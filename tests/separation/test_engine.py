@@ -70,6 +70,14 @@ def test_mono_model_takes_each_channel_as_an_example(identity, noise):
     np.testing.assert_array_equal(estimates[:, 1], -audio)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 7, 32])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_mono_model_takes_no_more_examples_at_a_time_for_more_channels(identity, noise, channels, batch_size):
+    model, audio = identity(100), noise(777, channels)
+    np.testing.assert_allclose(run(audio, model, batch_size=batch_size)[:, 0], audio, atol=1e-6)
+    assert model.shapes == {(batch_size, 100, 1)}
+
+
 def test_stereo_model_takes_mono_twice_and_gives_the_mean_back(identity, noise):
     class Unlike(identity):
         def separate_window(self, window):

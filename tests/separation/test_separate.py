@@ -1,9 +1,17 @@
+import io
+import os
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfsep import audio
+from tfsep.models import loading
 from tfsep.separation import separate, separate_file, stem_names
 
 RATES = (8000, 11025, 16000, 22050, 44100, 48000)
@@ -179,3 +187,52 @@ def test_unreadable_files_are_errors_that_name_them(identity, tmp_path):
 def test_unknown_model_is_an_error_that_lists_the_presets(noise):
     with pytest.raises(ValueError, match=r"No model 'no-such-model'.*Presets:"):
         separate(noise(100), "no-such-model", 8000)
+
+
+@pytest.mark.parametrize("song", [b"RIFF", bytearray(b"RIFF"), io.BytesIO(b"RIFF")])
+def test_bytes_and_file_objects_are_refused_in_words(identity, song):
+    with pytest.raises((ValueError, TypeError), match=f"path or an array.*{type(song).__name__}"):
+        separate(song, identity(), 8000)
+
+
+def test_a_model_by_path_or_name_stays_loaded(small_preset, noise, tmp_path, monkeypatch):
+    loads = []
+    load = loading.load_model
+    monkeypatch.setattr(loading, "load_model", lambda *given: loads.append(given) or load(*given))
+    folder = tmp_path / "preset"
+    shutil.copytree(small_preset, folder)
+    expected = separate(noise(1000), folder, 8000)
+    monkeypatch.chdir(tmp_path)
+    for name in ("preset", str(folder), folder):
+        np.testing.assert_array_equal(separate(noise(1000), name, 8000)["drums"], expected["drums"])
+    assert len(loads) == 1
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: separate(noise(1000), folder, 8000), range(4)))
+    assert len(loads) == 1
+    os.utime(folder / "model.weights.h5", ns=(1, 1))
+    separate(noise(1000), folder, 8000)
+    assert len(loads) == 2
+    for copy in range(5):
+        shutil.copytree(small_preset, tmp_path / str(copy))
+        separate(noise(1000), tmp_path / str(copy), 8000)
+    assert len(loading._cache) <= 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_process_that_was_forked_says_so_and_does_not_hang(small_preset, noise):
+    separate(noise(1000), small_preset, 8000)
+    process = os.fork()
+    if process == 0:
+        try:
+            separate(noise(1000), small_preset, 8000)
+        except RuntimeError as error:
+            os._exit(7 if "get_context('spawn')" in str(error) else 8)
+        os._exit(9)
+    for _ in range(300):
+        if (status := os.waitpid(process, os.WNOHANG))[0]:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(process, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(status[1]) == 7

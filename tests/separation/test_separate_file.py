@@ -1,4 +1,5 @@
 import importlib
+import shutil
 import weakref
 
 import av
@@ -261,3 +262,101 @@ def test_stem_file_is_drawn_beside_its_true_stems(identity, stem_song, folder, m
 def test_other_files_have_no_truth(identity, stem_song, folder):
     separate_file(stem_song(streams=2), folder, identity(channels=2, sample_rate=44100), plot=True)
     assert contents(folder) == ["minus.wav", "plain.wav", "waveforms.png"]
+
+
+@pytest.fixture
+def loud(tmp_path, noise):
+    """A song near full scale, from which a model makes stems of 1.5 and -0.5 of it."""
+    mixture = noise(5000)
+    audio.write(tmp_path / "loud.wav", mixture / np.abs(mixture).max(), 16000)
+    return tmp_path / "loud.wav"
+
+
+def louder(identity):
+    model = identity(sample_rate=16000)
+    model.separate_window = lambda window: {"plain": 1.5 * window, "minus": -0.5 * window}
+    return model
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [(".wav", "PCM_16"), (".flac", None)])
+def test_stems_beyond_full_scale_are_scaled_alike_and_still_add_up(identity, loud, folder, caplog, suffix, subtype):
+    paths = separate_file(loud, folder, louder(identity), suffix=suffix, subtype=subtype)
+    assert "loud.wav: all stems are scaled by 0.6667 (-3.52 dB): they reach 1.5000" in caplog.text
+    stems = {name: audio.read(path)[0] for name, path in paths.items()}
+    np.testing.assert_allclose(stems["plain"], audio.read(loud)[0], atol=2**-15)
+    np.testing.assert_allclose(sum(stems.values()), audio.read(loud)[0] / 1.5, atol=2**-14)
+    assert contents(folder) == sorted(path.name for path in paths.values())
+
+
+def test_clip_can_be_chosen(identity, loud, folder, caplog):
+    options = {"subtype": "PCM_16", "overwrite": True}
+    paths = separate_file(loud, folder, louder(identity), clip="clamp", **options)
+    mixture = audio.read(loud)[0]
+    np.testing.assert_allclose(audio.read(paths["plain"])[0], np.clip(1.5 * mixture, -1, 1), atol=2**-14)
+    with pytest.raises(ValueError, match=r"plain\.wav: audio reaches 1\..*--clip rescale"):
+        separate_file(loud, folder, louder(identity), clip="error", **options)
+    with pytest.raises(ValueError, match="clip must be one of"):
+        separate_file(loud, folder, louder(identity), clip="none", **options)
+    paths = separate_file(loud, folder, louder(identity), overwrite=True)
+    np.testing.assert_allclose(audio.read(paths["plain"])[0], 1.5 * mixture, atol=1e-6)
+    assert not caplog.records
+
+
+def test_overwriting_removes_the_stems_of_an_earlier_run_and_nothing_else(identity, song, folder, noise):
+    first = identity()
+    first.sources = ("bass", "plain")
+    first.separate_window = lambda window: {"bass": window, "plain": window}
+    separate_file(song, folder, first, suffix=".flac")
+    audio.write(folder / "mine.wav", noise(100), 8000)
+    shutil.copy(folder / "bass.flac", folder / "copy of bass.flac")
+    separate_file(song, folder, identity(), overwrite=True)
+    assert contents(folder) == ["copy of bass.flac", "mine.wav", "minus.wav", "plain.wav"]
+
+
+@pytest.mark.parametrize(("overwrite", "message"), [(False, "exists already"), (True, "not written by tfsep; remove")])
+def test_a_stem_in_another_format_is_in_the_way(identity, song, folder, noise, overwrite, message):
+    folder.mkdir(parents=True)
+    audio.write(folder / "plain.flac", noise(100), 8000)
+    model = identity()
+    with pytest.raises(FileExistsError, match=rf"plain\.flac.*{message}"):
+        separate_file(song, folder, model, overwrite=overwrite)
+    assert contents(folder) == ["plain.flac"] and not model.shapes
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"overlap": 1.0}, "overlap=1.0"),
+        ({"overlap": "much"}, "overlap='much'"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 1.5}, "batch_size=1.5"),
+        ({"clip": "x"}, "clip='x'"),
+        ({"suffix": ".aac"}, "'.aac'"),
+        ({"suffix": ".mp3"}, "mp3 cannot hold 2 channels at 96000 Hz"),
+        ({"subtype": "PCM_8"}, "'PCM_8'"),
+        ({"residual": "a/b"}, "'a/b'"),
+        ({"residual": "drums"}, "'drums' already"),
+        ({}, "drums.wav: exists already"),
+        ({"plot": True, "overwrite": False}, "exists already"),
+    ],
+)
+def test_what_is_known_beforehand_is_said_before_the_model_is_loaded(
+    small_preset, tmp_path, folder, noise, monkeypatch, options, message
+):
+    audio.write(tmp_path / "song.wav", noise(1000), 96000)
+    folder.mkdir(parents=True)
+    (folder / "drums.wav").write_text("precious")
+    monkeypatch.setattr("tfsep.models.loading.load_model", lambda *_: pytest.fail("the model was loaded"))
+    with pytest.raises((ValueError, FileExistsError), match=message):
+        separate_file(tmp_path / "song.wav", folder, small_preset, **options)
+    assert contents(folder) == ["drums.wav"]
+
+
+def test_more_than_32_channels_are_an_error_also_from_a_file(identity, tmp_path, folder):
+    import soundfile
+
+    soundfile.write(tmp_path / "many.wav", np.zeros((100, 33)), 8000)
+    with pytest.raises((ValueError, audio.AudioError), match=r"many\.wav.*33"):
+        separate_file(tmp_path / "many.wav", folder, identity())
+    soundfile.write(tmp_path / "many.wav", np.zeros((100, 32)), 8000)
+    assert separate_file(tmp_path / "many.wav", folder, identity())

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import numbers
 import os
 import sys
@@ -29,6 +30,7 @@ _ENCODING = {
     ".mp3": {"compression_level": 0.0, "bitrate_mode": "VARIABLE"},
 }
 _PCM_BITS = {"PCM_16": 16, "PCM_24": 24}
+CLIPS = ("error", "rescale", "clamp")
 # libsndfile crashes on an ogg file that is handed over as one large array.
 _BLOCK = 65536
 _WAV_LIMIT = 2**32 - 4096  # bytes; its sizes have 32 bits
@@ -40,17 +42,20 @@ def write(
     sample_rate: int,
     subtype: str | None = None,
     overwrite: bool = False,
+    clip: str = "error",
 ) -> None:
     """Writes audio to a file, which appears whole or not at all.
 
     Args:
         path: string or path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis) or `.mp3`.
         audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats hold
-            [-1, 1]; the others hold any level, and none is changed.
+            [-1, 1]. Float wav, ogg and mp3 hold any level and never change it, though players clip it.
         sample_rate: integer, in hertz.
         subtype: string: for wav `"FLOAT"` (the default), `"PCM_16"` or `"PCM_24"`; for flac `"PCM_24"` (the
             default) or `"PCM_16"`.
         overwrite: boolean, whether to replace an existing file. Defaults to `False`.
+        clip: string, what to do with samples beyond [-1, 1] in PCM formats: `"error"`, `"rescale"` (scale the whole
+            file to a peak of 1) or `"clamp"`. Defaults to `"error"`.
 
     Raises:
         ValueError: suffix, subtype, rate, or the array's shape, type or values do not fit.
@@ -65,28 +70,69 @@ def write(
     audio = audio[:, np.newaxis] if audio.ndim == 1 else audio
     if audio.ndim != 2:
         raise ValueError(f"{path}: audio must have the shape [samples, channels], received {audio.shape}.")
-    with Writer(path, sample_rate, audio.shape[1], subtype, overwrite) as writer:
+    with Writer(path, sample_rate, audio.shape[1], subtype, overwrite, clip) as writer:
         writer.write(audio)
 
 
-def check_format(suffix: str, subtype: str | None = None) -> str:
+def check_format(
+    suffix: str, subtype: str | None = None, sample_rate: int | None = None, channels: int | None = None
+) -> str:
     """Says which subtype a file of a suffix is written with.
 
     Args:
         suffix: string: `.wav`, `.flac`, `.ogg` or `.mp3`.
         subtype: string or None, as in `write`.
+        sample_rate, channels: integers or None. If given, they are checked as well.
 
     Returns:
         The subtype.
 
     Raises:
-        ValueError: files of that suffix cannot be written, or not with that subtype.
+        ValueError: files of that suffix cannot be written, or not with that subtype, rate or channels.
     """
     if suffix not in _SUBTYPES:
         raise ValueError(f"cannot write {suffix or 'no suffix'!r}, expected one of {list(_SUBTYPES)}.")
     if subtype not in (None, *_SUBTYPES[suffix]):
         raise ValueError(f"subtype of {suffix} must be one of {list(_SUBTYPES[suffix])}, received {subtype!r}.")
-    return subtype or _SUBTYPES[suffix][0]
+    subtype = subtype or _SUBTYPES[suffix][0]
+    if sample_rate is not None:
+        if suffix == ".mp3" and channels > 2:
+            raise ValueError(f"mp3 holds 1 or 2 channels, received {channels}; write wav, flac or ogg.")
+        _open(io.BytesIO(), suffix, subtype, sample_rate, channels).close()
+    return subtype
+
+
+def _open(file, suffix: str, subtype: str, sample_rate: int, channels: int) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(
+            file,
+            "w",
+            samplerate=sample_rate,
+            channels=channels,
+            format=suffix[1:].upper(),
+            subtype=subtype,
+            **_ENCODING.get(suffix, {}),
+        )
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"{suffix[1:]} cannot hold {channels} channels at {sample_rate} Hz ({error.error_string.strip()}); "
+            "resample, or write wav."
+        ) from error
+
+
+def check_clip(clip: str) -> None:
+    """Raises ValueError for an unknown way to treat samples beyond [-1, 1]."""
+    if clip not in CLIPS:
+        raise ValueError(f"clip must be one of {list(CLIPS)}. Received: clip={clip!r}.")
+
+
+def read_comment(path: str | os.PathLike) -> str:
+    """The comment in an audio file, of `Writer`; empty where there is none, or the file cannot be read."""
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            return file.comment
+    except soundfile.LibsndfileError:
+        return ""
 
 
 class Writer:
@@ -101,6 +147,13 @@ class Writer:
         channels: integer.
         subtype: string, as in `write`.
         overwrite: boolean, as in `write`.
+        clip: string, as in `write`. To rescale, the samples are first written as floats beside the file.
+        comment: string or None, text that is stored in the file.
+
+    Attributes:
+        peak: float, the greatest absolute sample so far. Files that must keep their balance, such as the stems of a
+            song, are rescaled by one gain if all are given the greatest of their peaks before `finish`.
+        gain: float, by which PCM is scaled: below 1 where the peak is above 1 and `clip` is `"rescale"`.
 
     Raises:
         As `write` does.
@@ -119,24 +172,32 @@ class Writer:
         channels: int,
         subtype: str | None = None,
         overwrite: bool = False,
+        clip: str = "error",
+        comment: str | None = None,
     ):
         self._path = Path(path)
         suffix = self._path.suffix.lower()
-        try:
-            self._subtype = check_format(suffix, subtype)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
         for name, value in (("sample_rate", sample_rate), ("channels", channels)):
             if not isinstance(value, numbers.Integral) or value < 1:
                 raise ValueError(f"{path}: {name} must be a positive integer, received {value!r}.")
-        if suffix == ".mp3" and channels > 2:
-            raise ValueError(f"{path}: mp3 holds 1 or 2 channels, received {channels}; write wav, flac or ogg.")
+        try:
+            check_clip(clip)
+            self._subtype = check_format(suffix, subtype, sample_rate, channels)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         self._suffix = suffix
         self._sample_rate = sample_rate
         self._channels = channels
         self._overwrite = overwrite
+        self._clip = clip if self._subtype in _PCM_BITS else None
+        self._comment = comment
         self._samples = 0
+        self.peak = 0.0
         self._check_target()
+
+    @property
+    def gain(self) -> float:
+        return 1 / self.peak if self._clip == "rescale" and self.peak > 1 else 1.0
 
     def __enter__(self) -> "Writer":
         self._replacing = replacing(self._path)
@@ -145,52 +206,70 @@ class Writer:
         except OSError as error:
             raise OSError(error.errno, f"cannot write ({error.strerror})", str(self._path)) from None
         try:
-            self._file = self._open()
+            self._file = _open(
+                os.fsencode(self._temporary), self._suffix, self._subtype, self._sample_rate, self._channels
+            )
+            if self._comment:
+                self._file.comment = self._comment
+            # The gain is known only after the last sample.
+            self._floats = open(self._temporary.with_name("floats"), "w+b") if self._clip == "rescale" else None
         except BaseException:
             self._replacing.__exit__(*sys.exc_info())
             raise
         return self
 
-    def _open(self) -> soundfile.SoundFile:
-        try:
-            return soundfile.SoundFile(
-                os.fsencode(self._temporary),
-                "w",
-                samplerate=self._sample_rate,
-                channels=self._channels,
-                format=self._suffix[1:].upper(),
-                subtype=self._subtype,
-                **_ENCODING.get(self._suffix, {}),
-            )
-        except soundfile.LibsndfileError as error:
-            raise ValueError(
-                f"{self._path}: cannot hold {self._channels} channels at {self._sample_rate} Hz in this format "
-                f"({error.error_string.strip()}); resample, or write wav."
-            ) from error
-
     def write(self, block: np.ndarray) -> None:
         """Appends a float array of shape `[samples, channels]`."""
         block = self._check(np.asarray(block))
+        if self._floats is None:
+            self._write(block)
+        else:
+            try:
+                self._floats.write(np.ascontiguousarray(block))
+                self._floats.flush()
+            except OSError as error:
+                raise self._disk_error() from error
+        self._samples += len(block)
+
+    def _write(self, block: np.ndarray) -> None:
         for start in range(0, len(block), _BLOCK):
             try:
                 self._file.write(self._encode(block[start : start + _BLOCK]))
             except (soundfile.LibsndfileError, AssertionError) as error:
                 raise self._disk_error() from error
-        self._samples += len(block)
+
+    def finish(self) -> None:
+        """Encodes and checks what was written; the file appears when the `with` block ends, which also calls this."""
+        if self._file.closed:
+            return
+        if self._floats is not None:
+            self._floats.seek(0)
+            while len(block := np.fromfile(self._floats, np.float32, _BLOCK * self._channels)):
+                self._write(block.reshape(-1, self._channels) * np.float32(self.gain))
+        with contextlib.suppress(soundfile.LibsndfileError):  # _verify finds out what did not reach the disk
+            self._file.close()
+        self._verify()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            with contextlib.suppress(soundfile.LibsndfileError):  # _verify finds out what did not reach the disk
-                self._file.close()
             if kind is None:
-                self._verify()
+                self.finish()
                 self._check_target()
         except BaseException:
+            self._close()
             self._replacing.__exit__(*sys.exc_info())
             raise
+        self._close()
         self._replacing.__exit__(kind, error, traceback)
+
+    def _close(self) -> None:
+        with contextlib.suppress(soundfile.LibsndfileError):
+            self._file.close()
+        if self._floats is not None:
+            with contextlib.suppress(OSError):  # of a full disk, which was said already
+                self._floats.close()
 
     def _verify(self) -> None:
         if self._samples == 0:
@@ -221,11 +300,12 @@ class Writer:
         peak = float(np.abs(block).max(initial=0))
         if not np.isfinite(peak):
             raise ValueError(f"{self._path}: audio holds NaN or infinite samples.")
-        if self._subtype in _PCM_BITS and peak > 1:
+        if self._clip == "error" and peak > 1:
             raise ValueError(
                 f"{self._path}: audio reaches {peak:.4g} and {self._subtype} would clip it at 1; "
-                "write wav with subtype 'FLOAT', or lower the level."
+                "write wav with subtype 'FLOAT', or lower the level (clip='rescale', --clip rescale)."
             )
+        self.peak = max(self.peak, peak)
         size = (self._samples + len(block)) * self._channels * _PCM_BITS.get(self._subtype, 32) // 8
         if self._suffix == ".wav" and size > _WAV_LIMIT:
             raise ValueError(f"{self._path}: wav holds at most 4 GiB; write flac.")
@@ -238,6 +318,7 @@ class Writer:
             order = wave_to_vorbis(self._channels) if self._subtype == "VORBIS" else None
             return block if order is None else block[:, order]
         full_scale = 2.0 ** (bits - 1)
+        block = np.clip(block, -1, 1)  # clamped, or rounded beyond the peak in rescaling
         codes = np.minimum(np.rint(block * np.float32(full_scale)), full_scale - 1).astype(np.int32)
         return codes << (32 - bits)
 

@@ -5,7 +5,8 @@ from tfsep.models.conv_sep import ConvSep
 from tfsep.models.crn import CRN
 from tfsep.models.cyclegan import CycleGAN
 from tfsep.models.drnn import DRNN
-from tfsep.models.loading import ExportedSeparator, load_keras, load_model
+from tfsep.models.exported import ExportedSeparator
+from tfsep.models.loading import load_keras, load_model
 from tfsep.models.mask_separator import MaskSeparator
 from tfsep.models.separator import Separator
 from tfsep.models.unet import UNet

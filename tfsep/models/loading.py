@@ -3,100 +3,145 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import keras
 
 from tfsep import presets
+from tfsep.models.exported import ExportedSeparator
+from tfsep.models.facts import check_facts
+from tfsep.models.forks import check_fork
 from tfsep.models.separator import FACTS, SONG_RULES, Separator
 from tfsep.models.training_free import TRAINING_FREE, TrainingFree
 
-
-class ExportedSeparator:
-    """A SavedModel that `Separator.export` wrote, ready to separate.
-
-    Args:
-        path: path of the SavedModel.
-
-    Raises:
-        RuntimeError: if it is damaged.
-    """
-
-    def __init__(self, path: str | Path):
-        import tensorflow as tf
-
-        try:
-            facts = json.loads(Path(path, FACTS).read_text(encoding="utf-8"))
-            self.sources = tuple(facts["sources"])
-            self.sample_rate = facts["sample_rate"]
-            self.channels = facts["channels"]
-            self.segment = facts["segment"]
-            self.context = facts["context"]
-            for name in SONG_RULES:
-                setattr(self, name, facts.get(name, getattr(Separator, name)))
-            # Kept: the functions are of no use once the object that holds their variables is gone.
-            self._saved_model = tf.saved_model.load(str(path))
-        except Exception as error:
-            # TensorFlow raises many kinds for a damaged SavedModel.
-            raise RuntimeError(
-                f"{path} is not a complete SavedModel of tfsep: it is damaged ({presets.reason(error)})."
-            ) from error
-
-    def separate_window(self, window) -> dict:
-        """See `Separator.separate_window`."""
-        estimates = self._saved_model.separate(window)
-        end = window.shape[1] - self.context
-        return {name: estimates[name][:, self.context : end] for name in self.sources}
+# Models that `cached_model` keeps.
+_KEPT = 3
+_cache: OrderedDict[tuple, Separator | ExportedSeparator] = OrderedDict()
+_cache_lock = threading.Lock()
 
 
-def load_model(model: str | Path | Separator) -> Separator | ExportedSeparator | TrainingFree:
+def load_model(model: str | Path | Separator, trust: bool = False) -> Separator | ExportedSeparator | TrainingFree:
     """Loads a model.
+
+    Presets and `.keras` files are data: Keras reads them in its safe mode, which runs no code in them. A SavedModel is
+    a program, refused where it could read or write files; see `.github/SECURITY.md`.
 
     Args:
         model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
             `.keras` file or of a SavedModel; else the name of a preset, or of a separator that needs no training
             (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`, `nussl-2dft`,
             `nussl-hpss`).
+        trust: bool. Load a SavedModel whatever its graph holds. Defaults to False.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: if it is neither a path that exists nor a preset's name, or the path holds no model.
-        RuntimeError: if the model is damaged.
+        ValueError: if it is neither a path that exists nor a preset's name, if the path holds no model, or if it
+            holds code that is not run.
+        RuntimeError: if the model is damaged, or this process was forked after TensorFlow had run.
     """
-    if not isinstance(model, (str, Path)):
-        if not hasattr(model, "sources"):
-            raise ValueError(f"model must be a model, a path or a preset's name. Received: {model!r}.")
-        return model
-    path = Path(model)
-    if not path.exists():
-        if str(model) in TRAINING_FREE:
-            return TRAINING_FREE[str(model)]
-        return presets.load(presets.folder(str(model)))
-    if (path / presets.CONFIG).is_file():
-        return presets.load(path)
-    if (path / FACTS).is_file():
-        return ExportedSeparator(path)
-    if path.suffix == ".keras":
-        return load_keras(path)
-    raise ValueError(f"{path} holds no model. Expected a preset folder, a .keras file or an exported SavedModel.")
+    found = _find(model)
+    if isinstance(found, TrainingFree):
+        return found
+    check_fork()
+    if not isinstance(found, Path):
+        return found
+    if (found / presets.CONFIG).is_file():
+        return _checked(presets.load(found), found)
+    if (found / FACTS).is_file():
+        return ExportedSeparator(found, trust)
+    if found.suffix == ".keras":
+        return _checked(load_keras(found), found)
+    raise ValueError(f"{found} holds no model. Expected a preset folder, a .keras file or an exported SavedModel.")
+
+
+def cached_model(model: str | Path | Separator) -> Separator | ExportedSeparator | TrainingFree:
+    """`load_model` for models that are only read: the last few stay loaded until their files change."""
+    found = _find(model)
+    if not isinstance(found, Path):
+        return load_model(found)
+    found = found.resolve()
+    key = (str(found), _version(found))
+    with _cache_lock:  # two threads do not load one model twice
+        if key not in _cache:
+            _cache[key] = load_model(found)
+        _cache.move_to_end(key)
+        for other in [other for other in _cache if other[0] == key[0] and other != key]:
+            del _cache[other]
+        while len(_cache) > _KEPT:
+            _cache.popitem(last=False)
+        check_fork()
+        return _cache[key]
+
+
+def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
+    """The sources of a model, without loading it; none where its files do not say them.
+
+    Raises:
+        ValueError: if it is neither a path that exists nor a preset's name.
+    """
+    found = _find(model)
+    if not isinstance(found, Path):
+        return tuple(found.sources)
+    try:
+        if (found / presets.CONFIG).is_file():
+            sources = presets.read_config(found)["model"]["config"]["sources"]
+        elif (found / FACTS).is_file():
+            sources = json.loads((found / FACTS).read_text(encoding="utf-8"))["sources"]
+        else:
+            with zipfile.ZipFile(found) as archive:
+                sources = json.loads(archive.read("config.json"))["config"]["sources"]
+        return tuple(map(str, sources))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return ()  # loading says what is wrong
 
 
 def load_keras(path: Path, compile: bool = False) -> Separator:
     """Loads a `.keras` file, with its optimiser if `compile` is True.
 
     Raises:
-        ValueError: if it holds another kind of model.
+        ValueError: if it holds another kind of model, or code that is not run.
         RuntimeError: if it is damaged.
     """
     try:
         model = keras.saving.load_model(path, compile=compile)
     except Exception as error:
+        presets.check_safe(path, error)
         # Keras raises many kinds for a damaged archive, and says of one cut short that there is no file.
         detail = presets.reason(error) if zipfile.is_zipfile(path) else "it is cut short"
         raise RuntimeError(f"{path} is not a complete Keras model: it is damaged ({detail}).") from error
     if not isinstance(model, Separator):
         raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
     return model
+
+
+def _find(model):
+    """The path of a model; or the model, if it is an object or needs no loading."""
+    if not isinstance(model, (str, os.PathLike)):
+        if not hasattr(model, "sources"):
+            raise ValueError(f"model must be a model, a path or a preset's name. Received: {model!r}.")
+        return model
+    path = Path(model)
+    if path.exists():
+        return path
+    return TRAINING_FREE[str(model)] if str(model) in TRAINING_FREE else presets.folder(str(model))
+
+
+def _checked(model: Separator, path: Path) -> Separator:
+    names = ("sources", "sample_rate", "channels", "segment", "context", *SONG_RULES)
+    try:
+        check_facts({name: getattr(model, name) for name in names})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return model
+
+
+def _version(path: Path) -> tuple:
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [(str(file), file.stat()) for file in files if file.is_file()]
+    return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)

@@ -264,7 +264,11 @@ class Separator(_Steps, keras.Model):
             (temporary / FACTS).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
 
     def _serve(self, mixture):
-        return self(mixture, training=False)
+        # No model takes an empty tensor: one example of one sample is estimated, and cut off again.
+        batch, samples = ops.shape(mixture)[0], ops.shape(mixture)[1]
+        missing = [[0, ops.maximum(0, 1 - batch)], [0, ops.maximum(0, 1 - samples)], [0, 0]]
+        estimates = self(ops.pad(mixture, missing), training=False)
+        return {name: estimate[:batch, :samples] for name, estimate in estimates.items()}
 
 
 def check_integer(name: str, value: int, least: int = 1) -> None:

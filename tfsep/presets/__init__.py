@@ -101,6 +101,7 @@ def load(path: str | Path) -> Separator:
     """Reads the model of a preset folder.
 
     Raises:
+        ValueError: if it holds code that is not run.
         RuntimeError: if the folder's configuration or weights are damaged or of another model.
     """
     import keras
@@ -112,9 +113,19 @@ def load(path: str | Path) -> Separator:
         model = keras.saving.deserialize_keras_object(read_config(path)["model"])
         model.load_weights(path / WEIGHTS)
     except Exception as error:
+        check_safe(path, error)
         # Keras raises many kinds for what it cannot read.
         raise RuntimeError(f"{path} is not a complete preset folder: it is damaged ({reason(error)}).") from error
     return model
+
+
+def check_safe(path: str | Path, error: Exception) -> None:
+    """Raises ValueError if Keras has refused to run code that a file holds, rather than met damage."""
+    if "safe_mode" in str(error) or "unsafe" in str(error):
+        raise ValueError(
+            f"{path} holds Python code, such as a Lambda layer, which is never run. Write the layer as a registered "
+            "class (keras.saving.register_keras_serializable) and save the model again."
+        ) from error
 
 
 def reason(error: Exception) -> str:

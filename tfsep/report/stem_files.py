@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,8 @@ class StemFiles:
         return {name: audio.read(path, start, samples)[0] for name, path in self.paths.items()}
 
 
-def find_stems(folder: Path) -> dict[str, Path]:
-    """Audio files of a folder by their names without suffix; empty where there are none.
+def find_stems(folder: Path, names: Collection[str] | None = None) -> dict[str, Path]:
+    """Audio files of a folder by their names without suffix, all or those of `names`; empty where there are none.
 
     Raises:
         ValueError: if two files have one name.
@@ -44,6 +45,8 @@ def find_stems(folder: Path) -> dict[str, Path]:
     for path in folder.iterdir():
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
+        if names is not None and path.stem not in names:
+            continue
         if path.stem in stems:
             raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")
         stems[path.stem] = path
@@ -51,7 +54,7 @@ def find_stems(folder: Path) -> dict[str, Path]:
     return dict(sorted(stems.items(), key=lambda item: (places.get(item[0], len(places)), item[0])))
 
 
-def open_stems(folder: Path, names: tuple[str, ...] | None = None) -> StemFiles:
+def open_stems(folder: Path, names: Sequence[str] | None = None) -> StemFiles:
     """Finds a song's stems and checks that they lie on one timeline.
 
     Args:
@@ -65,7 +68,7 @@ def open_stems(folder: Path, names: tuple[str, ...] | None = None) -> StemFiles:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder. Expected a folder with one audio file a stem.")
-    paths = {name: path for name, path in find_stems(folder).items() if names is None or name in names}
+    paths = find_stems(folder, names)
     if not paths:
         raise ValueError(f"{folder} holds no stem. Expected audio files such as {(names or _FIRST)[0]}.wav.")
     infos = {path: audio.info(path) for path in paths.values()}

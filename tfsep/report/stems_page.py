@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfsep import audio
@@ -15,6 +15,7 @@ def write_stems_page(
     folder: str | Path,
     output: str | Path | None = None,
     *,
+    songs: Mapping[str, Sequence[str]] | None = None,
     mixtures: Mapping[str, str | Path] | None = None,
     seconds: float | None = 60.0,
     start: float | None = None,
@@ -28,6 +29,8 @@ def write_stems_page(
         folder: path of a song's folder, `FOLDER/<stem>.wav`, or of a folder of such folders. A stem named
             `mixture` is taken for the mixture.
         output: path of the page. Defaults to `FOLDER/index.html`.
+        songs: dict from song (the name of its folder in `folder`) to the names of its stems, for a page of these alone.
+            Defaults to all that are there.
         mixtures: dict from song (the name of its folder) to the path of the file that was separated, to hear
             beside the stems. Defaults to None.
         seconds: float or None, the most that is taken of each song; None takes whole songs. Defaults to 60.
@@ -54,11 +57,11 @@ def write_stems_page(
     output = folder / "index.html" if output is None else Path(output)
     check_excerpt(seconds, start)
     check_output(output, overwrite)
-    folders = _song_folders(folder)
+    chosen = dict.fromkeys(_song_folders(folder)) if songs is None else {folder / name: songs[name] for name in songs}
     mixtures = dict(mixtures or {})
-    if unknown := mixtures.keys() - {path.name for path in folders}:
+    if unknown := mixtures.keys() - {path.name for path in chosen}:
         raise ValueError(f"{folder} has no song {sorted(unknown)[0]!r}. Received: mixtures={mixtures}.")
-    songs = [_song(path, mixtures.get(path.name)) for path in folders]
+    songs = [_song(path, names, mixtures.get(path.name)) for path, names in chosen.items()]
     title = f"Stems of {songs[0].name}" if len(songs) == 1 else f"Stems of {len(songs)} songs"
     pages = [song_data(song, number, seconds, start) for number, song in enumerate(songs)]
     write_page(output, title, f"To listen to: {excerpt_words(seconds, start)}, as mp3.", pages)
@@ -76,8 +79,8 @@ def _song_folders(folder: Path) -> list[Path]:
     return folders
 
 
-def _song(folder: Path, mixture: str | Path | None) -> Song:
-    stems = open_stems(folder)
+def _song(folder: Path, names: Sequence[str] | None, mixture: str | Path | None) -> Song:
+    stems = open_stems(folder, names)
     mixture = stems.paths.pop(MIXTURE, None) if mixture is None else mixture
     if not stems.paths:
         raise ValueError(f"{folder} holds a mixture alone. Expected stems beside it.")

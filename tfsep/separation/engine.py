@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -35,7 +36,8 @@ def separate_blocks(
         model: a `Separator`, or anything with its `sources`, `channels`, `segment`, `context` and
             `separate_window`.
         overlap: float in [0, 1), the share of a segment that overlaps the next. Defaults to the model's, mostly 0.25.
-        batch_size: int, windows at a time. Defaults to the model's, mostly 4.
+        batch_size: int, examples that the model takes at a time, whatever the number of channels. Defaults to the
+            model's, mostly 4.
         progress: called with samples done and in all.
 
     Yields:
@@ -44,12 +46,9 @@ def separate_blocks(
     Raises:
         ValueError: if the model cannot take that many channels, or for an overlap or batch size out of range.
     """
+    check_options(overlap, batch_size)
     overlap = getattr(model, "overlap", 0.25) if overlap is None else overlap
     batch_size = getattr(model, "batch_size", 4) if batch_size is None else batch_size
-    if not 0 <= overlap < 1:
-        raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap}.")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
     segment, edges = model.segment, getattr(model, "edges", "zeros")
     hop = max(1, round(segment * (1 - overlap)))
     border = segment - hop if edges == "reflect" and samples > 2 * (segment - hop) else 0
@@ -58,7 +57,8 @@ def separate_blocks(
     estimate = _adapt_channels(model, channels, batch_size)
     chunks = chunking.plan(samples + 2 * border, segment, model.context, hop, edges)
     windows = chunking.cut(blocks, chunks, segment + 2 * model.context, channels, edges)
-    estimates = itertools.chain.from_iterable(map(estimate, _batches(windows, batch_size)))
+    at_a_time = batch_size if model.channels > 1 else max(1, batch_size // channels)
+    estimates = itertools.chain.from_iterable(map(estimate, _batches(windows, at_a_time)))
     parts = (part[chunk.offset : chunk.offset + chunk.length] for part, chunk in zip(estimates, chunks, strict=True))
     weights = chunking.weights(getattr(model, "fade", "overlap"), segment, hop)
     done = 0
@@ -67,6 +67,14 @@ def separate_blocks(
         done += len(block)
         if progress is not None:
             progress(done, samples)
+
+
+def check_options(overlap: float | None, batch_size: int | None) -> None:
+    """Raises ValueError for an overlap or a batch size out of range; None stands for the model's."""
+    if overlap is not None and not (isinstance(overlap, numbers.Real) and 0 <= overlap < 1):
+        raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap!r}.")
+    if batch_size is not None and not (isinstance(batch_size, numbers.Integral) and batch_size >= 1):
+        raise ValueError(f"batch_size must be an integer of at least 1. Received: batch_size={batch_size!r}.")
 
 
 def _batches(windows: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
@@ -90,16 +98,17 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
         )
     run = getattr(model, "compiled_separate_window", model.separate_window)
 
+    def separate_batch(examples: np.ndarray) -> np.ndarray:
+        # The last batch is filled up, so that the model meets one shape only.
+        missing = batch_size - len(examples)
+        waveforms = run(np.pad(examples, ((0, missing), (0, 0), (0, 0))))
+        return np.stack([np.asarray(waveforms[name])[: len(examples)] for name in model.sources], axis=2)
+
     def estimate(windows: np.ndarray) -> np.ndarray:
         count, size, _ = windows.shape
         examples = np.moveaxis(windows, 2, 1).reshape(count * per_window, -1, size)
         examples = np.moveaxis(np.repeat(examples, repeats, axis=1), 1, 2)
-        # The last batch is filled up, so that the model meets one shape only.
-        missing = batch_size * per_window - len(examples)
-        examples = np.pad(examples, ((0, missing), (0, 0), (0, 0)))
-        waveforms = run(examples)
-        stacked = np.stack([np.asarray(waveforms[name]) for name in model.sources], axis=2)
-        stacked = stacked[: count * per_window]
+        stacked = np.concatenate([separate_batch(batch) for batch in _batches(examples, batch_size)])
         if repeats > 1:
             stacked = stacked.mean(axis=3, keepdims=True)
         if per_window > 1:

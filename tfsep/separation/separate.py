@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import numbers
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -10,17 +12,24 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
+from tfsep.audio.writing import check_clip, read_comment
 from tfsep.datasets import FileStem, Track
 from tfsep.datasets.musdb18 import STREAMS
-from tfsep.files import is_file_name
-from tfsep.models import load_model
+from tfsep.datasets.stems_folder import SUFFIXES
+from tfsep.files import is_file_name, remove_leftovers
+from tfsep.models.loading import cached_model, model_sources
 from tfsep.plotting import plot_spectrograms, plot_waveforms
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
-from tfsep.separation.engine import separate_blocks
+from tfsep.separation.engine import check_options, separate_blocks
+
+_log = logging.getLogger("tfsep")
 
 # Samples read from a file at a time.
 _BLOCK = 1 << 18
 _MOST_CHANNELS = 32
+
+# The comment in a stem's file, by which a later run knows it.
+_MARK = "Stem {!r}, separated by tfsep"
 
 # Seconds of a song that a figure of spectrograms shows.
 _SHOWN = 30
@@ -41,7 +50,8 @@ def separate(
     Args:
         song: path of an audio file, or float `[samples, channels]` or `[samples]` in [-1, 1], which is not
             altered.
-        model: a model, a path or a preset's name; see `tfsep.load_model`.
+        model: a model, a path or a preset's name; see `tfsep.load_model`. The last three that were given by path or
+            name stay loaded until their files change.
         sample_rate: int, samples per second of an array; not for a path.
         overlap: float in [0, 1), share of a segment that overlaps the next. Defaults to the model's, mostly 0.25.
         batch_size: int, segments at a time. Defaults to the model's, mostly 4.
@@ -62,8 +72,9 @@ def separate(
     >>> stems["vocals"].shape
     (7938000, 2)
     """
-    model = load_model(model)
-    if isinstance(song, (str, Path)):
+    check_options(overlap, batch_size)
+    stem_names(model, residual)
+    if isinstance(song, (str, os.PathLike)):
         if sample_rate is not None:
             raise ValueError("sample_rate belongs to an array. A file says its own.")
         array, sample_rate = audio.read(song)
@@ -71,6 +82,7 @@ def separate(
     else:
         array = _checked(song, sample_rate)
         one_dimensional = np.ndim(song) == 1
+    model = cached_model(model)
     names = stem_names(model, residual)
     blocks = _stream([array], len(array), array.shape[1], sample_rate, model, residual, overlap, batch_size, progress)
     stems = np.concatenate(list(blocks))
@@ -87,6 +99,7 @@ def separate_file(
     *,
     suffix: str = ".wav",
     subtype: str | None = None,
+    clip: str = "rescale",
     overlap: float | None = None,
     batch_size: int | None = None,
     residual: str | None = None,
@@ -100,35 +113,50 @@ def separate_file(
         path: path of the song.
         folder: path of the folder for the stems, `<folder>/<source><suffix>`.
         suffix, subtype: format of the stems, see `tfsep.audio.Writer`. Defaults to float wav.
+        clip: str, what to do in integer formats if a stem goes beyond [-1, 1]: `"rescale"` scales all stems of the
+            song by one gain, which is logged, so that they still add up; `"clamp"`; `"error"`. Defaults to
+            `"rescale"`.
         plot: bool. Also draw `waveforms.png`, and of a STEM file `spectrograms.png`: the first half minute of the
             true stems beside the estimates. Defaults to False.
-        overwrite: bool. Replace stems that exist. Defaults to False.
+        overwrite: bool. Replace stems that exist; stems of other names or formats that an earlier run wrote into the
+            folder are removed. Files that tfsep did not write stay. Defaults to False.
         model, overlap, batch_size, residual, progress: see `separate`.
 
     Returns:
         dict from source to the path of its file.
 
     Raises:
-        FileExistsError: if a stem exists and `overwrite` is False.
+        FileExistsError: if a stem exists, in any format, and `overwrite` is False.
         See also `separate`.
     """
-    model = load_model(model)
-    info = audio.info(path)
+    info = check_file(
+        path,
+        folder,
+        model,
+        suffix=suffix,
+        subtype=subtype,
+        clip=clip,
+        overlap=overlap,
+        batch_size=batch_size,
+        residual=residual,
+        plot=plot,
+        overwrite=overwrite,
+    )
+    model = cached_model(model)
     folder = Path(folder)
     paths = {name: folder / f"{name}{suffix}" for name in stem_names(model, residual)}
-    song = _true_song(path) if plot and info.streams == len(STREAMS) else None
-    figures = [folder / name for name in ("waveforms.png", "spectrograms.png")[: 2 if song else 1] if plot]
-    for figure in figures:
-        if figure.exists() and not overwrite:
-            raise FileExistsError(
-                f"{figure}: exists already; choose another folder, or allow overwriting (overwrite=True, --overwrite)."
-            )
+    figures = [folder / name for name in _figures(info, plot)]
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     try:
         with ExitStack() as stack:
             writers = [
-                stack.enter_context(audio.Writer(stem, info.sample_rate, info.channels, subtype, overwrite=overwrite))
+                stack.enter_context(
+                    audio.Writer(
+                        stem, info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem.stem)
+                    )
+                )
                 for stem in paths.values()
             ]
             blocks = audio.blocks(path, _BLOCK)
@@ -145,31 +173,123 @@ def separate_file(
             ):
                 for index, writer in enumerate(writers):
                     writer.write(block[:, index])
+            _finish(writers, path)
     except BaseException:
         for parent in created:
             # Left where somebody else has put something into it.
             with suppress(OSError):
                 parent.rmdir()
         raise
+    for stem in _audio_files(folder):
+        if stem not in paths.values() and _is_ours(stem):
+            stem.unlink()
     if plot:
         _plot(paths, info, figures[0])
-    if song:
-        _plot_beside_truth(song, paths, figures[1])
+    if len(figures) > 1:
+        _plot_beside_truth(_true_song(path), paths, figures[1])
     return paths
+
+
+def check_file(
+    path: str | Path,
+    folder: str | Path,
+    model=DEFAULT_MODEL,
+    *,
+    suffix: str = ".wav",
+    subtype: str | None = None,
+    clip: str = "rescale",
+    overlap: float | None = None,
+    batch_size: int | None = None,
+    residual: str | None = None,
+    plot: bool = False,
+    overwrite: bool = False,
+) -> audio.AudioInfo:
+    """Raises what `separate_file` would raise, as far as it can be known without loading the model.
+
+    Args:
+        path, folder, model, suffix, subtype, clip, overlap, batch_size, residual, plot, overwrite: see
+            `separate_file`.
+
+    Returns:
+        The `AudioInfo` of the song.
+    """
+    check_options(overlap, batch_size)
+    check_clip(clip)
+    audio.check_format(suffix, subtype)
+    names = stem_names(model, residual)
+    info = audio.info(path)
+    audio.check_format(suffix, subtype, info.sample_rate, info.channels)
+    if info.channels > _MOST_CHANNELS:
+        raise ValueError(f"{path} has {info.channels} channels. Expected at most {_MOST_CHANNELS}.")
+    folder = Path(folder)
+    written = {folder / f"{name}{suffix}" for name in names}
+    in_the_way = [stem for stem in _audio_files(folder) if stem.stem in names]
+    in_the_way += [folder / name for name in _figures(info, plot) if (folder / name).exists()]
+    for existing in in_the_way:
+        if not overwrite:
+            raise FileExistsError(
+                f"{existing}: exists already; choose another folder, or allow overwriting (overwrite=True, "
+                "--overwrite)."
+            )
+        if existing.suffix.lower() in SUFFIXES and existing not in written and not _is_ours(existing):
+            raise FileExistsError(
+                f"{existing}: is another file for {existing.stem!r}, not written by tfsep; remove it."
+            )
+    return info
+
+
+def _finish(writers: list[audio.Writer], path: str | Path) -> None:
+    """Ends all files of a song, by one gain, before any of them appears."""
+    peak = max(writer.peak for writer in writers)
+    for writer in writers:
+        writer.peak = peak
+        writer.finish()
+    gain = writers[0].gain
+    if gain < 1:
+        _log.warning(
+            "%s: all stems are scaled by %.4f (%.2f dB): they reach %.4f, and this format holds 1.",
+            Path(path).name,
+            gain,
+            20 * np.log10(gain),
+            peak,
+        )
+
+
+def _figures(info: audio.AudioInfo, plot: bool) -> tuple[str, ...]:
+    if not plot:
+        return ()
+    return ("waveforms.png", "spectrograms.png") if info.streams == len(STREAMS) else ("waveforms.png",)
+
+
+def _audio_files(folder: Path) -> list[Path]:
+    """What a page of the folder would play."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+
+
+def _is_ours(stem: Path) -> bool:
+    """Whether an earlier run wrote a file."""
+    return read_comment(stem) == _MARK.format(stem.stem)
 
 
 def stem_names(model, residual: str | None) -> tuple[str, ...]:
     """Names of the stems that a separation gives: the model's sources and the residual."""
-    if residual is not None and not (isinstance(residual, str) and is_file_name(residual)):
+    sources = model_sources(model)
+    if residual is not None and not is_file_name(residual):
         raise ValueError(f"The residual needs a name that a file can have. Received: {residual!r}.")
-    if not all(map(is_file_name, model.sources)):  # those of a foreign SavedModel, for one
-        raise ValueError(f"The model's sources need names that files can have. Received: {list(model.sources)}.")
-    if residual in model.sources:
+    if not all(map(is_file_name, sources)):  # those of a foreign SavedModel, for one
+        raise ValueError(f"The model's sources need names that files can have. Received: {list(sources)}.")
+    if residual in sources:
         raise ValueError(f"The model has a source {residual!r} already. Choose another name for the residual.")
-    return (*model.sources, residual) if residual else tuple(model.sources)
+    return (*sources, residual) if residual else sources
 
 
 def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:
+    if isinstance(song, (bytes, bytearray, memoryview)) or hasattr(song, "read"):
+        raise ValueError(
+            f"A song is a path or an array. Received: {type(song).__name__}. Write it to a file, or decode it first."
+        )
     array = np.asarray(song)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"Audio must be float in [-1, 1]. Received: dtype {array.dtype}. Divide by full scale.")

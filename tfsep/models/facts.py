@@ -1,0 +1,39 @@
+"""Limits of what a stored model may say about itself: what it says decides how much memory a song takes."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+
+from tfsep.files import is_file_name
+
+_LONGEST = 2**26  # samples: 25 minutes at 44.1 kHz
+_RANGES = {
+    "sample_rate": (1, 768_000),
+    "channels": (1, 32),
+    "segment": (1, _LONGEST),
+    "context": (0, _LONGEST),
+    "batch_size": (1, 1024),
+}
+_CHOICES = {"fade": ("overlap", "triangle", "tenth"), "edges": ("zeros", "centred", "reflect")}
+
+
+def check_facts(facts: Mapping) -> None:
+    """Raises ValueError for sources, lengths or rules of a model that are of another type or out of range."""
+    sources = facts["sources"]
+    if (
+        not isinstance(sources, (list, tuple))
+        or not 1 <= len(set(map(repr, sources))) == len(sources) <= 64
+        or not all(map(is_file_name, sources))
+    ):
+        raise ValueError(f"sources must be 1 to 64 different names that files can have. Received: {sources!r:.200}")
+    for name, (least, most) in _RANGES.items():
+        value = facts[name]
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(f"{name} must be an integer from {least} to {most}. Received: {name}={value!r:.200}")
+    overlap = facts["overlap"]
+    if not isinstance(overlap, numbers.Real) or isinstance(overlap, bool) or not 0 <= overlap < 1:
+        raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap!r:.200}")
+    for name, choices in _CHOICES.items():
+        if facts[name] not in choices:
+            raise ValueError(f"{name} must be one of {list(choices)}. Received: {name}={facts[name]!r:.200}")
