@@ -93,6 +93,17 @@ class TestSeparate:
         assert code == 1
         assert "song.wav" in message(err)
 
+    def test_what_is_left_of_a_truncated_song(self, run, song, tmp_path, small_preset):
+        song.write_bytes(song.read_bytes()[:-80000])
+        arguments = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--report")
+        code, _, err = run(*arguments)
+        assert (code, "--tolerant" in message(err)) == (1, True)
+        code, out, err = run(*arguments, "--tolerant")
+        assert code == 0, err
+        assert err.count("What is left is used") == 1
+        assert "page: " in out
+        assert len(audio.read(tmp_path / "out" / "song" / "vocals.wav")[0]) == RATE - 10000
+
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_not_finite(self, run, tmp_path, small_preset, value):
         import soundfile

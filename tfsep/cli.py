@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,17 +108,27 @@ def _fail_interrupted(advice: str) -> None:
 
 @contextmanager
 def _warnings_printed() -> Iterator[None]:
-    """Prints what the library logs, above any progress bar."""
+    """Prints what the library logs or warns of, one line each, above any progress bar."""
     from tqdm import tqdm
 
     class Printer(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             tqdm.write(self.format(record), file=sys.stderr)
 
+    shown = set()
+
+    def show(message: Warning, *_) -> None:
+        if str(message) not in shown:  # a file is read more than once
+            shown.add(str(message))
+            tqdm.write(str(message), file=sys.stderr)
+
     printer = Printer(logging.WARNING)
     logging.getLogger("tfsep").addHandler(printer)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("default", category=UserWarning, module="tfsep")
+            warnings.showwarning = show
+            yield
     finally:
         logging.getLogger("tfsep").removeHandler(printer)
 
@@ -205,6 +216,7 @@ def separate(
     ] = "rescale",
     overlap: Overlap = None,
     batch_size: BatchSize = None,
+    tolerant: Annotated[bool, typer.Option("--tolerant", help="Use what is left of damaged files.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the truth.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the stems of earlier runs.")] = False,
@@ -221,6 +233,7 @@ def separate(
         "residual": residual,
         "overlap": overlap,
         "batch_size": batch_size,
+        "tolerant": tolerant,
         "plot": plot,
         "overwrite": overwrite,
     }
@@ -262,7 +275,7 @@ def separate(
         try:
             with _bar(path.name) as progress:
                 paths = separate_file(path, folder, loaded, progress=progress, **options)
-            info = audio.info(path)
+            info = audio.info(path, tolerant=tolerant)
         except (OSError, ValueError, RuntimeError) as error:
             fail(path, error)
             continue
@@ -274,7 +287,7 @@ def separate(
     if seconds >= 1:
         print(f"{seconds:.1f} s of audio in {elapsed:.1f} s: {seconds / elapsed:.1f} times real time.")
     if done and report:
-        print(f"page: {write_stems_page(output, songs=stems, mixtures=done, overwrite=overwrite)}")
+        print(f"page: {write_stems_page(output, songs=stems, mixtures=done, tolerant=tolerant, overwrite=overwrite)}")
     if failures:
         raise typer.Exit(2 if isinstance(failures[-1], _WRONG_USE) and len(songs) == 1 else 1)
 

@@ -160,7 +160,7 @@ def test_a_source_is_no_way_out_of_the_folder(identity, tmp_path, name):
     assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}
 
 
-@pytest.mark.parametrize("sample_rate", [None, 0, -8000, "8000"])
+@pytest.mark.parametrize("sample_rate", [None, 0, -8000, "8000", 1, 10**7, float("nan")])
 def test_array_without_a_rate_is_an_error(identity, noise, sample_rate):
     with pytest.raises(ValueError, match=f"sample_rate={sample_rate!r}"):
         separate(noise(100), identity(), sample_rate)

@@ -69,8 +69,8 @@ def test_memory_does_not_grow_with_the_length(identity, tmp_path, folder, monkey
     audio.write(tmp_path / "long.wav", np.zeros((200_000, 1), np.float32), 16000)
     blocks, alive, most = audio.blocks, weakref.WeakValueDictionary(), []
 
-    def spy(path, block_size, stream=0):
-        for number, block in enumerate(blocks(path, block_size, stream)):
+    def spy(path, block_size, tolerant):
+        for number, block in enumerate(blocks(path, block_size)):
             alive[number] = block
             most.append(len(alive))
             yield block
@@ -160,7 +160,7 @@ def test_empty_folder_that_was_there_stays_after_a_failure(identity, song, folde
 def test_damage_in_the_middle_of_a_song_leaves_nothing_behind(identity, song, folder, monkeypatch):
     blocks = audio.blocks
 
-    def damaged(path, block_size):
+    def damaged(path, block_size, tolerant):
         yield from list(blocks(path, 1000))[:2]
         raise audio.AudioError(f"{path}: is damaged")
 
@@ -360,3 +360,15 @@ def test_more_than_32_channels_are_an_error_also_from_a_file(identity, tmp_path,
         separate_file(tmp_path / "many.wav", folder, identity())
     soundfile.write(tmp_path / "many.wav", np.zeros((100, 32)), 8000)
     assert separate_file(tmp_path / "many.wav", folder, identity())
+
+
+def test_what_is_left_of_a_damaged_song_is_separated_on_request(identity, song, folder):
+    song.write_bytes(song.read_bytes()[:-8000])
+    with pytest.raises(audio.AudioError, match="--tolerant"):
+        separate_file(song, folder, identity())
+    with pytest.warns(UserWarning, match=r"song\.wav.*What is left is used"):
+        paths = separate_file(song, folder, identity(), tolerant=True)
+    with pytest.warns(UserWarning, match="What is left is used"):
+        stems = separate(song, identity(), tolerant=True)
+    assert len(stems["plain"]) == 4000
+    np.testing.assert_allclose(audio.read(paths["plain"])[0], stems["plain"], atol=1e-6)

@@ -13,8 +13,8 @@ import numpy as np
 from tfsep.audio import av_decoder, headers, soundfile_decoder
 from tfsep.audio.formats import AudioError, AudioInfo, damaged
 
-_RATES = (1000, 768000)  # hertz: from below telephone speech to 16 times 48 kHz
-_MOST_CHANNELS = 32
+RATES = (1000, 768000)  # hertz: from below telephone speech to 16 times 48 kHz
+MOST_CHANNELS = 32
 # A flac of silence has frames of 65535 samples in a dozen bytes; no format claims more truthfully.
 _MOST_SAMPLES_PER_BYTE = 8192
 _FIRST_SAMPLES = 1 << 24  # allocated at once
@@ -244,8 +244,8 @@ def _check_facts(facts: AudioInfo, file_size: int) -> None:
     if facts.samples == 0:
         raise AudioError(f"{facts.path}: holds no samples, or its header says so.")
     for name, value, (lowest, highest) in (
-        ("sample rate", facts.sample_rate, _RATES),
-        ("number of channels", facts.channels, (1, _MOST_CHANNELS)),
+        ("sample rate", facts.sample_rate, RATES),
+        ("number of channels", facts.channels, (1, MOST_CHANNELS)),
         ("length in samples", facts.samples, (1, file_size * _MOST_SAMPLES_PER_BYTE)),
     ):
         if not lowest <= value <= highest:

@@ -19,6 +19,7 @@ def write_stems_page(
     mixtures: Mapping[str, str | Path] | None = None,
     seconds: float | None = 60.0,
     start: float | None = None,
+    tolerant: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Writes one HTML file in which the stems of songs play in step, to solo, mute and loop.
@@ -36,6 +37,7 @@ def write_stems_page(
         seconds: float or None, the most that is taken of each song; None takes whole songs. Defaults to 60.
         start: float or None, where the excerpt starts, in seconds; None takes the middle of each song.
             Defaults to None.
+        tolerant: bool, whether to play what is left of damaged mixtures. Defaults to False.
         overwrite: bool, whether to replace an existing page. Defaults to False.
 
     Returns:
@@ -61,7 +63,7 @@ def write_stems_page(
     mixtures = dict(mixtures or {})
     if unknown := mixtures.keys() - {path.name for path in chosen}:
         raise ValueError(f"{folder} has no song {sorted(unknown)[0]!r}. Received: mixtures={mixtures}.")
-    songs = [_song(path, names, mixtures.get(path.name)) for path, names in chosen.items()]
+    songs = [_song(path, names, mixtures.get(path.name), tolerant) for path, names in chosen.items()]
     title = f"Stems of {songs[0].name}" if len(songs) == 1 else f"Stems of {len(songs)} songs"
     pages = [song_data(song, number, seconds, start) for number, song in enumerate(songs)]
     write_page(output, title, f"To listen to: {excerpt_words(seconds, start)}, as mp3.", pages)
@@ -79,17 +81,17 @@ def _song_folders(folder: Path) -> list[Path]:
     return folders
 
 
-def _song(folder: Path, names: Sequence[str] | None, mixture: str | Path | None) -> Song:
+def _song(folder: Path, names: Sequence[str] | None, mixture: str | Path | None, tolerant: bool) -> Song:
     stems = open_stems(folder, names)
     mixture = stems.paths.pop(MIXTURE, None) if mixture is None else mixture
     if not stems.paths:
         raise ValueError(f"{folder} holds a mixture alone. Expected stems beside it.")
     if mixture is not None:
-        check_timeline(mixture, audio.info(mixture), folder, stems)
+        check_timeline(mixture, audio.info(mixture, tolerant=tolerant), folder, stems)
     return Song(
         folder.name,
         stems.sample_rate,
         stems.samples,
         (Version("stems", stems.read),),
-        None if mixture is None else lambda first, samples: audio.read(mixture, first, samples)[0],
+        None if mixture is None else lambda first, samples: audio.read(mixture, first, samples, tolerant=tolerant)[0],
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
+from tfsep.audio.reading import MOST_CHANNELS, RATES
 from tfsep.audio.writing import check_clip, read_comment
 from tfsep.datasets import FileStem, Track
 from tfsep.datasets.musdb18 import STREAMS
@@ -26,7 +27,6 @@ _log = logging.getLogger("tfsep")
 
 # Samples read from a file at a time.
 _BLOCK = 1 << 18
-_MOST_CHANNELS = 32
 
 # The comment in a stem's file, by which a later run knows it.
 _MARK = "Stem {!r}, separated by tfsep"
@@ -43,6 +43,7 @@ def separate(
     overlap: float | None = None,
     batch_size: int | None = None,
     residual: str | None = None,
+    tolerant: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Separates a song into its sources.
@@ -56,6 +57,8 @@ def separate(
         overlap: float in [0, 1), share of a segment that overlaps the next. Defaults to the model's, mostly 0.25.
         batch_size: int, segments at a time. Defaults to the model's, mostly 4.
         residual: str or None. Name for one more stem: the mixture less all estimates.
+        tolerant: bool. Take what is left of a damaged file, and warn of what is lost; see `tfsep.audio.read`.
+            Defaults to False.
         progress: called with samples done and in all (at the model's rate).
 
     Returns:
@@ -77,7 +80,7 @@ def separate(
     if isinstance(song, (str, os.PathLike)):
         if sample_rate is not None:
             raise ValueError("sample_rate belongs to an array. A file says its own.")
-        array, sample_rate = audio.read(song)
+        array, sample_rate = audio.read(song, tolerant=tolerant)
         one_dimensional = False
     else:
         array = _checked(song, sample_rate)
@@ -103,6 +106,7 @@ def separate_file(
     overlap: float | None = None,
     batch_size: int | None = None,
     residual: str | None = None,
+    tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -120,7 +124,7 @@ def separate_file(
             true stems beside the estimates. Defaults to False.
         overwrite: bool. Replace stems that exist; stems of other names or formats that an earlier run wrote into the
             folder are removed. Files that tfsep did not write stay. Defaults to False.
-        model, overlap, batch_size, residual, progress: see `separate`.
+        model, overlap, batch_size, residual, tolerant, progress: see `separate`.
 
     Returns:
         dict from source to the path of its file.
@@ -139,6 +143,7 @@ def separate_file(
         overlap=overlap,
         batch_size=batch_size,
         residual=residual,
+        tolerant=tolerant,
         plot=plot,
         overwrite=overwrite,
     )
@@ -159,7 +164,7 @@ def separate_file(
                 )
                 for stem in paths.values()
             ]
-            blocks = audio.blocks(path, _BLOCK)
+            blocks = audio.blocks(path, _BLOCK, tolerant=tolerant)
             for block in _stream(
                 blocks,
                 info.samples,
@@ -201,13 +206,14 @@ def check_file(
     overlap: float | None = None,
     batch_size: int | None = None,
     residual: str | None = None,
+    tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
 ) -> audio.AudioInfo:
     """Raises what `separate_file` would raise, as far as it can be known without loading the model.
 
     Args:
-        path, folder, model, suffix, subtype, clip, overlap, batch_size, residual, plot, overwrite: see
+        path, folder, model, suffix, subtype, clip, overlap, batch_size, residual, tolerant, plot, overwrite: see
             `separate_file`.
 
     Returns:
@@ -217,10 +223,8 @@ def check_file(
     check_clip(clip)
     audio.check_format(suffix, subtype)
     names = stem_names(model, residual)
-    info = audio.info(path)
+    info = audio.info(path, tolerant=tolerant)
     audio.check_format(suffix, subtype, info.sample_rate, info.channels)
-    if info.channels > _MOST_CHANNELS:
-        raise ValueError(f"{path} has {info.channels} channels. Expected at most {_MOST_CHANNELS}.")
     folder = Path(folder)
     written = {folder / f"{name}{suffix}" for name in names}
     in_the_way = [stem for stem in _audio_files(folder) if stem.stem in names]
@@ -295,14 +299,16 @@ def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:
         raise ValueError(f"Audio must be float in [-1, 1]. Received: dtype {array.dtype}. Divide by full scale.")
     if array.ndim not in (1, 2):
         raise ValueError(f"Audio must be [samples, channels] or [samples]. Received: shape {array.shape}.")
-    if not isinstance(sample_rate, numbers.Real) or sample_rate < 1:
-        raise ValueError(f"An array needs its sample_rate, samples per second. Received: sample_rate={sample_rate!r}.")
+    if not isinstance(sample_rate, numbers.Real) or not RATES[0] <= sample_rate <= RATES[1]:
+        raise ValueError(
+            f"An array needs its sample_rate, from {RATES[0]} to {RATES[1]} Hz. Received: sample_rate={sample_rate!r}."
+        )
     array = array.reshape(len(array), -1) if array.size else array
     if array.size == 0:
         raise ValueError(f"The audio is empty. Received: shape {array.shape}.")
-    if array.shape[1] > _MOST_CHANNELS:
+    if array.shape[1] > MOST_CHANNELS:
         raise ValueError(
-            f"Audio must be [samples, channels] with at most {_MOST_CHANNELS} channels. Received: shape "
+            f"Audio must be [samples, channels] with at most {MOST_CHANNELS} channels. Received: shape "
             f"{array.shape}. Transpose it if it is [channels, samples]."
         )
     with np.errstate(over="ignore"):
