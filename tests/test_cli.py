@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -147,6 +148,12 @@ class TestSeparate:
         assert code == 1
         assert "No space left" in message(err)
         assert not list(tmp_path.glob("out/*"))
+
+    def test_advice_is_given_once(self):
+        plain = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/vocals.wav")
+        assert cli._one_line(plain) == "out/vocals.wav: No space left on device. Free some, or choose another place."
+        worded = OSError(errno.ENOSPC, "decoded audio could not be written; free space", "cache/a.npy")
+        assert cli._one_line(worded) == "cache/a.npy: decoded audio could not be written; free space."
 
     def test_interrupt_leaves_nothing(self, run, song, tmp_path, small_preset, monkeypatch):
         def interrupted(self, block):

@@ -90,7 +90,9 @@ _ADVICE = {
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        advice = f" {_ADVICE[error.errno]}." if error.errno in _ADVICE else ""
+        # An error in words of its own brings its own advice.
+        plain = error.errno in _ADVICE and error.strerror.startswith(os.strerror(error.errno))
+        advice = f" {_ADVICE[error.errno]}." if plain else ""
         return f"{error.filename or 'output'}: {error.strerror}.{advice}"
     return " ".join(str(error).split()) or f"{type(error).__name__} (see --debug)"
 

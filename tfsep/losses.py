@@ -23,8 +23,16 @@ def __dir__() -> list[str]:
     return __all__
 
 
+class _Loss(keras.losses.Loss):
+    def __repr__(self) -> str:
+        config = {
+            name: value for name, value in self.get_config().items() if name not in ("name", "reduction", "dtype")
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in config.items())})"
+
+
 @keras.saving.register_keras_serializable(package="tfsep")
-class MeanAbsoluteAndSquaredError(keras.losses.Loss):
+class MeanAbsoluteAndSquaredError(_Loss):
     """`mean |e| + mean e^2` over the last axis, with `e` the estimate less the reference.
 
     Reference:
@@ -36,7 +44,7 @@ class MeanAbsoluteAndSquaredError(keras.losses.Loss):
         return ops.mean(ops.abs(error) + ops.square(error), axis=-1)
 
 
-class _Discriminative(keras.losses.Loss):
+class _Discriminative(_Loss):
     """The error of each estimate, less `gamma` times its error as an estimate of the other sources.
 
     With more than two sources, the latter is the mean over the others.
@@ -100,7 +108,7 @@ class DiscriminativeKullbackLeibler(_Discriminative):
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
-class NegativeSDR(keras.losses.Loss):
+class NegativeSDR(_Loss):
     """The signal-to-distortion ratio of each source of each example in dB, with its sign changed.
 
     `10 log10((|e - s|^2 + t M) / (|s|^2 + t M))` for the estimate `e` of a source `s`, with `M` the energy of all
@@ -134,7 +142,7 @@ class NegativeSDR(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
-class ConvSepLoss(keras.losses.Loss):
+class ConvSepLoss(_Loss):
     """Squared error of each target, less parts of its errors as an estimate of the other sources.
 
     For the estimate `e_v` of a target `v`, the other targets `j` and the rest `r` (the source `"other"` or

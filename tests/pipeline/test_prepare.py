@@ -374,8 +374,12 @@ def test_lmdb_without_its_package_is_an_error_before_anything_is_written(corpora
 @pytest.mark.parametrize(
     ("format", "limit", "message"),
     [
-        ("tfrecord", 45_000, r"shard-00000-of-00001\.tfrecord could not be written: .*Free space"),
-        ("lmdb", 45_000, r"shard-00000-of-00001\.lmdb could not be written: .*Free space"),
+        (
+            "tfrecord",
+            45_000,
+            r"store/shard-00000-of-00001\.tfrecord could not be written: .*Free space.*another folder for the store",
+        ),
+        ("lmdb", 45_000, r"store/shard-00000-of-00001\.lmdb could not be written: .*Free space"),
         ("tfrecord", 10_000, "File too large"),
     ],
 )

@@ -199,6 +199,9 @@ class Writer:
     def gain(self) -> float:
         return 1 / self.peak if self._clip == "rescale" and self.peak > 1 else 1.0
 
+    def __repr__(self) -> str:
+        return f"Writer({str(self._path)!r}, {self._sample_rate}, channels={self._channels})"
+
     def __enter__(self) -> "Writer":
         self._replacing = replacing(self._path)
         try:

@@ -65,6 +65,9 @@ class _Items:
         self.dataset = dataset
         self.load = functools.lru_cache(maxsize=_KEPT)(self._load)
 
+    def __repr__(self) -> str:
+        return f"items of {type(self.dataset).__name__}"
+
     def __reduce__(self):
         # What is kept stays here when tracks go to another process.
         return _Items, (self.dataset,)

@@ -53,6 +53,9 @@ class Estimates:
         self._check_tracks(tracks)
         self.sources = self._sources(tracks)
 
+    def __repr__(self) -> str:
+        return f"Estimates({str(self.folder)!r}): {', '.join(self.sources)} of {len(self._files)} tracks"
+
     def read(self, track: Track) -> dict[str, np.ndarray]:
         """Reads the estimates of a track.
 

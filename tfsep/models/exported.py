@@ -46,6 +46,7 @@ class ExportedSeparator:
     def __init__(self, path: str | Path, trust: bool = False):
         import tensorflow as tf
 
+        self._path = str(path)
         try:
             facts = _read_facts(path)
             suspects = [] if trust else sorted(_suspects(Path(path, "saved_model.pb").read_bytes()))
@@ -65,6 +66,9 @@ class ExportedSeparator:
         except Exception as error:
             # TensorFlow raises many kinds for a damaged SavedModel.
             raise _damaged(path, error) from error
+
+    def __repr__(self) -> str:
+        return f"ExportedSeparator({self._path!r}, sources={self.sources})"
 
     def separate_window(self, window) -> dict:
         """See `Separator.separate_window`."""

@@ -28,6 +28,9 @@ class TrainingFree:
         self.sources = sources
         self._function = function
 
+    def __repr__(self) -> str:
+        return f"TrainingFree({self.name!r}, sources={self.sources})"
+
     def separate_song(self, song: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
         """Song `[samples, channels]` -> dict from source to float32 of the same shape."""
         estimates = self._function(song, sample_rate)

@@ -177,7 +177,7 @@ def _write(file: BinaryIO, samples: np.ndarray, dtype: np.dtype, name: str) -> N
     except OSError as error:
         advice = "free space, or choose another folder (TFSEP_CACHE)"
         reason = f"decoded audio of {name} could not be written ({error.strerror}); {advice}"
-        raise OSError(error.errno, reason, file.name) from error
+        raise OSError(error.errno, reason) from error
 
 
 def _to_channels(samples: np.ndarray, channels: int, name: str) -> np.ndarray:

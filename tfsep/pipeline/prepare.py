@@ -243,7 +243,7 @@ def write_shard(plan: Plan, shard: int, progress: Callable[[], None] = lambda: N
     """
     songs = []
     with replacing(plan.path(shard)) as temporary:
-        with _WRITERS[plan.settings["format"]](temporary) as write:
+        with _WRITERS[plan.settings["format"]](temporary, plan.path(shard)) as write:
             for song in plan.songs(shard):
                 songs.append(_write_song(plan, song, shard, write))
                 progress()
@@ -291,7 +291,7 @@ def _decoded(plan: Plan, track: Track) -> Iterator[np.ndarray]:
 
 
 @contextmanager
-def _tfrecord_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
+def _tfrecord_writer(path: Path, shard: Path) -> Iterator[Callable[[bytes], int]]:
     place = 0
 
     def write(message: bytes) -> int:
@@ -305,11 +305,11 @@ def _tfrecord_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
         with tf.io.TFRecordWriter(str(path)) as writer:
             yield write
     except tf.errors.OpError as error:
-        raise _write_error(path, error) from error
+        raise _write_error(shard, error) from error
 
 
 @contextmanager
-def _lmdb_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
+def _lmdb_writer(path: Path, shard: Path) -> Iterator[Callable[[bytes], int]]:
     key = 0
 
     def write(message: bytes) -> int:
@@ -327,14 +327,17 @@ def _lmdb_writer(path: Path) -> Iterator[Callable[[bytes], int]]:
         yield write
         environment.sync(True)
     except lmdb.Error as error:
-        raise _write_error(path, error) from error
+        raise _write_error(shard, error) from error
     finally:
         environment.close()
 
 
-def _write_error(path: Path, error: Exception) -> OSError:
+def _write_error(shard: Path, error: Exception) -> OSError:
     reason = str(error).rpartition("; ")[2]
-    return OSError(f"{path.name} could not be written: {reason}. Free space; the same call then goes on.")
+    return OSError(
+        f"{shard} could not be written: {reason}. Free space, and the same call goes on; or choose another folder for "
+        "the store."
+    )
 
 
 _WRITERS = {"tfrecord": _tfrecord_writer, "lmdb": _lmdb_writer}
