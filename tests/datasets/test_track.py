@@ -1,3 +1,4 @@
+import itertools
 import logging
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from tfsep import audio
 from tfsep.datasets import ArrayStem, Corpus, FileStem, Track, components
+from tfsep.datasets.track import track_list
 
 SOURCES = ("vocals", "drums", "bass")
 
@@ -103,15 +105,51 @@ def test_accompaniment_is_the_sum_of_the_other_stems(folder, track, stems):
         (("accompaniment", "vocals"), SOURCES, {"accompaniment": ("drums", "bass"), "vocals": ("vocals",)}),
         (("drums", "accompaniment"), SOURCES, {"drums": ("drums",), "accompaniment": ("vocals", "bass")}),
         (("vocals", "accompaniment"), ("vocals", "accompaniment"), {n: (n,) for n in ("vocals", "accompaniment")}),
+        (("vocals", "rest"), SOURCES, {"vocals": ("vocals",), "rest": ("drums", "bass")}),
+        (("vocals", "drums", "other"), SOURCES, {"vocals": ("vocals",), "drums": ("drums",), "other": ("bass",)}),
+        (("vocals", "other"), ("vocals", "drums", "other"), {"vocals": ("vocals",), "other": ("other",)}),
     ],
 )
 def test_components(names, sources, expected):
     assert components(names, sources) == expected
 
 
-def test_nothing_left_to_accompany_is_an_error():
-    with pytest.raises(ValueError, match="accompaniment"):
-        components((*SOURCES, "accompaniment"), SOURCES)
+@pytest.mark.parametrize("name", ["accompaniment", "other", "rest"])
+def test_nothing_left_to_accompany_is_an_error(name):
+    with pytest.raises(ValueError, match=f"Nothing is left for '{name}'. Available: vocals, drums, bass"):
+        components((*SOURCES, name), SOURCES)
+
+
+@pytest.mark.parametrize("name", ["accompaniment", "other", "rest"])
+def test_what_the_stems_do_not_explain_of_the_mixture_file_is_what_is_left(folder, track, name):
+    assert components(("vocals", name), ("vocals",), residual=True) == {"vocals": ("vocals",), name: ("residual",)}
+    voice = Track("song", {"vocals": track.stems["vocals"]}, FileStem(folder / "mixture.wav"))
+    read = voice.read_sources(("vocals", name), 10, 20)
+    np.testing.assert_array_equal(read["vocals"], voice.read("vocals", 10, 20))
+    np.testing.assert_array_equal(read[name], voice.read("mixture", 10, 20) - voice.read("vocals", 10, 20))
+
+
+def test_unknown_names_learn_what_can_be_had_as_a_sum():
+    with pytest.raises(
+        ValueError, match=r"sources, or accompaniment or rest for the sum .*'piano'.*: vocals, other\.$"
+    ):
+        components(("piano",), ("vocals", "other"))
+    with pytest.raises(ValueError, match="accompaniment and rest are the same sum"):
+        components(("vocals", "accompaniment", "rest"), SOURCES)
+
+
+def test_what_is_no_track_is_found_at_the_first_item(track):
+    assert track_list(item for item in [track, track]) == [track, track]
+    endless = itertools.repeat(np.zeros(10))  # as a tf.data.Dataset that repeats
+    for tracks, received in (
+        (track, r"tracks is a Track\. Expected a dataset .* Write \[track\]"),
+        ("songs", "tracks is a str"),
+        (5, "tracks is a int"),
+        (endless, "tracks holds a ndarray"),
+        (["songs/a"], "tracks holds a str"),
+    ):
+        with pytest.raises(ValueError, match=received):
+            track_list(tracks)
 
 
 def test_missing_stem_is_silence_said_once(track, caplog):

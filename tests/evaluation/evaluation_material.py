@@ -38,6 +38,13 @@ class FakeTrack:
     def read_sources(self, names, start=0, samples=None):
         return {name: self.read(name, start, samples) for name in names}
 
+    def without(self, *sources):
+        """The track without the stems of these sources, which its mixture still holds."""
+        for source in sources:
+            del self.stems[source]
+        self.sources = tuple(source for source in self.sources if source not in sources)
+        return self
+
 
 def noisy_stem(track, source):
     """An estimate that is not perfect, always the same."""

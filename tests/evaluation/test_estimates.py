@@ -76,8 +76,8 @@ def test_a_folder_that_is_no_folder_of_estimates(tmp_path):
 
 
 def shorten(path, stem):
-    audio.write(path, stem[:-1], RATE, overwrite=True)
-    return f"has {2 * RATE - 1} samples, the track {2 * RATE}"
+    audio.write(path, stem[:-2305], RATE, overwrite=True)
+    return f"has {2 * RATE - 2305} samples, the track {2 * RATE}"
 
 
 def change_rate(path, stem):
@@ -125,6 +125,24 @@ def test_a_track_with_bad_estimates_is_left_out_and_named(folder, harm):
     scores = evaluate(None, TRACKS, estimates=folder, sdr_only=True)
     assert scores.tracks == ("a",)
     assert message in scores.failures["bb"]
+
+
+@pytest.mark.parametrize("difference", [-2304, -1, 1, 2304])
+def test_an_estimate_of_nearly_the_track_s_length_is_fitted_and_the_first_one_named(tmp_path, caplog, difference):
+    for track in TRACKS:
+        (tmp_path / track.name).mkdir()
+        for source in STEMS:
+            estimate = noisy_stem(track, source)
+            estimate = np.pad(estimate, ((0, 2304), (0, 0)), constant_values=0.1)[: 2 * RATE + difference]
+            audio.write(tmp_path / track.name / f"{source}.wav", estimate, RATE)
+    estimates = Estimates(tmp_path, TRACKS)
+    for track in TRACKS:
+        for source, estimate in estimates.read(track).items():
+            expected = noisy_stem(track, source)
+            expected[2 * RATE + min(difference, 0) :] = 0
+            np.testing.assert_array_equal(estimate, expected)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert f"vocals.wav is {abs(difference)} samples {'longer' if difference > 0 else 'shorter'} than" in message
 
 
 def test_two_files_for_one_source(folder):

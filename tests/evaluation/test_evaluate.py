@@ -7,7 +7,7 @@ import pytest
 from evaluation_material import RATE, STEMS, FakeTrack
 
 from tfsep.audio import AudioError
-from tfsep.evaluation import MEASURES, bss_eval, evaluate, ideal_ratio_mask, mixture_estimates
+from tfsep.evaluation import MEASURES, Scores, bss_eval, evaluate, ideal_ratio_mask, mixture_estimates
 
 
 @pytest.fixture
@@ -217,3 +217,107 @@ def test_progress_bar(separate, capsys):
     assert capsys.readouterr().err == ""
     evaluate(_model("vocals"), [FakeTrack("a")], sdr_only=True, progress=True)
     assert "1/1" in capsys.readouterr().err
+
+
+def test_what_the_stems_do_not_explain_is_a_source(separate):
+    """Of the oracle, of the references and of the accompaniment, be one stem left or several."""
+    for left_out in (("drums", "bass", "other"), ("bass", "other")):
+        track = FakeTrack("a").without(*left_out)
+        mixture = track.stems["mixture"]
+        stems = {name: track.stems[name] for name in track.sources}
+        stems["residual"] = mixture - sum(stems.values())
+        references = {"vocals": stems["vocals"], "accompaniment": mixture - stems["vocals"]}
+        for sources in (("vocals", "accompaniment"), ("vocals",)):
+            scores = evaluate(_model(*sources), [track], sdr_only=True)
+            true = references if "accompaniment" in sources else stems
+            share = 1 / len(stems)
+            for row, estimates in {
+                "mixture": {name: (share if name != "accompaniment" else 1 - share) * mixture for name in true},
+                "IRM1": ideal_ratio_mask(mixture, stems, tuple(true)),
+            }.items():
+                expected = dict(zip(true, _frames(true, estimates), strict=True))
+                for name in sources:
+                    np.testing.assert_allclose(scores.rows[row]["a"][name]["SDR"], expected[name], atol=1e-4)
+            assert scores.score("vocals", row="IRM1") > scores.score("vocals", row="mixture") + 1
+
+
+def test_a_codec_s_residual_is_no_source(separate):
+    track = FakeTrack("a", sources=("vocals", "drums"))  # whose mixture differs by 1 % of the energy
+    scores = evaluate(_model("vocals", "drums"), [track], sdr_only=True)
+    expected = _frames(
+        {name: track.stems[name] for name in track.sources},
+        ideal_ratio_mask(track.stems["mixture"], {name: track.stems[name] for name in track.sources}),
+    )
+    np.testing.assert_allclose(scores.rows["IRM1"]["a"]["vocals"]["SDR"], expected[0], atol=1e-5)
+
+
+def test_lone_vocals_without_a_mixture_file_have_no_accompaniment(separate):
+    track = FakeTrack("a", sources=("vocals",))
+    track.stems["mixture"] = track.stems["vocals"]
+    with pytest.raises(ValueError, match="Nothing is left for 'accompaniment'"):
+        evaluate(_model("vocals", "accompaniment"), [track])
+
+
+def _low_passed(track):
+    """A track as a lossy codec leaves it: nothing above a third of the spectrum but the decoder's rounding."""
+    for name in track.sources:
+        spectrum = np.fft.rfft(track.stems[name], axis=0)
+        spectrum[len(spectrum) // 3 :] = 0
+        track.stems[name] = np.fft.irfft(spectrum, len(track.stems[name]), axis=0).astype(np.float32)
+    track.stems["mixture"] = sum(track.stems[name] for name in track.sources)
+    return track
+
+
+def _rounded(track):
+    track.stems = {name: np.rint(stem * 2**15).astype(np.float32) / 2**15 for name, stem in track.stems.items()}
+    return track
+
+
+def test_scores_that_depend_on_inaudible_detail_are_warned_of_once(separate, monkeypatch, tmp_path, caplog):
+    """Lossy stems as floats; in 16 bits they are fine."""
+    noise = np.random.default_rng(0).standard_normal((2 * RATE, 1)).astype(np.float32)
+    monkeypatch.setattr(
+        sys.modules["tfsep.separation"],
+        "separate",
+        lambda mixture, model, sample_rate: {"vocals": mixture + 0.1 * noise},
+    )
+    options = {"sources": ("vocals", "drums"), "channels": 1}
+    floats = [_low_passed(FakeTrack(name, **options)) for name in ("a", "bb", "ccc")]
+    tracks = [_rounded(floats[0]), *floats[1:]]
+    scores = evaluate(_model("vocals"), tracks, output=tmp_path / "x", oracles=())
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "of 2 of 3 tracks depend on inaudible detail" in message
+    summary = json.loads((tmp_path / "x" / "summary.json").read_text())
+    assert summary["settings"]["precision"] == "float32"
+    assert summary["sensitivity"] == scores.sensitivity == Scores.load(tmp_path / "x").sensitivity
+    assert scores.sensitivity["a"] < 0.5 < min(scores.sensitivity["bb"], scores.sensitivity["ccc"])
+    assert json.loads((tmp_path / "x" / "a.json").read_text())["sensitivity"] == scores.sensitivity["a"]
+
+
+def test_what_is_no_track_is_refused_in_a_line(separate):
+    track = FakeTrack("a")
+    for tracks in (np.zeros((2, 100)), ["a"], "songs", 5, (item for item in [track, 1])):
+        with pytest.raises(
+            ValueError, match=r"^tracks (is|holds) a .*Expected a dataset of tfsep\.datasets or a list of"
+        ):
+            evaluate(_model("vocals"), tracks)
+    assert len(evaluate(_model("vocals"), (item for item in [track]), sdr_only=True).tracks) == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("protocol", ["bsseval_v4", "si_sdr"])
+def test_perfect_estimates_are_no_reason_to_warn(separate, monkeypatch, protocol):
+    """Of a song that is one stem even the mixture is perfect."""
+    track = FakeTrack("a", sources=("vocals",))
+    track.stems["mixture"] = track.stems["vocals"]
+    monkeypatch.setattr(
+        sys.modules["tfsep.separation"], "separate", lambda mixture, model, sample_rate: {"vocals": mixture.copy()}
+    )
+    scores = evaluate(_model("vocals"), [track], protocol=protocol)
+    assert np.isnan(scores.score("vocals"))
+    str(scores), scores.summary()
+
+
+def test_the_representation_of_scores_is_short(separate):
+    scores = evaluate(_model("vocals"), [FakeTrack("a")], sdr_only=True)
+    assert repr(scores) == "Scores('net', targets=('vocals',), protocol='bsseval_v4', tracks=1)"

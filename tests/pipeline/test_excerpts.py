@@ -361,6 +361,27 @@ def test_accompaniment_as_a_stem_in_some_songs_and_as_several_in_others(make_son
     assert seen == {0, 1, 5}
 
 
+@pytest.mark.parametrize("name", ["other", "rest"])
+def test_other_names_of_what_is_left(make_songs, make_model, units, name):
+    for _, sources in units(excerpts(make_songs(), make_model(("vocals", name)), 5, augment=())):
+        np.testing.assert_array_equal(sources[name], 99 * (sources["vocals"] // 1000 + 1))
+
+
+def test_accompaniment_beside_lone_vocals_is_the_rest_of_the_mixture_file(make_track, make_model, units):
+    """Also where other songs have it as a stem."""
+    voice = np.arange(1001, 1051)
+    lone = make_track("lone", {"vocals": voice}, voice + 33)
+    karaoke = make_track("karaoke", {"vocals": np.arange(5001, 5051), "accompaniment": np.full(50, 44)})
+    for songs, found in (([lone], {1}), ([karaoke, lone], {1, 5})):
+        seen = set()
+        for mixture, sources in units(excerpts(songs, make_model(("vocals", "accompaniment")), 2, augment=())):
+            song = sources["vocals"] // 1000
+            np.testing.assert_array_equal(sources["accompaniment"], np.where(song == 1, 33, 44))
+            np.testing.assert_array_equal(mixture, sources["vocals"] + sources["accompaniment"])
+            seen.update(song.flatten())
+        assert seen == found
+
+
 def test_songs_with_different_sources(make_songs, make_track, make_model, units):
     piano = make_track("piano", {"piano": np.full(40, 500), "vocals": np.arange(7001, 7041)})
     model = make_model(("drums", "vocals"))

@@ -30,10 +30,9 @@ import numpy as np
 from tfsep import audio
 from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
 from tfsep.datasets.stems import digest
-from tfsep.datasets.track import Corpus, Track
+from tfsep.datasets.track import RESIDUAL, Corpus, Track
 
 MANIFEST = "store.json"
-RESIDUAL = "residual"
 VERSION = 1
 DTYPES = {"int16": "<i2", "float32": "<f4"}
 

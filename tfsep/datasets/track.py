@@ -13,6 +13,9 @@ from tfsep.datasets.stems import Stem, digest, read_stems
 
 _log = logging.getLogger("tfsep")
 
+LEFT_OVER = ("accompaniment", "other", "rest")  # names of the sum of the sources that are not asked for by name
+RESIDUAL = "residual"  # what the sources do not explain of a mixture file
+
 
 class Track:
     """A song and its sources, read by excerpt and never decoded further than asked.
@@ -155,16 +158,24 @@ class Track:
         """Reads the same excerpt of several sources.
 
         Args:
-            names: names of sources. `"accompaniment"`, where the track has no stem of that name, is the sum of
-                the stems that are not in `names`.
+            names: names of sources. `"accompaniment"`, `"other"` and `"rest"`, where the track has no stem of that
+                name, are the sum of the stems that are not in `names`, or, without any, what the stems do not explain
+                of the mixture file.
             start: int, first sample. Defaults to 0.
             samples: int or None, length; None reads to the end.
 
         Returns:
             dict from name to float32 `[samples, channels]`, in the order of `names`.
         """
-        parts = components(tuple(names), self.sources)
-        stems = self.read_all([part for components in parts.values() for part in components], start, samples)
+        parts = components(tuple(names), self.sources, residual=self.mixture is not None)
+        needed = dict.fromkeys(part for components in parts.values() for part in components)
+        with_residual = RESIDUAL in needed.keys() - set(self.sources)
+        if with_residual:
+            del needed[RESIDUAL]
+            needed |= dict.fromkeys(("mixture", *self.sources))
+        stems = self.read_all(needed, start, samples)
+        if with_residual:
+            stems[RESIDUAL] = stems["mixture"] - sum(stems[source] for source in self.sources)
         return {name: sum(stems[part] for part in components) for name, components in parts.items()}
 
     def _parts(self, name: str) -> tuple[str, ...]:
@@ -192,21 +203,41 @@ class Track:
         return excerpts
 
 
-def components(names: Sequence[str], sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Says which of a track's `sources` add up to each of `names`; `"accompaniment"` is all that is left over.
+def components(names: Sequence[str], sources: Sequence[str], residual: bool = False) -> dict[str, tuple[str, ...]]:
+    """Says which of a track's `sources` add up to each of `names`.
+
+    Of names that are no source, `"accompaniment"`, `"other"` and `"rest"` are all sources that are not in `names`.
+    Where none is left, they are the residual: what the sources do not explain of the mixture file.
+
+    Args:
+        names: names of what to read or estimate.
+        sources: names of the track's sources.
+        residual: bool, whether the track has a mixture file besides. Defaults to False.
 
     Raises:
-        ValueError: if a name is neither a source nor `"accompaniment"`, or nothing is left to accompany.
+        ValueError: if a name is neither a source nor one of these, if nothing is left for it, or if two of these
+            names would be the same sum.
     """
+    left = tuple(source for source in sources if source not in names)
+    if residual and not left:
+        left = (RESIDUAL,)
+    sums = [name for name in names if name in LEFT_OVER and name not in sources]
+    if len(sums) > 1:
+        raise ValueError(f"{' and '.join(sums)} are the same sum of sources here. Ask for one of them.")
     parts = {}
     for name in names:
-        rest = tuple(source for source in sources if source not in names)
         if name in sources:
             parts[name] = (name,)
-        elif name == "accompaniment" and rest:
-            parts[name] = rest
+        elif name in sums and left:
+            parts[name] = left
+        elif name in sums:
+            raise ValueError(f"Nothing is left for {name!r}. Available: {', '.join(sources)}.")
         else:
-            raise ValueError(f"No source {name!r} in the data. Available: {', '.join(sources)}.")
+            known = " or ".join(known for known in LEFT_OVER if known not in sources)
+            raise ValueError(
+                f"Expected sources{f', or {known} for the sum of those not asked for' if known else ''}. "
+                f"No source {name!r} in the data. Available: {', '.join(sources)}."
+            )
     return parts
 
 
@@ -222,6 +253,24 @@ def check_tracks(tracks: Sequence[Track]) -> None:
         "tracks must be a sequence of tracks: a corpus such as MUSDB18(root), or a list of Track. Received: a "
         f"{received}."
     )
+
+
+def track_list(tracks: Iterable[Track]) -> list[Track]:
+    """The tracks as a list; what is none is found at the first item, also in an endless dataset.
+
+    Raises:
+        ValueError: if `tracks` is no iterable of tracks.
+    """
+    expected = "Expected a dataset of tfsep.datasets or a list of Track."
+    if isinstance(tracks, str) or not isinstance(tracks, Iterable):
+        advice = " Write [track]." if isinstance(tracks, Track) else ""
+        raise ValueError(f"tracks is a {type(tracks).__name__}. {expected}{advice}")
+    checked = []
+    for track in tracks:
+        if not hasattr(track, "read_sources"):
+            raise ValueError(f"tracks holds a {type(track).__name__}. {expected}")
+        checked.append(track)
+    return checked
 
 
 class Corpus(Sequence):

@@ -12,10 +12,14 @@ from tfsep import audio
 from tfsep.datasets import Track
 from tfsep.datasets.checks import SPLITS, existing_folder
 from tfsep.datasets.stems_folder import SUFFIXES
+from tfsep.datasets.track import LEFT_OVER, track_list
 from tfsep.files import file_name, song_folder
 
 _log = logging.getLogger("tfsep")
 
+# Samples by which an estimate may be longer or shorter than its track: two frames of mp3, which encoders and decoders
+# add or leave out.
+_TOLERANCE = 2 * 1152
 _NAMED = 5  # names that a message lists
 
 
@@ -23,9 +27,12 @@ class Estimates:
     """Folders of estimates, `FOLDER/<track>/<source>.<suffix>`, as `tfsep separate -o` and musdb write them.
 
     Between `FOLDER` and the track there may be a folder named after the split, as museval has it. The sources are
-    those of the data for which any track has an estimate. Beside one of them `accompaniment` is the sum of all others;
-    beside several it is left out, since it is not said of which it is the sum. So are files and folders of other
-    names, and what is left out is said once.
+    those of the data for which any track has an estimate. Beside one of them `accompaniment`, `other` or `rest` is the
+    sum of all others; beside several it is left out, since it is not said of which it is the sum. So are files and
+    folders of other names, and what is left out is said once.
+
+    An estimate that is up to 2304 samples longer or shorter than its track is cut, or completed with zeros, as in
+    museval, and the first one is named.
 
     Args:
         folder: path of the folder.
@@ -46,12 +53,13 @@ class Estimates:
     """
 
     def __init__(self, folder: str | Path, tracks: Iterable[Track]):
-        tracks = list(tracks)
+        tracks = track_list(tracks)
         self.folder = existing_folder(folder, "a folder with one folder of estimates a track")
         self.name = self.folder.resolve().name
         self._files = {track.name: _files(place) for track in tracks if (place := _place(self.folder, track.name))}
         self._check_tracks(tracks)
         self.sources = self._sources(tracks)
+        self._fitted = False
 
     def __repr__(self) -> str:
         return f"Estimates({str(self.folder)!r}): {', '.join(self.sources)} of {len(self._files)} tracks"
@@ -64,7 +72,7 @@ class Estimates:
 
         Raises:
             FileNotFoundError: if the track has no estimates, or not of all sources.
-            ValueError: if an estimate differs from the track in rate, length or channels.
+            ValueError: if an estimate differs from the track in rate or channels, or by more in length.
             tfsep.audio.AudioError: if a file cannot be read, or holds samples that are not finite.
         """
         if track.name not in self._files:
@@ -76,7 +84,20 @@ class Estimates:
                 f"{track.name} has no estimate of {', '.join(missing)}, which other tracks in {self.folder} have. "
                 f"Expected {missing[0]}.wav, or another audio format."
             )
-        return {source: _read(files[source], track) for source in self.sources}
+        return {source: self._fit(_read(files[source], track), files[source], track) for source in self.sources}
+
+    def _fit(self, estimate: np.ndarray, path: Path, track: Track) -> np.ndarray:
+        """Cuts an estimate to the length of its track, or completes it with zeros, and says so of the first one."""
+        difference = len(estimate) - track.samples
+        if difference and not self._fitted:
+            self._fitted = True
+            _log.warning(
+                "%s is %d samples %s than the track. This and others are cut, or completed with zeros.",
+                path,
+                abs(difference),
+                "longer" if difference > 0 else "shorter",
+            )
+        return np.pad(estimate[: track.samples], ((0, max(0, -difference)), (0, 0)))
 
     def _check_tracks(self, tracks: Sequence[Track]) -> None:
         if not self._files:
@@ -95,8 +116,9 @@ class Estimates:
         known = tuple(dict.fromkeys(source for track in tracks for source in track.sources))
         found = {source for files in self._files.values() for source in files} - {"mixture"}
         sources = tuple(source for source in known if source in found)
-        if len(sources) == 1 and "accompaniment" in found - set(known):
-            sources += ("accompaniment",)
+        sums = [name for name in LEFT_OVER if name in found - set(known)]
+        if len(sources) == 1 and sums:
+            sources += (sums[0],)
         left_out = sorted(found - set(sources))
         if not sources:
             raise ValueError(
@@ -126,12 +148,12 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _read(path: Path, track: Track) -> np.ndarray:
     info = audio.info(path)
-    for unit, value, expected in (
-        ("Hz", info.sample_rate, track.sample_rate),
-        ("samples", info.samples, track.samples),
-        ("channels", info.channels, track.channels),
+    for unit, value, expected, tolerance in (
+        ("Hz", info.sample_rate, track.sample_rate, 0),
+        ("samples", info.samples, track.samples, _TOLERANCE),
+        ("channels", info.channels, track.channels, 0),
     ):
-        if value != expected:
+        if abs(value - expected) > tolerance:
             raise ValueError(f"{path} has {value} {unit}, the track {expected}. Expected estimates like the track.")
     return audio.read(path)[0]
 

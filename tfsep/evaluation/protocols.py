@@ -21,8 +21,9 @@ class Protocol:
 
     Args:
         name: str, as results carry it.
-        measure: from references and estimates `[sources, samples, channels]`, their rate, and whether only SDR is
-            wanted, to a dict from measure to `[sources, windows]` in dB.
+        measure: from references and estimates `[sources, samples, channels]`, their rate, whether only SDR is
+            needed, and the `noise` of `tfsep.evaluation.bss_eval`, to a dict from measure to `[sources, windows]`
+            in dB.
         columns: dict from the measures that a table shows to their names there; the first is the main one.
         aggregation: str, how a corpus's score is made from the scores of windows.
         window: float, length of a window in seconds, `math.inf` for whole tracks.
@@ -35,7 +36,7 @@ class Protocol:
     """
 
     name: str
-    measure: Callable[[np.ndarray, np.ndarray, int, bool], dict[str, np.ndarray]]
+    measure: Callable[..., dict[str, np.ndarray]]
     columns: Mapping[str, str]
     aggregation: str
     window: float = math.inf
@@ -62,12 +63,12 @@ def protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def _bsseval_v4(references, estimates, sample_rate, sdr_only):
-    return bss_eval(references, estimates, sample_rate, sdr_only=sdr_only)
+def _bsseval_v4(references, estimates, sample_rate, sdr_only, noise=0.0):
+    return bss_eval(references, estimates, sample_rate, sdr_only=sdr_only, noise=noise)
 
 
-def _bsseval_v3(references, estimates, sample_rate, sdr_only):
-    return _columns(bss_eval_sources(references, estimates))
+def _bsseval_v3(references, estimates, sample_rate, sdr_only, noise=0.0):
+    return _columns(bss_eval_sources(references, estimates, noise=noise))
 
 
 def _si_sdr(references, estimates, sample_rate, sdr_only):

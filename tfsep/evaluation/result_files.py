@@ -35,11 +35,14 @@ class TrackResult:
         rows: dict from row (`"model"`, `"mixture"`, `"IRM1"`, ...) to target to measure to `[windows]`, in dB.
         leaked: dict from row to target to `[windows]` of `tfsep.evaluation.leakage`.
         seconds: float, length of the track.
+        sensitivity: float, the most by which noise of 1e-6 on the references moves the model's SIR or SAR in any
+            window, in dB.
     """
 
     rows: dict[str, Frames]
     leaked: dict[str, Leaked]
     seconds: float
+    sensitivity: float
 
 
 def header(scores: Scores) -> dict:
@@ -62,6 +65,7 @@ def track_json(scores: Scores, track: str) -> dict:
         **header(scores),
         "versions": _versions(),
         "seconds": seconds,
+        "sensitivity": scores.sensitivity.get(track, 0.0),
         "measures": list(scores.measures()),
         "bounds": {
             row: _lists(tracks[track]) for row, tracks in scores.rows.items() if row != "model" and track in tracks
@@ -94,7 +98,10 @@ def load_track(scores: Scores, track: str, folder: str | Path) -> TrackResult:
             for target in content["targets"]
         }
         result = TrackResult(
-            _arrays({"model": model, **content["bounds"]}), _arrays(content["leakage"]), float(content["seconds"])
+            _arrays({"model": model, **content["bounds"]}),
+            _arrays(content["leakage"]),
+            float(content["seconds"]),
+            float(content["sensitivity"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a result file of this version. Remove it to score the track again.") from error
@@ -126,6 +133,7 @@ def summary(scores: Scores) -> dict:
         "targets": list(scores.targets),
         "tracks": list(scores.tracks),
         "failures": dict(scores.failures),
+        "sensitivity": dict(scores.sensitivity),
         "rows": {row: _row_summary(scores, row) for row in scores.rows},
     }
 

@@ -18,7 +18,7 @@ _RESAMPLES = 1000
 _DECIMALS = 5  # of all scores, as in museval's result files
 
 
-@dataclass
+@dataclass(repr=False)
 class Scores:
     """Scores of one model over many tracks, with the rows that bound it.
 
@@ -56,12 +56,17 @@ class Scores:
     # row -> track -> target -> [windows], NaN where the target is not silent
     leaked: dict[str, dict[str, Leaked]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    # track -> the most by which noise of 1e-6 on the references moves the model's SIR or SAR, in dB
+    sensitivity: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         rules = protocol(self.protocol)
         self.window = rules.window if self.window is None else self.window
         self.hop = rules.hop if self.hop is None else self.hop
+
+    def __repr__(self) -> str:
+        return f"Scores({self.model!r}, targets={self.targets}, protocol={self.protocol!r}, tracks={len(self.tracks)})"
 
     def __str__(self) -> str:
         from tfsep.evaluation.table import table  # which imports this module
@@ -130,6 +135,7 @@ class Scores:
         """Adds all rows of a track."""
         for row, frames in result.rows.items():
             self.add(row, track, frames, result.leaked[row], result.seconds)
+        self.sensitivity[track] = round(result.sensitivity, _DECIMALS)
 
     def sort(self, tracks: Sequence[str]) -> None:
         """Brings the tracks into the order of `tracks`."""

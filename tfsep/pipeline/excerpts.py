@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfsep.datasets import Track, components
-from tfsep.datasets.track import check_tracks
+from tfsep.datasets.track import LEFT_OVER, RESIDUAL, check_tracks
 from tfsep.pipeline import cache as decoded
 from tfsep.pipeline.augment import Gain, Remix
 from tfsep.pipeline.python_calls import numpy_function
@@ -160,35 +160,38 @@ class _Stems:
         self.samples = [audio.samples for audio in self.audio]
         self.windows = sum(-(-samples // self.segment) for samples in self.samples)
         # The rows of each track's sources and of its residual.
-        self.rows = [[*(self.sources.index(source) for source in track.sources), -1] for track in tracks]
+        self.rows = [
+            [*(self.sources.index(source) for source in track.sources), self._residual_row(track)] for track in tracks
+        ]
         heard = self.parts if active is None else (active,)
-        self.wanted = sorted({self.sources.index(part) for name in heard for part in self.parts[name]})
+        rows = (*self.sources, RESIDUAL)
+        self.wanted = sorted({rows.index(part) for name in heard for part in self.parts[name]})
         self._order = functools.lru_cache(maxsize=8)(self._shuffled)
 
     def _parts(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The rows that add up to each name; accompaniment is a stem in some tracks and what is left in others."""
+        """The rows that add up to each name; a sum such as accompaniment is a stem in some tracks, not in others."""
         try:
-            parts = components(names, self.sources)
+            parts = components(names, self.sources, residual=any(track.mixture is not None for track in self.tracks))
         except ValueError as error:
             raise ValueError(f"{error} Tracks: {', '.join(self._some_tracks())}.") from None
-        if "accompaniment" in parts:
-            whole = [track for track in self.tracks if "accompaniment" in track.sources]
-            rest = {source for track in self.tracks if track not in whole for source in track.sources}
-            rest = rest - set(names) | {"accompaniment"}
-            parts["accompaniment"] = tuple(source for source in self.sources if source in rest)
+        for name in parts.keys() & set(LEFT_OVER) & set(self.sources):
+            others = [track for track in self.tracks if name not in track.sources]
+            left = {source for track in others for source in track.sources} - set(names) | {name}
+            parts[name] = tuple(source for source in self.sources if source in left)
         return parts
 
     def check_sound(self) -> None:
         """Logs which of the model's sources are silent in all tracks; raises ValueError if all are."""
-        silent = dict(self.parts)
+        silent, rows = dict(self.parts), (*self.sources, RESIDUAL)
         for track, samples in enumerate(self.samples):
             present = {source for source, stem in self.tracks[track].stems.items() if stem is not None}
+            present.add(rows[self.rows[track][-1]])
             for start in range(0, samples, self.segment):
                 if present.isdisjoint(itertools.chain(*silent.values())):
                     break
                 (window,) = self.load([(track, start)])
                 for name, parts in list(silent.items()):
-                    if any(window[self.sources.index(part)].any() for part in parts):
+                    if any(window[rows.index(part)].any() for part in parts):
                         del silent[name]
         if len(silent) == len(self.parts):
             raise ValueError(
@@ -200,6 +203,13 @@ class _Stems:
 
     def _some_tracks(self) -> list[str]:
         return [track.name for track in self.tracks[:_NAMED]] + ["..."] * (len(self.tracks) > _NAMED)
+
+    def _residual_row(self, track: Track) -> int:
+        """The last row, or that of a sum of which the track has no other part, such as accompaniment beside vocals."""
+        sums = [name for name in self.parts if name in LEFT_OVER and name in self.sources]
+        if len(sums) == 1 and set(track.sources) == self.parts.keys() - set(sums):
+            return self.sources.index(sums[0])
+        return -1
 
     def _shuffled(self, seed: int, turn: int) -> np.ndarray:
         return np.random.default_rng((seed, 0, turn)).permutation(len(self.audio))
@@ -253,6 +263,7 @@ class _Stems:
 
     def split(self, batch: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Rows `[batch, sources + residual, samples, channels]` -> mixture and the model's sources."""
-        rows = dict(zip(self.sources, tf.unstack(batch, axis=1), strict=False))
+        *sources, residual = tf.unstack(batch, axis=1)
+        rows = {RESIDUAL: residual, **dict(zip(self.sources, sources, strict=True))}
         references = {name: tf.add_n([rows[part] for part in parts]) for name, parts in self.parts.items()}
         return tf.reduce_sum(batch, axis=1), references
