@@ -31,7 +31,7 @@ import numpy as np
 import psutil
 
 from tfsep import datasets, pipeline
-from tfsep.datasets.store import seal
+from tfsep.datasets.manifest import seal
 
 SOURCES = ("vocals", "drums", "bass", "other")
 SECONDS, RATE, BATCH = 6, 44100, 16

@@ -1,4 +1,3 @@
-import importlib
 import json
 import pickle
 import sys
@@ -11,7 +10,7 @@ import pytest
 from tfsep import audio
 from tfsep.datasets import FileStem, Store, Track, from_spec
 from tfsep.datasets import store as module
-from tfsep.pipeline import cache, prepare
+from tfsep.pipeline import cache, preparation, prepare
 
 RATE = 1000
 FORMATS = ("tfrecord", "lmdb")
@@ -21,7 +20,7 @@ DTYPES = ("int16", "float32")
 @pytest.fixture(autouse=True)
 def short_records(monkeypatch, tmp_path):
     """A second a record, 1000 samples, so that songs are of several; and a cache of the test's own."""
-    monkeypatch.setattr(importlib.import_module("tfsep.pipeline.prepare"), "_RECORD_SECONDS", 1)
+    monkeypatch.setattr(preparation, "_RECORD_SECONDS", 1)
     monkeypatch.setenv("TFSEP_CACHE", str(tmp_path / "cache"))
 
 

@@ -1,5 +1,4 @@
 import functools
-import importlib
 import itertools
 import os
 import subprocess
@@ -12,13 +11,10 @@ import pytest
 import tensorflow as tf
 
 from tfsep import audio, datasets, pipeline
-from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, cache, prepare, windows
+from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, batches, cache, prepare, windows
 
 # Compiling takes longer than all else in these small cases; one test does it.
 excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
-
-# The package gives the function that name.
-module = importlib.import_module("tfsep.pipeline.excerpts")
 
 UNIT = 1 / cache.SCALE
 ALL = ("vocals", "drums", "bass")
@@ -226,13 +222,13 @@ def test_batches_do_not_depend_on_the_threads(make_songs, make_model, monkeypatc
     songs, model = make_songs(), make_model()
     expected = arrays(excerpts(songs, model, 4, steps_per_epoch=20))
     # Every third batch is late, so that batches are ready in another order.
-    load, calls = module._Stems.load, itertools.count()
+    load, calls = batches._Stems.load, itertools.count()
 
     def late(stems, places):
         time.sleep(0.01 * (next(calls) % 3 == 0))
         return load(stems, places)
 
-    monkeypatch.setattr(module._Stems, "load", late)
+    monkeypatch.setattr(batches._Stems, "load", late)
     monkeypatch.setattr(tf.data, "AUTOTUNE", parallel)
     options = tf.data.Options()
     options.threading.private_threadpool_size = parallel

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfsep.datasets import Store
-from tfsep.pipeline import cache, prepare
+from tfsep.pipeline import cache, preparation, prepare
 from tfsep.pipeline.messages import active_regions, encode, within
 
 ROWS = np.array([[[1, -2], [3, -4]], [[0, 0], [0, 0]], [[5, 6], [7, 300]]])
@@ -11,9 +11,7 @@ ROWS = np.array([[[1, -2], [3, -4]], [[0, 0], [0, 0]], [[5, 6], [7, 300]]])
 
 @pytest.fixture(autouse=True)
 def short_records(monkeypatch):
-    import importlib
-
-    monkeypatch.setattr(importlib.import_module("tfsep.pipeline.prepare"), "_RECORD_SECONDS", 1)
+    monkeypatch.setattr(preparation, "_RECORD_SECONDS", 1)
 
 
 @pytest.fixture

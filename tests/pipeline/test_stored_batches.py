@@ -1,12 +1,11 @@
 import functools
-import importlib
 
 import numpy as np
 import pytest
 
 from tfsep import pipeline
 from tfsep.datasets import Store, Track
-from tfsep.pipeline import prepare, windows
+from tfsep.pipeline import preparation, prepare, windows
 
 excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
 
@@ -14,7 +13,7 @@ excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
 @pytest.fixture(autouse=True)
 def short_records(monkeypatch):
     """Records of 8 samples at 8 Hz, as long as a segment, so that windows lie across them."""
-    monkeypatch.setattr(importlib.import_module("tfsep.pipeline.prepare"), "_RECORD_SECONDS", 1)
+    monkeypatch.setattr(preparation, "_RECORD_SECONDS", 1)
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ without parsing a message.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import mmap
 import os
 import threading
@@ -29,11 +27,10 @@ import numpy as np
 
 from tfsep import audio
 from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
+from tfsep.datasets.manifest import MANIFEST, DamagedError, file_sha256, read_manifest
 from tfsep.datasets.stems import digest
 from tfsep.datasets.track import RESIDUAL, Corpus, Track
 
-MANIFEST = "store.json"
-VERSION = 1
 DTYPES = {"int16": "<i2", "float32": "<f4"}
 
 # Shards of a store that are open at a time.
@@ -41,10 +38,6 @@ _OPEN = 32
 
 # int16 samples span [-4, 4): lossy decoders overshoot full scale, and a mastered mixture's residual does so by far.
 SCALE = 2.0**13
-
-
-class DamagedError(RuntimeError):
-    """A file of a store does not hold what was written to it."""
 
 
 class Store(Corpus):
@@ -206,53 +199,6 @@ class Messages:
         self._lock = threading.Lock()
         self._seen = {}
         self._opened = functools.lru_cache(maxsize=_OPEN)(self._open)
-
-
-def read_manifest(folder: Path) -> dict | None:
-    """The manifest of a store, or None where there is none.
-
-    Raises:
-        DamagedError: if it is damaged.
-        ValueError: if it is of another version.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        return None
-    manifest = unseal(path)
-    if manifest["version"] != VERSION:
-        raise ValueError(
-            f"{path} is of version {manifest['version']}, while this tfsep reads {VERSION}. Prepare the store anew in "
-            "another folder."
-        )
-    return manifest
-
-
-def seal(facts: dict) -> str:
-    """Facts as JSON that begins with the SHA-256 of the rest: one flipped digit would be another, valid place."""
-    rest = json.dumps(facts)[1:]
-    return f"{_seal_of(rest)}{rest}"
-
-
-def unseal(path: Path) -> dict:
-    """Facts that were sealed; raises DamagedError if they are not what was written."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    head, comma, rest = text.partition(", ")
-    if head + comma != _seal_of(rest):
-        raise DamagedError(f"{path} is damaged: its content does not fit its checksum. Run `tfsep prepare` again.")
-    return json.loads("{" + rest)
-
-
-def _seal_of(rest: str) -> str:
-    return f'{{"seal": "{hashlib.sha256(rest.encode()).hexdigest()}", '
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    content = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 22):
-            content.update(chunk)
-    return content.hexdigest()
 
 
 def _check_size(path: Path, size: int) -> None:

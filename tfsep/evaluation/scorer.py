@@ -10,7 +10,7 @@ import numpy as np
 
 from tfsep.audio import AudioError
 from tfsep.datasets import Track, components
-from tfsep.datasets.store import DamagedError
+from tfsep.datasets.manifest import DamagedError
 from tfsep.datasets.track import LEFT_OVER, RESIDUAL
 from tfsep.evaluation import windows
 from tfsep.evaluation.estimates import Estimates

@@ -1,8 +1,8 @@
 """Tracks -> batches: decoded once, cut into excerpts, augmented, mixed."""
 
 from tfsep.pipeline.augment import AUGMENTATIONS, Equalize, Gain, Mute, Polarity, Ratio, Remix, Shift, Swap
-from tfsep.pipeline.excerpts import excerpts, windows
-from tfsep.pipeline.prepare import prepare
+from tfsep.pipeline.batches import excerpts, windows
+from tfsep.pipeline.preparation import prepare
 
 __all__ = [
     "AUGMENTATIONS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from tfsep.pipeline.prepare import Plan, write_shard
+from tfsep.pipeline.preparation import Plan, write_shard
 
 
 def runner(name: str = "DirectRunner", options: str = "") -> Callable[[Plan, list[int]], None]:

@@ -13,37 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tfsep.datasets import Track
 from tfsep.datasets.checks import SPLITS, check_choice
-from tfsep.datasets.store import (
-    DTYPES,
-    MANIFEST,
-    RESIDUAL,
-    SCALE,
-    VERSION,
-    DamagedError,
-    file_sha256,
-    import_lmdb,
-    read_manifest,
-    seal,
-    unseal,
-)
+from tfsep.datasets.manifest import MANIFEST, VERSION, DamagedError, file_sha256, read_manifest, seal, unseal
+from tfsep.datasets.store import DTYPES, RESIDUAL, SCALE, import_lmdb
 from tfsep.datasets.track import check_tracks
 from tfsep.files import is_scratch, locked, remove_leftovers, replacing, scratch, write_text
 from tfsep.pipeline import cache
 from tfsep.pipeline.messages import active_regions, encode, within
+from tfsep.pipeline.store_files import WRITERS
 from tfsep.progress import progress_bar
-
-FORMATS = ("tfrecord", "lmdb")
 
 # A record is bounded so that nobody who parses one needs a whole song in memory.
 _RECORD_SECONDS = 10
 _SHARD_BYTES = 256 * 2**20
-
-# Facts about a TFRecord file: before a message stand its length and their checksum, behind it its checksum.
-_BEFORE, _BEHIND = 12, 4
 
 
 def prepare(
@@ -82,7 +66,7 @@ def prepare(
         FileExistsError: if `output` holds something else.
         OSError: if the store cannot be written; the same call goes on where this one ended.
     """
-    check_choice("format", format, FORMATS)
+    check_choice("format", format, tuple(WRITERS))
     check_choice("dtype", dtype, tuple(DTYPES))
     if not isinstance(corpora, Mapping):
         raise ValueError(f"corpora must be a dict from split to tracks. Received: a {type(corpora).__name__}.")
@@ -243,7 +227,7 @@ def write_shard(plan: Plan, shard: int, progress: Callable[[], None] = lambda: N
     """
     songs = []
     with replacing(plan.path(shard)) as temporary:
-        with _WRITERS[plan.settings["format"]](temporary, plan.path(shard)) as write:
+        with WRITERS[plan.settings["format"]](temporary, plan.path(shard)) as write:
             for song in plan.songs(shard):
                 songs.append(_write_song(plan, song, shard, write))
                 progress()
@@ -288,59 +272,6 @@ def _decoded(plan: Plan, track: Track) -> Iterator[np.ndarray]:
             raise
         reason = f"{os.strerror(error.errno)} while {track.name} was decoded. The same call then goes on"
         raise OSError(error.errno, reason, str(plan.folder)) from error
-
-
-@contextmanager
-def _tfrecord_writer(path: Path, shard: Path) -> Iterator[Callable[[bytes], int]]:
-    place = 0
-
-    def write(message: bytes) -> int:
-        nonlocal place
-        writer.write(message)
-        start = place + _BEFORE
-        place = start + len(message) + _BEHIND
-        return start
-
-    try:
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            yield write
-    except tf.errors.OpError as error:
-        raise _write_error(shard, error) from error
-
-
-@contextmanager
-def _lmdb_writer(path: Path, shard: Path) -> Iterator[Callable[[bytes], int]]:
-    key = 0
-
-    def write(message: bytes) -> int:
-        nonlocal key
-        # The map is address space alone; it grows with what is written.
-        environment.set_mapsize(environment.info()["map_size"] + len(message) + 2**20)
-        with environment.begin(write=True) as transaction:
-            transaction.put(key.to_bytes(8, "big"), message, append=True)
-        key += 1
-        return key - 1
-
-    lmdb = import_lmdb()
-    environment = lmdb.open(str(path), subdir=False, lock=False, sync=False, map_size=2**20)
-    try:
-        yield write
-        environment.sync(True)
-    except lmdb.Error as error:
-        raise _write_error(shard, error) from error
-    finally:
-        environment.close()
-
-
-def _write_error(shard: Path, error: Exception) -> OSError:
-    reason = str(error).rpartition("; ")[2]
-    return OSError(
-        f"{shard} could not be written: {reason}. Free space, and the same call goes on; or choose another folder for "
-        "the store."
-    )
-
-
-_WRITERS = {"tfrecord": _tfrecord_writer, "lmdb": _lmdb_writer}
 
 
 def _finish(plan: Plan) -> None:

@@ -1,6 +1,5 @@
 import errno
 import hashlib
-import importlib
 import os
 import subprocess
 import sys
@@ -12,18 +11,15 @@ import pytest
 
 from tfsep import audio
 from tfsep.datasets import Store, Track
-from tfsep.pipeline import prepare
-from tfsep.pipeline.prepare import write_shard
-
-# The package gives the function that name.
-module = importlib.import_module("tfsep.pipeline.prepare")
+from tfsep.pipeline import preparation, prepare
+from tfsep.pipeline.preparation import write_shard
 
 SONGS = (2500, 1700, 1000)
 
 
 @pytest.fixture(autouse=True)
 def short_records(monkeypatch):
-    monkeypatch.setattr(module, "_RECORD_SECONDS", 1)
+    monkeypatch.setattr(preparation, "_RECORD_SECONDS", 1)
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def test_manifest(corpora, tmp_path):
 def test_shards_are_of_bounded_size_and_records_of_bounded_length(songs, tmp_path, monkeypatch):
     assert len(list(prepare({"train": songs}, tmp_path / "one").glob("*.tfrecord"))) == 1
     # Two stems and a residual of 5200 stereo samples of two bytes: 62 kB.
-    monkeypatch.setattr(module, "_SHARD_BYTES", 30_000)
+    monkeypatch.setattr(preparation, "_SHARD_BYTES", 30_000)
     path = prepare({"train": songs}, tmp_path / "two")
     assert len(list(path.glob("*.tfrecord"))) == 2
     assert [len(track["records"]) for track in Store(path, split=None).manifest["tracks"]] == [3, 2, 1]
@@ -134,7 +130,7 @@ def test_an_interrupted_run_is_finished_by_the_same_call(corpora, tmp_path, monk
         pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     expected = contents(prepare(corpora, tmp_path / "undisturbed", format=format, shards=2))
-    original, path = getattr(module, failing), tmp_path / "store"
+    original, path = getattr(preparation, failing), tmp_path / "store"
     unfinished = 0
     for at in range(1, 5):
         calls = []
@@ -146,7 +142,7 @@ def test_an_interrupted_run_is_finished_by_the_same_call(corpora, tmp_path, monk
             return original(*args)
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, failing, fail)
+            patch.setattr(preparation, failing, fail)
             try:
                 prepare(corpora, path, format=format, shards=2)
             except error:
@@ -203,12 +199,11 @@ import os, signal, sys
 import numpy as np
 import tfsep.pipeline
 from tfsep.datasets import FileStem, Track
-import importlib
-module = importlib.import_module("tfsep.pipeline.prepare")
-module._RECORD_SECONDS = 1
+from tfsep.pipeline import preparation
+preparation._RECORD_SECONDS = 1
 songs, root, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
 tracks = [
-    Track(name, {source: FileStem(module.Path(songs, name, source + ".wav")) for source in ("vocals", "drums")})
+    Track(name, {source: FileStem(preparation.Path(songs, name, source + ".wav")) for source in ("vocals", "drums")})
     for name in ("song0", "song1", "song2")
 ]
 
@@ -226,7 +221,7 @@ def run(path, format, moment=None):
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(count)
     os.cpu_count = lambda: 1
-    module.prepare({"train": tracks[:2], "test": tracks[2:]}, path, format=format, shards=2)
+    preparation.prepare({"train": tracks[:2], "test": tracks[2:]}, path, format=format, shards=2)
     os._exit(0)
 
 def contents(path):
@@ -409,7 +404,7 @@ def test_an_unreadable_song_is_an_error_that_names_the_file(corpora, tmp_path):
 
 def test_other_threads_stop_at_the_first_error(make_songs, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    write, calls = module._write_song, []
+    write, calls = preparation._write_song, []
 
     def fail(plan, song, *args):
         calls.append(song)
@@ -418,7 +413,7 @@ def test_other_threads_stop_at_the_first_error(make_songs, tmp_path, monkeypatch
         time.sleep(0.05)
         return write(plan, song, *args)
 
-    monkeypatch.setattr(module, "_write_song", fail)
+    monkeypatch.setattr(preparation, "_write_song", fail)
     with pytest.raises(OSError, match="broken"):
         prepare({"train": make_songs((5,) * 40)}, tmp_path / "store", shards=2)
     # The other shard is at one of its first songs.
@@ -427,7 +422,7 @@ def test_other_threads_stop_at_the_first_error(make_songs, tmp_path, monkeypatch
 
 
 def test_a_second_run_in_the_same_folder_waits_for_the_first(corpora, tmp_path, monkeypatch, caplog):
-    write = module.write_shard
+    write = preparation.write_shard
     second = threading.Thread(target=prepare, args=(corpora, tmp_path / "store"), kwargs={"shards": 2})
     written = []
 
@@ -438,7 +433,7 @@ def test_a_second_run_in_the_same_folder_waits_for_the_first(corpora, tmp_path, 
         written.append(shard)
         write(plan, shard, progress)
 
-    monkeypatch.setattr(module, "write_shard", slow)
+    monkeypatch.setattr(preparation, "write_shard", slow)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     prepare(corpora, tmp_path / "store", shards=2)
     second.join()
@@ -451,7 +446,7 @@ def test_a_full_disk_names_the_store_and_says_what_to_do(corpora, tmp_path, monk
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "store" / ".tfsep-abc" / "x.npy"))
 
-    monkeypatch.setattr(module.cache, "_write", full)
+    monkeypatch.setattr(preparation.cache, "_write", full)
     with pytest.raises(OSError, match="No space left on device while song0 was decoded") as caught:
         prepare(corpora, tmp_path / "store", shards=1)
     assert caught.value.filename == str(tmp_path / "store")
