@@ -12,8 +12,8 @@ excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
 
 @pytest.fixture(autouse=True)
 def short_records(monkeypatch):
-    """Records of 8 samples at 8 Hz, as long as a segment, so that windows lie across them."""
-    monkeypatch.setattr(preparation, "_RECORD_SECONDS", 1)
+    """Records of 8 samples at 8000 Hz, as long as a segment, so that windows lie across them."""
+    monkeypatch.setattr(preparation, "_RECORD_SECONDS", 0.001)
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def songs(make_track):
     """With a residual, with a missing stem, with a silent stretch, with another source."""
     place = np.arange(1, 41)
     return [
-        make_track("full", {"vocals": place, "drums": 100 * place}, 101 * place + 7, sample_rate=8),
-        Track("missing", {**make_track("a", {"vocals": 3 * place[:21]}, sample_rate=8).stems, "drums": None}),
-        make_track("pause", {"vocals": np.where(abs(place - 20) < 9, 0, 50), "drums": -place}, sample_rate=8),
-        make_track("piano", {"vocals": 5 * place[:30], "piano": 40 * place[:30]}, sample_rate=8),
+        make_track("full", {"vocals": place, "drums": 100 * place}, 101 * place + 7),
+        Track("missing", {**make_track("a", {"vocals": 3 * place[:21]}).stems, "drums": None}),
+        make_track("pause", {"vocals": np.where(abs(place - 20) < 9, 0, 50), "drums": -place}),
+        make_track("piano", {"vocals": 5 * place[:30], "piano": 40 * place[:30]}),
     ]
 
 
@@ -42,7 +42,7 @@ def arrays(dataset):
 def test_batches_of_a_store_are_those_of_the_corpus(songs, make_model, tmp_path, no_decoding, format, names):
     if format == "lmdb":
         pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
-    model = make_model(names, sample_rate=8, channels=2, segment=8, context=3)
+    model = make_model(names, channels=2, segment=8, context=3)
     store = Store(prepare({"train": songs}, tmp_path / "store", format=format, channels=2, shards=2))
     training = arrays(excerpts(songs, model, 4, seed=5, steps_per_epoch=10))
     validation = arrays(windows(songs, model, 5))
@@ -53,8 +53,8 @@ def test_batches_of_a_store_are_those_of_the_corpus(songs, make_model, tmp_path,
 
 
 def test_float_stores_are_not_rounded(songs, make_track, make_model, tmp_path, no_decoding):
-    quiet = make_track("quiet", {"vocals": np.full(40, 0.3), "drums": np.full(40, 0.2)}, sample_rate=8)
-    model = make_model(sample_rate=8)
+    quiet = make_track("quiet", {"vocals": np.full(40, 0.3), "drums": np.full(40, 0.2)})
+    model = make_model()
     store = Store(prepare({"train": [quiet]}, tmp_path / "store", dtype="float32"))
     no_decoding()
     for mixture, sources in windows(store, model):
@@ -63,14 +63,14 @@ def test_float_stores_are_not_rounded(songs, make_track, make_model, tmp_path, n
 
 
 def test_a_store_beside_other_tracks(songs, make_model, tmp_path):
-    model = make_model(sample_rate=8)
+    model = make_model()
     for dtype in ("int16", "float32"):
         store = Store(prepare({"train": songs[:2]}, tmp_path / dtype, dtype=dtype))
         mixed = arrays(windows([*store, *songs[2:]], model, 5))
         np.testing.assert_equal(mixed, arrays(windows(songs, model, 5)))
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(4, 1), (8, 2)])
+@pytest.mark.parametrize(("rate", "channels"), [(4000, 1), (8000, 2)])
 def test_a_store_of_another_rate_goes_through_the_cache(songs, make_model, tmp_path, cache_folder, rate, channels):
     store = Store(prepare({"train": songs}, tmp_path / "store"))
     assert not cache_folder.exists()

@@ -137,7 +137,7 @@ def _plan(folder, tracks, sample_rate, channels, format, dtype, shards) -> Plan:
         "scale": SCALE if dtype == "int16" else 1.0,
         "sample_rate": sample_rate,
         "channels": channels,
-        "record_samples": _RECORD_SECONDS * sample_rate,
+        "record_samples": round(_RECORD_SECONDS * sample_rate),
         "shard_count": min(shards or max(1, round(size / _SHARD_BYTES)), len(tracks)),
         "songs": [
             [split, track.name, track.samples, track.sample_rate, list(track.sources)] for split, track in tracks
