@@ -459,7 +459,7 @@ class TestEvaluate:
         [
             (["--protocol", "v5"], "Unknown protocol 'v5'"),
             (["--oracle", "IRM"], "Unknown oracle 'IRM'"),
-            (["--jobs", "0"], "jobs must be at least 1"),
+            (["--jobs", "0"], "jobs must be an integer of at least 1"),
             (["--overlap", "0.5"], "overlap=0.5 is for separation"),
             (["--resume"], "needs the output folder"),
             (["--estimates", "nowhere"], "nowhere"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Sequence
 
 import keras
 from keras import ops
+
+from tfsep.checks import check_number
 
 __all__ = [
     "LOSSES",
@@ -52,9 +52,7 @@ class _Discriminative(_Loss):
 
     def __init__(self, gamma: float = 0.05, **kwargs):
         super().__init__(**kwargs)
-        check_weight("gamma", gamma)
-        if gamma >= 1:
-            raise ValueError(f"gamma must be below 1, or the loss would have no lower bound. Received: gamma={gamma}.")
+        check_number("gamma", gamma, least=0, below=1)  # from 1 the loss has no lower bound
         self.gamma = gamma
 
     def errors(self, y_true, y_pred):
@@ -125,9 +123,7 @@ class NegativeSDR(_Loss):
 
     def __init__(self, floor: float = 1e-3, **kwargs):
         super().__init__(**kwargs)
-        check_weight("floor", floor)
-        if not floor:
-            raise ValueError("floor must be above 0. Received: floor=0.")
+        check_number("floor", floor, above=0)
         self.floor = floor
 
     def call(self, y_true, y_pred):
@@ -191,7 +187,7 @@ class ConvSepLoss(_Loss):
         self.other = other
         self.ramp = ramp
         for name in ("alpha", "beta", "beta_vocals", "other", "ramp"):
-            check_weight(name, getattr(self, name))
+            check_number(name, getattr(self, name), least=0)
         targets = [name for name in self.sources if name not in self._REST]
         if targets and max(-sum(self._weight(name, other) for other in self.sources) for name in targets) >= 0:
             raise ValueError(
@@ -234,12 +230,6 @@ class ConvSepLoss(_Loss):
             "other": self.other,
             "ramp": self.ramp,
         }
-
-
-def check_weight(name: str, value: float) -> None:
-    """Raises ValueError unless an argument is a finite number of at least 0."""
-    if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be a number of at least 0. Received: {name}={value!r}.")
 
 
 # Names of the configuration of a training run.

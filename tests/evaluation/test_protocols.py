@@ -141,7 +141,7 @@ def test_stereo_is_refused_before_it_is_separated(monkeypatch):
     [
         ({"protocol": "bss_eval"}, "Unknown protocol 'bss_eval'. Expected one of: bsseval_v4, bsseval_v3, si_sdr"),
         ({"oracles": ["IRM1", "IRM3"]}, "Unknown oracle 'IRM3'. Expected one of: IBM1, IBM2, IRM1, IRM2, MWF"),
-        ({"jobs": 0}, "jobs must be at least 1. Received: jobs=0"),
+        ({"jobs": 0}, "jobs must be an integer of at least 1. Received: jobs=0"),
         ({"protocol": "si_sdr", "sdr_only": True}, "sdr_only=True is for bsseval_v4. Received: protocol='si_sdr'"),
         ({"overlap": 0.5}, "overlap=0.5 is for separation"),
         ({"resume": True}, "needs the output folder"),

@@ -85,5 +85,5 @@ def test_a_reloaded_layer_goes_on_drawing_where_it_stopped(tmp_path):
 
 
 def test_negative_radius_is_an_error():
-    with pytest.raises(ValueError, match=r"radius must be at least 0. Received: radius=-1"):
+    with pytest.raises(ValueError, match=r"radius must be an integer of at least 0. Received: radius=-1"):
         PhaseShuffle(-1)

@@ -64,5 +64,5 @@ def test_dynamic_length_in_a_saved_model(kind, tmp_path):
 
 
 def test_width_below_one_is_an_error(kind):
-    with pytest.raises(ValueError, match=r"width must be at least 1. Received: width=0"):
+    with pytest.raises(ValueError, match=r"width must be an integer of at least 1. Received: width=0"):
         kind(0)

@@ -107,8 +107,8 @@ def test_learns():
         ({"heard_bins": 0}, "heard_bins must be an integer"),
         ({"filters": (4, 0)}, "filters must be an integer of at least 1. Received: filters=0"),
         ({"units": 0}, "units must be an integer"),
-        ({"compression": 2.0}, "compression must be from 0 to 1"),
-        ({"dropout": "much"}, "dropout must be from 0 to 0.99. Received: dropout='much'"),
+        ({"compression": 2.0}, "compression must be a number above 0 and at most 1"),
+        ({"dropout": "much"}, "dropout must be a number of at least 0 and below 1. Received: dropout='much'"),
     ],
 )
 def test_bad_arguments(options, message):

@@ -430,8 +430,11 @@ class TestRun:
             {"reconstruction_weight": 0, "identity_weight": 0, "adversarial_weight": 0},
             "One of reconstruction_weight, identity_weight, adversarial_weight must be above 0",
         ),
-        ({"mode": "unpaired"}, r"mode must be one of \('paired', 'cycle'\). Received: mode='unpaired'"),
-        ({"adversarial": "gan"}, "adversarial must be one of ralsgan, lsgan, wgan-gp. Received: adversarial='gan'"),
+        ({"mode": "unpaired"}, r"mode must be 'paired' or 'cycle'. Received: mode='unpaired'"),
+        (
+            {"adversarial": "gan"},
+            "adversarial must be one of 'ralsgan', 'lsgan', .* Received: adversarial='gan'",
+        ),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -318,7 +318,10 @@ def test_mixture_is_the_sum_of_the_augmented_sources_and_the_residual(make_track
 def test_other_arguments_out_of_range_are_errors():
     for make in (Mute, Swap, Polarity):
         for value in (-0.1, 1.1, float("nan")):
-            with pytest.raises(ValueError, match=rf"probability must be in \[0, 1\]\. Received: probability={value}"):
+            with pytest.raises(
+                ValueError,
+                match=rf"probability must be a number of at least 0 and at most 1\. Received: probability={value}",
+            ):
                 make(value)
     for step in (0, -1):
         with pytest.raises(ValueError, match=f"step={step}"):

@@ -163,9 +163,9 @@ def test_estimates_on_another_timeline(results, tmp_path, data, estimates):
 
 def test_an_excerpt_that_cannot_be(results, tmp_path, data):
     for options, message in (
-        ({"seconds": 0}, "seconds must be above 0"),
-        ({"seconds": float("nan")}, "seconds must be above 0"),
-        ({"start": -1}, "start must be 0 or more"),
+        ({"seconds": 0}, "seconds must be a number above 0"),
+        ({"seconds": float("nan")}, "seconds must be a number above 0"),
+        ({"start": -1}, "start must be a number of at least 0"),
         ({"start": 4}, "is 4.00 s long. Received: start=4"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -91,7 +91,7 @@ def test_compiled_loss_counts(model, batches):
 
 @pytest.mark.parametrize("arguments", [{"iterations": 0}, {"corrections": 0}, {"score_every": -1}])
 def test_wrong_arguments(model, batches, arguments):
-    with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be at least 1"):
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be an integer of at least 1"):
         fit_lbfgs(model, batches, **arguments)
 
 

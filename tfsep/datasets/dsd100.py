@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder, visible
+from tfsep.checks import check_choice, existing_folder
+from tfsep.datasets.folders import MIXTURES, SPLITS, visible
 from tfsep.datasets.musdb18 import SOURCES
 from tfsep.datasets.splits import hold_out
 from tfsep.datasets.stems import FileStem

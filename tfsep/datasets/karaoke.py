@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-from tfsep.datasets.checks import existing_folder
+from tfsep.checks import check_number, existing_folder
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Track
 
@@ -40,8 +39,7 @@ def karaoke_track(path: Path, snr: float | None) -> Track:
     Raises:
         ValueError: if `snr` is no finite number.
     """
-    if snr is not None and not math.isfinite(snr):
-        raise ValueError(f"snr must be a finite number of dB, or None. Received: snr={snr!r}.")
+    check_number("snr", snr, optional=True)
     levels = (None, None) if snr is None else (_LEVEL * 10 ** (snr / 20), _LEVEL)
     return Track(
         path.stem,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfsep.datasets.checks import SPLITS, check_choice
+from tfsep.checks import check_choice
+from tfsep.datasets.folders import SPLITS
 from tfsep.datasets.karaoke import karaoke_files, karaoke_track
 from tfsep.datasets.track import Corpus
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfsep.datasets.checks import SPLITS, check_choice, existing_folder, visible
+from tfsep.checks import check_choice, existing_folder
+from tfsep.datasets.folders import SPLITS, visible
 from tfsep.datasets.splits import divide
 from tfsep.datasets.stems import Concatenation, FileStem
 from tfsep.datasets.stems_folder import SUFFIXES

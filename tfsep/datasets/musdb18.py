@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from tfsep.datasets.checks import MIXTURES, SPLITS, check_choice, existing_folder, visible
+from tfsep.checks import check_choice, existing_folder
+from tfsep.datasets.folders import MIXTURES, SPLITS, visible
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 
 import numpy as np
 
+from tfsep.checks import check_number
 from tfsep.datasets.stems import digest
 from tfsep.datasets.track import Track, check_tracks
 
@@ -37,8 +37,7 @@ def change_speed(tracks: Sequence[Track], factors: Sequence[float] = (0.9, 1.1))
     """
     check_tracks(tracks)
     for factor in factors:
-        if not isinstance(factor, numbers.Real) or not _SLOWEST <= factor <= _FASTEST:
-            raise ValueError(f"A speed must be from {_SLOWEST} to {_FASTEST}. Received: factors={list(factors)!r}.")
+        check_number("speed", factor, least=_SLOWEST, most=_FASTEST)
     return [_TrackAtSpeed(track, factor) for factor in factors for track in tracks]
 
 

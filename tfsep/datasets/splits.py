@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tfsep.datasets.checks import SPLITS
+from tfsep.datasets.folders import SPLITS
 
 _VALID_EVERY = 7
 

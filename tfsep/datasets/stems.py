@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import numbers
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from tfsep import audio
+from tfsep.checks import check_integer
 
 
 @runtime_checkable
@@ -120,8 +120,7 @@ class ArrayStem:
             )
         if not np.isfinite(array).all():
             raise ValueError("audio must be finite. Received: an array with NaN or infinity.")
-        if not isinstance(sample_rate, numbers.Integral) or sample_rate < 1:
-            raise ValueError(f"sample_rate must be a positive int, in Hz. Received: sample_rate={sample_rate!r}.")
+        check_integer("sample_rate", sample_rate)
         self.audio = array.astype(np.float32, copy=False).reshape(len(array), -1)
         self.sample_rate = int(sample_rate)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from tfsep.datasets.checks import SPLITS, check_choice, existing_folder, visible
+from tfsep.checks import check_choice, existing_folder
+from tfsep.datasets.folders import SPLITS, visible
 from tfsep.datasets.splits import divide
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track

@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
-from tfsep.datasets.checks import SPLITS, check_choice, existing_folder
+from tfsep.checks import check_choice, existing_folder
+from tfsep.datasets.folders import SPLITS
 from tfsep.datasets.manifest import MANIFEST, DamagedError, file_sha256, read_manifest
 from tfsep.datasets.stems import digest
 from tfsep.datasets.track import RESIDUAL, Corpus, Track

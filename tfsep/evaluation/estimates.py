@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
+from tfsep.checks import existing_folder
 from tfsep.datasets import Track
-from tfsep.datasets.checks import SPLITS, existing_folder
+from tfsep.datasets.folders import SPLITS
 from tfsep.datasets.stems_folder import SUFFIXES
 from tfsep.datasets.track import LEFT_OVER, track_list
 from tfsep.files import file_name, song_folder

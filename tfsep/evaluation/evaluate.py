@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from tfsep.checks import check_integer
 from tfsep.datasets import Track
 from tfsep.datasets.track import track_list
 from tfsep.evaluation.estimates import Estimates
@@ -135,8 +136,7 @@ def _check_options(name, oracles, estimates, sdr_only, overlap, jobs):
         raise ValueError(f"sdr_only=True is for {DEFAULT_PROTOCOL}. Received: protocol={name!r}.")
     if estimates is not None and overlap is not None:
         raise ValueError(f"overlap={overlap} is for separation, and estimates={str(estimates)!r} are separated.")
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1. Received: jobs={jobs}.")
+    check_integer("jobs", jobs)
 
 
 def _prepare_folder(output, tracks, resume):

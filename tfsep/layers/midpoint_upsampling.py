@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from tfsep.checks import check_choice
+
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class MidpointUpsampling1D(keras.layers.Layer):
@@ -26,8 +28,7 @@ class MidpointUpsampling1D(keras.layers.Layer):
 
     def __init__(self, padding: str = "valid", learned: bool = False, **kwargs):
         super().__init__(**kwargs)
-        if padding not in ("valid", "same"):
-            raise ValueError(f"padding must be 'valid' or 'same'. Received: padding={padding!r}.")
+        check_choice("padding", padding, ("valid", "same"))
         self.padding = padding
         self.learned = learned
 

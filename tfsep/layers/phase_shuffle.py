@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from tfsep.checks import check_integer
 from tfsep.layers.saved_seed import SavedSeed
 
 
@@ -27,8 +28,7 @@ class PhaseShuffle(SavedSeed, keras.layers.Layer):
 
     def __init__(self, radius: int = 2, per_example: bool = True, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        if radius < 0:
-            raise ValueError(f"radius must be at least 0. Received: radius={radius}.")
+        check_integer("radius", radius, least=0)
         self.radius = radius
         self.per_example = per_example
         self.seed = seed

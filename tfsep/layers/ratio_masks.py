@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from keras import ops
 
+from tfsep.checks import check_choice
+
 MASKS = ("abs", "linear", "quadratic", "relu", "softmax")
 
 _EPSILON = 1e-7
@@ -28,8 +30,7 @@ def ratio_masks(outputs, kind: str = "abs"):
         Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
         ISMIR 2014, whose layer is `"abs"`.
     """
-    if kind not in MASKS:
-        raise ValueError(f"mask must be one of {MASKS}. Received: mask={kind!r}.")
+    check_choice("mask", kind, MASKS)
     outputs = ops.cast(outputs, "float32")
     if kind == "softmax":
         return ops.softmax(outputs, axis=1)

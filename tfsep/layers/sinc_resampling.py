@@ -6,14 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfsep.checks import check_integer
+
 
 class _SincResampling1D(keras.layers.Layer):
     """One filter a channel, which starts as a windowed sinc."""
 
     def __init__(self, factor: int, taps: int = 21, **kwargs):
         super().__init__(**kwargs)
-        if factor < 2:
-            raise ValueError(f"factor must be at least 2. Received: factor={factor}.")
+        check_integer("factor", factor, least=2)
         if taps < 3 or taps % 2 == 0:
             raise ValueError(f"taps must be an odd number of at least 3. Received: taps={taps}.")
         self.factor = factor

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from tfsep.checks import check_integer
+
 
 class _BandMasking(keras.layers.Layer):
     """Zeros a band of random width and place on one axis of each example."""
@@ -13,8 +15,7 @@ class _BandMasking(keras.layers.Layer):
 
     def __init__(self, width: int, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        if width < 1:
-            raise ValueError(f"width must be at least 1. Received: width={width}.")
+        check_integer("width", width)
         self.width = width
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)

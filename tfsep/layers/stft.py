@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfsep.checks import check_choice
+
 WINDOWS = ("hann", "sine")
 
 # Power below which a bin's magnitude is not followed down: the slope of a square root at zero is infinite.
@@ -29,8 +31,7 @@ class STFT(keras.layers.Layer):
 
     def __init__(self, n_fft: int, hop: int, window: str = "hann", **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if window not in WINDOWS:
-            raise ValueError(f"window must be one of {WINDOWS}. Received: window={window!r}.")
+        check_choice("window", window, WINDOWS)
         if not 1 <= hop <= n_fft // 2:
             raise ValueError(f"hop must be from 1 to n_fft / 2. Received: hop={hop}, n_fft={n_fft}.")
         self.n_fft = n_fft

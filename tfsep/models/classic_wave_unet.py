@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from tfsep.checks import check_choice, check_integer
 from tfsep.layers import MidpointUpsampling1D
-from tfsep.models.separator import check_integer
 from tfsep.models.waveform_separator import WaveformSeparator
 
 _DOWN = 15
@@ -76,8 +76,7 @@ class ClassicWaveUNet(WaveformSeparator):
         difference: bool = True,
         **kwargs,
     ):
-        if padding not in ("valid", "same"):
-            raise ValueError(f"padding must be 'valid' or 'same'. Received: padding={padding!r}.")
+        check_choice("padding", padding, ("valid", "same"))
         check_integer("filters", filters)
         check_integer("depth", depth)
         lost = _lost_samples(depth, padding)
@@ -102,8 +101,7 @@ class ClassicWaveUNet(WaveformSeparator):
         Raises:
             ValueError: for another name.
         """
-        if name not in PUBLISHED:
-            raise ValueError(f"name must be one of {list(PUBLISHED)}. Received: name={name!r}.")
+        check_choice("name", name, PUBLISHED)
         return cls(**{**PUBLISHED[name], **changes})
 
     def normalize(self, window) -> tuple:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from tfsep.checks import check_integer, check_number
 from tfsep.layers import SpectrogramConv2D, SpectrogramConv2DTranspose, ratio_masks
 from tfsep.losses import ConvSepLoss
 from tfsep.models.mask_separator import MaskSeparator
-from tfsep.models.separator import check_integer
 
 # Music's magnitudes fall by about 6 dB per octave above this frequency, in Hz.
 _CORNER = 100.0
@@ -230,8 +229,7 @@ class ConvSep(MaskSeparator):
                 f"horizontal must be at most {self.frames} frames and {places} places, which frames, vertical, stride "
                 f"and pool leave. Received: horizontal={self.horizontal!r}."
             )
-        if not isinstance(self.compression, numbers.Real) or not 0 < self.compression <= 1:
-            raise ValueError(f"compression must be in (0, 1]. Received: compression={self.compression!r}.")
+        check_number("compression", self.compression, above=0, most=1)
 
     def get_config(self) -> dict:
         return {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
+from tfsep.checks import check_integer, check_number
 from tfsep.layers import Bidirectional
 from tfsep.models.mask_separator import MaskSeparator, channels_as_examples
-from tfsep.models.separator import check_integer, check_share
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
@@ -89,8 +89,8 @@ class CRN(MaskSeparator):
                 f"heard_bins must be a multiple of 2 to the number of filters, and n_fft / 2 at most. Received: "
                 f"heard_bins={heard_bins}, filters={filters!r}, n_fft={n_fft}."
             )
-        check_share("compression", compression)
-        check_share("dropout", dropout, 0.99)
+        check_number("compression", compression, above=0, most=1)
+        check_number("dropout", dropout, least=0, below=1)
         self.heard_bins = heard_bins
         self.filters = tuple(filters)
         self.units = units

@@ -8,11 +8,11 @@ from pathlib import Path
 import keras
 from keras import ops
 
+from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.layers import ReplayBuffer
 from tfsep.layers.saved_seed import SavedSeed
-from tfsep.losses import check_weight
 from tfsep.models.adversarial_losses import ADVERSARIAL_LOSSES, AdversarialLoss
-from tfsep.models.separator import Separator, check_integer
+from tfsep.models.separator import Separator
 from tfsep.models.wavegan import cyclic_generator, default_blocks, run, total_stride, wavegan_discriminator
 
 if keras.backend.backend() == "tensorflow":
@@ -114,15 +114,11 @@ class CycleGAN(_Steps, SavedSeed, Separator):
             "adversarial_weight": adversarial_weight,
         }
         for name, weight in weights.items():
-            check_weight(name, weight)
+            check_number(name, weight, least=0)
         if not any(weights.values()):
             raise ValueError(f"One of {', '.join(weights)} must be above 0.")
-        if mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}. Received: mode={mode!r}.")
-        if adversarial not in ADVERSARIAL_LOSSES:
-            raise ValueError(
-                f"adversarial must be one of {', '.join(ADVERSARIAL_LOSSES)}. Received: adversarial={adversarial!r}."
-            )
+        check_choice("mode", mode, MODES)
+        check_choice("adversarial", adversarial, ADVERSARIAL_LOSSES)
         self.filters = filters
         self.blocks = default_blocks(segment) if blocks is None else blocks
         check_integer("blocks", self.blocks)

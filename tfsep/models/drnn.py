@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
+from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.layers import Bidirectional
 from tfsep.losses import DiscriminativeMeanSquaredError
 from tfsep.models.mask_separator import MaskSeparator, channels_as_examples
-from tfsep.models.separator import check_integer, check_share
 
 # Names of Keras's layers, and their options.
 CELLS = {
@@ -107,12 +107,11 @@ class DRNN(MaskSeparator):
                 f"recurrent_layers must be some of 1 to hidden_layers={hidden_layers}, such as (2,). "
                 f"Received: {recurrent_layers!r}."
             )
-        if cell not in tuple(CELLS):
-            raise ValueError(f"cell must be one of {tuple(CELLS)}. Received: cell={cell!r}.")
+        check_choice("cell", cell, CELLS)
         if bidirectional and units % 2:
             raise ValueError(f"units must be even where bidirectional=True. Received: units={units}.")
-        check_share("compression", compression)
-        check_share("dropout", dropout, 0.99)
+        check_number("compression", compression, above=0, most=1)
+        check_number("dropout", dropout, least=0, below=1)
         self.context_frames = context_frames
         self.units = units
         self.hidden_layers = hidden_layers

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 
+from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.files import is_file_name
 
 _LONGEST = 2**26  # samples: 25 minutes at 44.1 kHz
@@ -28,12 +28,7 @@ def check_facts(facts: Mapping) -> None:
     ):
         raise ValueError(f"sources must be 1 to 64 different names that files can have. Received: {sources!r:.200}")
     for name, (least, most) in _RANGES.items():
-        value = facts[name]
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(f"{name} must be an integer from {least} to {most}. Received: {name}={value!r:.200}")
-    overlap = facts["overlap"]
-    if not isinstance(overlap, numbers.Real) or isinstance(overlap, bool) or not 0 <= overlap < 1:
-        raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap!r:.200}")
+        check_integer(name, facts[name], least, most)
+    check_number("overlap", facts["overlap"], least=0, below=1)
     for name, choices in _CHOICES.items():
-        if facts[name] not in choices:
-            raise ValueError(f"{name} must be one of {list(choices)}. Received: {name}={facts[name]!r:.200}")
+        check_choice(name, facts[name], choices)

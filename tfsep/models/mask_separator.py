@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from tfsep.checks import check_choice
 from tfsep.layers import STFT, binary_masks, magnitude, ratio_masks
 from tfsep.layers.ratio_masks import MASKS
 from tfsep.models.separator import Separator
@@ -45,8 +46,7 @@ class MaskSeparator(Separator):
     ):
         # `context` is 0 for these networks and stands in `get_config` of the base.
         super().__init__(sources, sample_rate, channels, segment, **{"context": 0, **kwargs})
-        if mask not in MASKS:
-            raise ValueError(f"mask must be one of {MASKS}. Received: mask={mask!r}.")
+        check_choice("mask", mask, MASKS)
         self.mask = mask
         self.binary_mask = bool(binary_mask)
         self.spectral_loss = bool(spectral_loss)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import numbers
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 from keras import ops
 
+from tfsep.checks import check_integer
 from tfsep.files import check_space, is_file_name, replacing
 from tfsep.losses import MeanAbsoluteAndSquaredError
 from tfsep.metrics import SISDR
@@ -269,15 +269,3 @@ class Separator(_Steps, keras.Model):
         missing = [[0, ops.maximum(0, 1 - batch)], [0, ops.maximum(0, 1 - samples)], [0, 0]]
         estimates = self(ops.pad(mixture, missing), training=False)
         return {name: estimate[:batch, :samples] for name, estimate in estimates.items()}
-
-
-def check_integer(name: str, value: int, least: int = 1) -> None:
-    """Raises ValueError unless an argument is an integer of at least `least`."""
-    if not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}. Received: {name}={value!r}.")
-
-
-def check_share(name: str, value: float, most: float = 1.0) -> None:
-    """Raises ValueError unless an argument is a number from 0 to `most`."""
-    if not isinstance(value, numbers.Real) or not 0 <= value <= most:
-        raise ValueError(f"{name} must be from 0 to {most:g}. Received: {name}={value!r}.")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from tfsep.models.separator import Separator, check_integer
+from tfsep.checks import check_integer
+from tfsep.models.separator import Separator
 
 _NO_WORD = re.compile(r"\W", re.ASCII)
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from tfsep.checks import check_choice, check_integer
 from tfsep.layers import ConvBlock1D, DualPath, ImprovedTransformer, SincDownsampling1D, SincUpsampling1D
-from tfsep.models.separator import check_integer
 from tfsep.models.waveform_separator import WaveformSeparator
 
 # Filters of the first convolution of each level and of the bottleneck.
@@ -87,8 +87,7 @@ class WaveUNet(WaveformSeparator):
         difference: bool = False,
         **kwargs,
     ):
-        if bottleneck not in BOTTLENECKS:
-            raise ValueError(f"bottleneck must be one of {BOTTLENECKS}. Received: bottleneck={bottleneck!r}.")
+        check_choice("bottleneck", bottleneck, BOTTLENECKS)
         filters = _filters(size)
         bottom = _KERNEL - 1 if bottleneck == "conv" else 0
         lost = _lost_samples(len(filters) - 1, bottom)

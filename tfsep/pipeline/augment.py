@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfsep.checks import check_integer, check_number
+
 
 class Augmentation:
     """Base of the augmentations, which keep their arguments under the same names."""
@@ -32,7 +34,8 @@ class Remix(Augmentation):
     """
 
     def __init__(self, probability: float = 0.7):
-        self.probability = _probability(probability)
+        check_number("probability", probability, least=0, most=1)
+        self.probability = probability
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         batch, sources = tf.shape(stems)[0], stems.shape[1]
@@ -89,8 +92,7 @@ class Shift(Augmentation):
     """
 
     def __init__(self, step: int = 10000):
-        if step < 1:
-            raise ValueError(f"step must be at least 1. Received: step={step}.")
+        check_integer("step", step)
         self.step = step
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -116,7 +118,8 @@ class Mute(Augmentation):
     """
 
     def __init__(self, probability: float = 0.1, channels: bool = False):
-        self.probability = _probability(probability)
+        check_number("probability", probability, least=0, most=1)
+        self.probability = probability
         self.channels = bool(channels)
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -139,7 +142,8 @@ class Swap(Augmentation):
     """
 
     def __init__(self, probability: float = 0.5):
-        self.probability = _probability(probability)
+        check_number("probability", probability, least=0, most=1)
+        self.probability = probability
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         chances = _uniform([tf.shape(stems)[0], stems.shape[1], 1, 1], seed)
@@ -157,7 +161,8 @@ class Polarity(Augmentation):
     """
 
     def __init__(self, probability: float = 0.5):
-        self.probability = _probability(probability)
+        check_number("probability", probability, least=0, most=1)
+        self.probability = probability
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         chances = _uniform([tf.shape(stems)[0], stems.shape[1], 1, 1], seed)
@@ -176,10 +181,8 @@ class Equalize(Augmentation):
     """
 
     def __init__(self, decibels: float = 6.0, points: int = 8):
-        if decibels < 0:
-            raise ValueError(f"decibels must not be negative. Received: decibels={decibels}.")
-        if points < 2:
-            raise ValueError(f"points must be at least 2. Received: points={points}.")
+        check_number("decibels", decibels, least=0)
+        check_integer("points", points, least=2)
         self.decibels = decibels
         self.points = points
 
@@ -211,12 +214,6 @@ def _uniform(shape: list, seed: tf.Tensor, low: float = 0.0, high: float = 1.0) 
 
 def _split(seed: tf.Tensor) -> list[tf.Tensor]:
     return tf.unstack(tf.random.split(seed, 2, alg="philox"))
-
-
-def _probability(value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ValueError(f"probability must be in [0, 1]. Received: probability={value}.")
-    return value
 
 
 AUGMENTATIONS = {

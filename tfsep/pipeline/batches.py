@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfsep.checks import check_choice, check_integer
 from tfsep.datasets import Track, components
 from tfsep.datasets.track import LEFT_OVER, RESIDUAL, check_tracks
 from tfsep.pipeline import cache as decoded
@@ -71,10 +72,8 @@ def excerpts(
         ValueError: if `tracks` are no sequence of tracks, or empty; if a source of the model is in none of them, or all
             are silent; if the batch is larger than the data, or `active` is no source of the model.
     """
-    if steps_per_epoch is not None and steps_per_epoch < 1:
-        raise ValueError(f"steps_per_epoch must be at least 1. Received: steps_per_epoch={steps_per_epoch}.")
-    if active is not None and active not in model.sources:
-        raise ValueError(f"active must be one of {', '.join(model.sources)}. Received: active={active!r}.")
+    check_integer("steps_per_epoch", steps_per_epoch, optional=True)
+    check_choice("active", active, (*model.sources, None))
     stems = _Stems(tracks, model, batch_size, cache, active)
     stems.check_sound()
     if steps_per_epoch is None:
@@ -145,8 +144,7 @@ class _Stems:
     def __init__(
         self, tracks: Sequence[Track], model, batch_size: int, cache: str | Path | None, active: str | None = None
     ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}.")
+        check_integer("batch_size", batch_size)
         check_tracks(tracks)
         if not len(tracks):
             raise ValueError("There are no tracks. Expected a sequence of at least one Track.")

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfsep.checks import check_choice, check_integer
 from tfsep.datasets import Track
-from tfsep.datasets.checks import SPLITS, check_choice
+from tfsep.datasets.folders import SPLITS
 from tfsep.datasets.manifest import MANIFEST, VERSION, DamagedError, file_sha256, read_manifest, seal, unseal
 from tfsep.datasets.store import DTYPES, RESIDUAL, SCALE, import_lmdb
 from tfsep.datasets.track import check_tracks
@@ -66,8 +67,8 @@ def prepare(
         FileExistsError: if `output` holds something else.
         OSError: if the store cannot be written; the same call goes on where this one ended.
     """
-    check_choice("format", format, tuple(WRITERS))
-    check_choice("dtype", dtype, tuple(DTYPES))
+    check_choice("format", format, WRITERS)
+    check_choice("dtype", dtype, DTYPES)
     if not isinstance(corpora, Mapping):
         raise ValueError(f"corpora must be a dict from split to tracks. Received: a {type(corpora).__name__}.")
     for split, tracks in corpora.items():
@@ -83,8 +84,7 @@ def prepare(
                 "sources. Give the source another name."
             )
     for name, value in (("sample_rate", sample_rate), ("channels", channels), ("shards", shards)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
+        check_integer(name, value, optional=True)
     if format == "lmdb":
         import_lmdb()
     plan = _plan(Path(output).expanduser(), tracks, sample_rate, channels, format, dtype, shards)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ import numpy as np
 import soundfile
 
 from tfsep import audio
+from tfsep.checks import check_number
 from tfsep.report.figures import picture, scale_words, spectrogram
 
 MIXTURE = "mixture"
@@ -58,10 +58,8 @@ class Song:
 
 def check_excerpt(seconds: float | None, start: float | None) -> None:
     """Raises ValueError for an excerpt that no song could have."""
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError(f"seconds must be above 0, or None for whole songs. Received: seconds={seconds!r}.")
-    if start is not None and not (math.isfinite(start) and start >= 0):
-        raise ValueError(f"start must be 0 or more, or None for the middle. Received: start={start!r}.")
+    check_number("seconds", seconds, above=0, optional=True)
+    check_number("start", start, least=0, optional=True)
 
 
 def excerpt_words(seconds: float | None, start: float | None) -> str:

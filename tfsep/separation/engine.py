@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import numbers
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from tfsep.checks import check_integer, check_number
 from tfsep.separation import chunking
 
 
@@ -70,11 +70,9 @@ def separate_blocks(
 
 
 def check_options(overlap: float | None, batch_size: int | None) -> None:
-    """Raises ValueError for an overlap or a batch size out of range; None stands for the model's."""
-    if overlap is not None and not (isinstance(overlap, numbers.Real) and 0 <= overlap < 1):
-        raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap!r}.")
-    if batch_size is not None and not (isinstance(batch_size, numbers.Integral) and batch_size >= 1):
-        raise ValueError(f"batch_size must be an integer of at least 1. Received: batch_size={batch_size!r}.")
+    """Raise ValueError for an overlap or a batch size out of range; None selects the model's own."""
+    check_number("overlap", overlap, least=0, below=1, optional=True)
+    check_integer("batch_size", batch_size, optional=True)
 
 
 def _batches(windows: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.optimize
 import tensorflow as tf
 
+from tfsep.checks import check_integer
 from tfsep.models import Separator
 from tfsep.progress import progress_bar
 
@@ -62,8 +63,7 @@ def fit_lbfgs(
         ISMIR 2014, with 400 iterations and 50 corrections on the full batch.
     """
     for name, value in (("iterations", iterations), ("corrections", corrections), ("score_every", score_every)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {name}={value!r}.")
+        check_integer(name, value)
     if patience is not None and (patience < 1 or score is None):
         raise ValueError(f"patience must be at least 1, and needs a score. Received: patience={patience!r}.")
     if iter(batches) is batches:
