@@ -250,7 +250,7 @@ def separate(
     from tfsep import load_model, separate_file
     from tfsep.models.loading import model_sources
     from tfsep.separation.engine import check_options
-    from tfsep.separation.separate import check_file
+    from tfsep.separation.song_files import check_file
 
     check_options(overlap, batch_size)
     model_sources(model)  # whether there is such a model

@@ -1,7 +1,8 @@
 """The engine that separates songs of any length, rate and channels."""
 
 from tfsep.separation.engine import separate_blocks
-from tfsep.separation.separate import DEFAULT_MODEL, separate, separate_file, stem_names
+from tfsep.separation.song import DEFAULT_MODEL, separate, stem_names
+from tfsep.separation.song_files import separate_file
 
 __all__ = ["DEFAULT_MODEL", "separate", "separate_blocks", "separate_file", "stem_names"]
 

@@ -1,7 +1,7 @@
 """Training: one recipe for every model, kept in a folder that can be resumed."""
 
 from tfsep.training.config import TrainConfig, read_config
-from tfsep.training.fit import fit
+from tfsep.training.fitting import fit
 from tfsep.training.lbfgs import fit_lbfgs
 from tfsep.training.run import CONFIG, train
 

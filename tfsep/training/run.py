@@ -20,7 +20,7 @@ from tfsep.models import MODELS, Separator, load_model
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
 from tfsep.training.config import TrainConfig, read_config
-from tfsep.training.fit import check_numbers, fit
+from tfsep.training.fitting import check_numbers, fit
 
 _log = logging.getLogger("tfsep")
 

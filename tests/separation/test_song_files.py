@@ -1,4 +1,3 @@
-import importlib
 import shutil
 import weakref
 
@@ -7,10 +6,7 @@ import numpy as np
 import pytest
 
 from tfsep import audio
-from tfsep.separation import separate, separate_file
-
-# The package gives the function that name.
-module = importlib.import_module("tfsep.separation.separate")
+from tfsep.separation import separate, separate_file, song_files
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ def contents(folder):
 @pytest.mark.parametrize("block", [1, 1000, 1 << 18])
 @pytest.mark.parametrize("residual", [None, "rest"])
 def test_files_hold_what_separate_gives(identity, song, folder, monkeypatch, block, residual):
-    monkeypatch.setattr(module, "_BLOCK", max(block, 50))
+    monkeypatch.setattr(song_files, "_BLOCK", max(block, 50))
     options = {"overlap": 0.5, "batch_size": 3, "residual": residual}
     paths = separate_file(song, folder, identity(context=10), **options)
     expected = separate(song, identity(context=10), **options)
@@ -75,7 +71,7 @@ def test_memory_does_not_grow_with_the_length(identity, tmp_path, folder, monkey
             most.append(len(alive))
             yield block
 
-    monkeypatch.setattr(module, "_BLOCK", 1000)
+    monkeypatch.setattr(song_files, "_BLOCK", 1000)
     monkeypatch.setattr(audio, "blocks", spy)
     separate_file(tmp_path / "long.wav", folder, identity(), residual=residual)
     assert len(most) == 200
@@ -238,7 +234,7 @@ def stem_song(tmp_path):
 
 def test_stem_file_is_drawn_beside_its_true_stems(identity, stem_song, folder, monkeypatch):
     drawn = []
-    monkeypatch.setattr(module, "plot_spectrograms", lambda *arguments: drawn.append(arguments))
+    monkeypatch.setattr(song_files, "plot_spectrograms", lambda *arguments: drawn.append(arguments))
     model = identity(channels=2, sample_rate=44100)
     model.sources = ("drums", "accompaniment")
     model.separate_window = lambda window: {"drums": 0.5 * window, "accompaniment": 0.25 * window}
