@@ -2,12 +2,16 @@
 
 from tfsep.layers.bidirectional import Bidirectional
 from tfsep.layers.conv_block import ConvBlock1D
+from tfsep.layers.cross_transformer import CrossTransformerLayer
+from tfsep.layers.dconv import DConv
 from tfsep.layers.dual_path import DualPath
+from tfsep.layers.frequency_embedding import FrequencyEmbedding
 from tfsep.layers.improved_transformer import ImprovedTransformer
 from tfsep.layers.midpoint_upsampling import MidpointUpsampling1D
 from tfsep.layers.phase_shuffle import PhaseShuffle
 from tfsep.layers.ratio_masks import binary_masks, ratio_masks
 from tfsep.layers.replay_buffer import ReplayBuffer
+from tfsep.layers.segment_stft import SegmentSTFT
 from tfsep.layers.sinc_resampling import SincDownsampling1D, SincUpsampling1D
 from tfsep.layers.spectrogram_conv import SpectrogramConv2D, SpectrogramConv2DTranspose
 from tfsep.layers.spectrogram_masking import FrequencyMasking, TimeMasking
@@ -17,12 +21,16 @@ __all__ = [
     "STFT",
     "Bidirectional",
     "ConvBlock1D",
+    "CrossTransformerLayer",
+    "DConv",
     "DualPath",
+    "FrequencyEmbedding",
     "FrequencyMasking",
     "ImprovedTransformer",
     "MidpointUpsampling1D",
     "PhaseShuffle",
     "ReplayBuffer",
+    "SegmentSTFT",
     "SincDownsampling1D",
     "SincUpsampling1D",
     "SpectrogramConv2D",

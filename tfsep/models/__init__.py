@@ -1,13 +1,16 @@
 """The systems, behind one contract."""
 
+from tfsep.models.band_split_roformer import BandSplitRoFormer
 from tfsep.models.classic_wave_unet import ClassicWaveUNet
 from tfsep.models.conv_sep import ConvSep
 from tfsep.models.crn import CRN
 from tfsep.models.cyclegan import CycleGAN
 from tfsep.models.drnn import DRNN
 from tfsep.models.exported import ExportedSeparator
+from tfsep.models.htdemucs import HTDemucs
 from tfsep.models.loading import load_keras, load_model
 from tfsep.models.mask_separator import MaskSeparator
+from tfsep.models.mel_band_roformer import MelBandRoFormer
 from tfsep.models.separator import Separator
 from tfsep.models.unet import UNet
 from tfsep.models.wave_unet import WaveUNet
@@ -16,11 +19,14 @@ __all__ = [
     "CRN",
     "DRNN",
     "MODELS",
+    "BandSplitRoFormer",
     "ClassicWaveUNet",
     "ConvSep",
     "CycleGAN",
     "ExportedSeparator",
+    "HTDemucs",
     "MaskSeparator",
+    "MelBandRoFormer",
     "Separator",
     "UNet",
     "WaveUNet",
@@ -35,10 +41,13 @@ def __dir__() -> list[str]:
 
 # Names of the command line.
 MODELS = {
+    "bs-roformer": BandSplitRoFormer,
     "convsep": ConvSep,
     "crn": CRN,
     "cyclegan": CycleGAN,
     "drnn": DRNN,
+    "htdemucs": HTDemucs,
+    "mel-roformer": MelBandRoFormer,
     "unet": UNet,
     "waveunet": WaveUNet,
     "waveunet-classic": ClassicWaveUNet,

@@ -1,0 +1,152 @@
+"""The transformer of the RoFormers: gated attention with rotary positions, along one axis of a time-frequency grid."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+_HIDDEN = 4
+_LEAST_NORM = 1e-12
+
+# Attention scores held at a time, in numbers, of one example.
+_MOST_SCORES = 2**25
+
+
+class UnitNormalization(keras.layers.Layer):
+    """Divides by the root mean square along the last axis, without a constant inside, and multiplies by a gain.
+
+    Silence stays silence. Under half precision, the square is taken in float32.
+    """
+
+    def build(self, shape):
+        self.gamma = self.add_weight(name="gamma", shape=(shape[-1],), initializer="ones")
+
+    def call(self, inputs):
+        return unit_norm(inputs) * self.gamma
+
+
+def unit_norm(inputs):
+    """Inputs divided by their root mean square along the last axis."""
+    exact = ops.cast(inputs, "float32")
+    squares = ops.maximum(ops.sum(ops.square(exact), axis=-1, keepdims=True), _LEAST_NORM**2)
+    return ops.cast(exact * ops.rsqrt(squares) * inputs.shape[-1] ** 0.5, inputs.dtype)
+
+
+class RotaryAngles(keras.layers.Layer):
+    """Angles of positions `[tokens, head_size / 2]`, in float32. Checkpoints store the rates; they are not trained.
+
+    Args:
+        head_size: int, even.
+
+    Reference:
+        [Su et al., "RoFormer", 2021](https://arxiv.org/abs/2104.09864).
+    """
+
+    def __init__(self, head_size: int, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.head_size = head_size
+
+    def build(self, shape):
+        rates = 10000.0 ** (-np.arange(0, self.head_size, 2) / self.head_size)
+        self.rates = self.add_weight(
+            name="rates",
+            shape=rates.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(rates, dtype),
+            trainable=False,
+        )
+
+    def call(self, inputs):
+        """The angles of the tokens of `[..., tokens, channels]`."""
+        return ops.arange(inputs.shape[-2], dtype="float32")[:, np.newaxis] * self.rates
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "head_size": self.head_size}
+
+
+class RotaryTransformer(keras.layers.Layer):
+    """Layers of attention and feed-forward networks along the tokens of `[batch, sequences, tokens, channels]`.
+
+    Args:
+        depth: int, number of layers.
+        heads: int, heads of attention.
+        head_size: int, channels of a head.
+        final_norm: bool. Normalise the output. Defaults to False.
+
+    Reference:
+        [Lu et al., "Music source separation with band-split rope transformer", 2023](https://arxiv.org/abs/2309.02612).
+    """
+
+    def __init__(self, depth: int, heads: int, head_size: int, final_norm: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.heads = heads
+        self.head_size = head_size
+        self.final_norm = final_norm
+
+    def build(self, inputs_shape, angles_shape):
+        width, kinds = inputs_shape[-1], {"dtype": self.dtype_policy}
+        inner = self.heads * self.head_size
+        self.blocks = []
+        for _ in range(self.depth):
+            block = {
+                "norm": (UnitNormalization(**kinds), width),
+                "to_qkv": (keras.layers.Dense(3 * inner, use_bias=False, **kinds), width),
+                "to_gates": (keras.layers.Dense(self.heads, **kinds), width),
+                "to_out": (keras.layers.Dense(width, use_bias=False, **kinds), inner),
+                "feed_norm": (UnitNormalization(**kinds), width),
+                "widen": (keras.layers.Dense(_HIDDEN * width, **kinds), width),
+                "narrow": (keras.layers.Dense(width, **kinds), _HIDDEN * width),
+            }
+            for layer, size in block.values():
+                layer.build((*inputs_shape[:-1], size))
+            self.blocks.append({name: layer for name, (layer, _) in block.items()})
+        if self.final_norm:
+            self.norm = UnitNormalization(**kinds)
+            self.norm.build(inputs_shape)
+
+    # Known beforehand, so that building a model does not trace `call`.
+    def compute_output_shape(self, inputs_shape, angles_shape):
+        return inputs_shape
+
+    def call(self, inputs, angles):
+        waves = ops.cast(ops.cos(angles), inputs.dtype), ops.cast(ops.sin(angles), inputs.dtype)
+        for block in self.blocks:
+            inputs = inputs + self._attend(block, block["norm"](inputs), waves)
+            hidden = ops.gelu(block["widen"](block["feed_norm"](inputs)), approximate=False)
+            inputs = inputs + block["narrow"](hidden)
+        return self.norm(inputs) if self.final_norm else inputs
+
+    def _attend(self, block: dict, inputs, waves):
+        _, sequences, tokens, _ = inputs.shape
+        parts = ops.reshape(block["to_qkv"](inputs), (-1, sequences, tokens, 3, self.heads, self.head_size))
+        query, key, value = ops.unstack(ops.transpose(parts, (3, 0, 1, 4, 2, 5)), 3, axis=0)
+        query, key = _rotated(query * self.head_size**-0.5, waves), _rotated(key, waves)
+        # All sequences at once would take gigabytes where they are long.
+        count = max(1, _MOST_SCORES // (self.heads * tokens**2))
+        attended = ops.concatenate(
+            [
+                ops.softmax(query[:, at : at + count] @ ops.transpose(key[:, at : at + count], (0, 1, 2, 4, 3)))
+                @ value[:, at : at + count]
+                for at in range(0, sequences, count)
+            ],
+            axis=1,
+        )
+        gates = ops.sigmoid(block["to_gates"](inputs))
+        attended = ops.transpose(attended, (0, 1, 3, 2, 4)) * gates[..., np.newaxis]
+        return block["to_out"](ops.reshape(attended, (-1, sequences, tokens, self.heads * self.head_size)))
+
+    def get_config(self) -> dict:
+        names = ("depth", "heads", "head_size", "final_norm")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _rotated(inputs, waves):
+    """Turns each pair of neighbouring channels by its angle. First come the first ones of all pairs, then the second.
+
+    That order is another than the inputs', but the same for queries and keys, whose products do not depend on it.
+    """
+    pairs = ops.reshape(inputs, (*ops.shape(inputs)[:-1], -1, 2))
+    first, second = pairs[..., 0], pairs[..., 1]
+    cosine, sine = waves
+    return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)

@@ -1,0 +1,89 @@
+"""Short-time Fourier transform of signals of one length, framed as other projects frame them."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class SegmentSTFT(keras.layers.Layer):
+    """Waveforms of one length to complex spectrograms and back, with mirrored ends, in float32 under any policy.
+
+    Frames are those of a periodic Hann window. The inverse divides their overlapping sum by that of the squared
+    windows.
+
+    Args:
+        samples: int, length of the signals, at least `n_fft`.
+        n_fft: int, samples of a frame and of its transform.
+        hop: int, samples from a frame to the next.
+        centred: bool. True: frame `i` is centred on sample `i * hop`, and there are `1 + samples // hop`, as with
+            `torch.stft` and librosa. False: it is centred on sample `(i + 1/2) * hop`, there are
+            `ceil(samples / hop)`, and the inverse divides as if frames went on beyond both ends, as in Demucs.
+            Defaults to True.
+
+    Raises:
+        ValueError: if the signals are shorter than a frame.
+
+    Example:
+
+    >>> real, imaginary = SegmentSTFT(44100, 2048, 441)(np.zeros((1, 44100, 2), "float32"))
+    >>> real.shape
+    TensorShape([1, 101, 1025, 2])
+    """
+
+    def __init__(self, samples: int, n_fft: int, hop: int, centred: bool = True, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        if samples < n_fft:
+            raise ValueError(f"samples must be at least n_fft={n_fft}. Received: samples={samples}.")
+        self.samples = samples
+        self.n_fft = n_fft
+        self.hop = hop
+        self.centred = centred
+        self.frames = 1 + samples // hop if centred else -(-samples // hop)
+        self._before = n_fft // 2 if centred else (n_fft - hop) // 2
+        self._after = max(0, (self.frames - 1) * hop + n_fft - self._before - samples)
+        self._window = (np.sin(np.pi * np.arange(n_fft) / n_fft) ** 2).astype("float32")
+        self._divisor = self._squared_windows()
+        self.built = True
+
+    def call(self, signal):
+        """`[batch, samples, channels]` -> real and imaginary part, `[batch, frames, bins, channels]` each."""
+        signal = ops.transpose(ops.cast(signal, "float32"), (0, 2, 1))
+        padded = ops.pad(signal, [[0, 0], [0, 0], [self._before, self._after]], mode="reflect")
+        parts = ops.stft(padded, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
+        return tuple(ops.transpose(part, (0, 2, 3, 1)) for part in parts)
+
+    def inverse(self, real, imaginary):
+        """The signals `[batch, samples, channels]` of spectrograms."""
+        parts = tuple(ops.transpose(ops.cast(part, "float32"), (0, 3, 1, 2)) for part in (real, imaginary))
+        signal = _overlap_add(ops.irfft(parts, self.n_fft) * self._window, self.hop)
+        signal = signal[..., self._before : self._before + self.samples] / self._divisor
+        return ops.transpose(signal, (0, 2, 1))
+
+    def _squared_windows(self) -> np.ndarray:
+        """The sum of all squared windows over each sample."""
+        squared = np.square(self._window, dtype="float64")
+        beyond = 0 if self.centred else -(-self.n_fft // self.hop)
+        frames = self.frames + 2 * beyond
+        total = np.zeros((frames - 1) * self.hop + self.n_fft)
+        for frame in range(frames):
+            total[frame * self.hop :][: self.n_fft] += squared
+        return total[beyond * self.hop + self._before :][: self.samples].astype("float32")
+
+    def get_config(self) -> dict:
+        facts = {"samples": self.samples, "n_fft": self.n_fft, "hop": self.hop, "centred": self.centred}
+        return {**super().get_config(), **facts}
+
+
+def _overlap_add(frames, hop: int):
+    """Frames `[..., frames, n]` that lie `hop` apart, summed to `[..., samples]`; as many sums as a frame has hops."""
+    count, size = frames.shape[-2:]
+    hops = -(-size // hop)
+    rest = [[0, 0]] * (len(frames.shape) - 1)
+    frames = ops.pad(frames, [*rest, [0, hops * hop - size]])
+    total = sum(
+        ops.pad(frames[..., place * hop : (place + 1) * hop], [*rest[:-1], [place, hops - 1 - place], [0, 0]])
+        for place in range(hops)
+    )
+    return ops.reshape(total, (*ops.shape(total)[:-2], (count + hops - 1) * hop))
