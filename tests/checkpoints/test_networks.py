@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from tfsep.checkpoints import Checkpoint, CheckpointError, htdemucs_weights, read, roformer_weights
-from tfsep.checkpoints.networks import build_network, read_network_config
+from tfsep.checkpoints.configuration import read_configuration
 from tfsep.models import BandSplitRoFormer, HTDemucs, MelBandRoFormer
 
 NETWORKS = Path(__file__).parent / "networks"
@@ -39,10 +38,10 @@ def build(name, change=None, **fields):
         change(tensors)
     checkpoint = Checkpoint(file, tensors, checkpoint.facts)
     if config is None:
-        return htdemucs_weights.build(checkpoint)
-    config = read_network_config(config)
+        return htdemucs_weights.build([checkpoint])
+    config = read_configuration(config)
     config["model"].update(fields)
-    return roformer_weights.build(checkpoint, config)
+    return roformer_weights.build([checkpoint], **config)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -139,34 +138,23 @@ def test_other_networks_of_demucs_are_refused_by_name(facts, message):
     checkpoint = read(files("htdemucs-6s")[0])
     checkpoint = Checkpoint(checkpoint.path, checkpoint.tensors, checkpoint.facts | facts)
     with pytest.raises(CheckpointError, match=message):
-        htdemucs_weights.build(checkpoint)
-
-
-def test_configurations_are_plain_values_and_tuples(tmp_path):
-    path = tmp_path / "network.yaml"
-    path.write_text(yaml.dump({"model": {"freqs_per_bands": (2, 4)}}))
-    assert list(read_network_config(path)["model"]["freqs_per_bands"]) == [2, 4]
-    for text in ("a: !!python/object/apply:os.getcwd []", "{", "- 1"):
-        path.write_text(text)
-        with pytest.raises(CheckpointError, match=r"network\.yaml"):
-            read_network_config(path)
+        htdemucs_weights.build([checkpoint])
 
 
 def test_a_configuration_that_lacks_what_is_needed_is_an_error():
     file, config = files("bs-roformer")
-    with pytest.raises(CheckpointError, match="needs the YAML file"):
-        build_network(file)
-    config = read_network_config(config)
+    config = read_configuration(config)
     for section, name in (("training", "training.instruments"), ("audio", "audio.chunk_size")):
         with pytest.raises(CheckpointError, match=name):
-            roformer_weights.build(read(file), {**config, section: {}})
+            roformer_weights.build([read(file)], **{**config, section: {}})
     with pytest.raises(CheckpointError, match=r"estimates 2 sources\. The configuration names vocals"):
-        roformer_weights.build(read(file), {**config, "training": {"instruments": ["vocals"]}})
+        roformer_weights.build([read(file)], **{**config, "training": {"instruments": ["vocals"]}})
 
 
-def test_files_of_other_networks_are_refused(tmp_path):
-    path = tmp_path / "other.safetensors"
-    header = json.dumps({"weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
-    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
-    with pytest.raises(CheckpointError, match="no network that tfsep has"):
-        build_network(path)
+@pytest.mark.parametrize("name", KINDS)
+def test_files_are_told_apart(name):
+    checkpoint = read(files(name)[0])
+    assert htdemucs_weights.matches([checkpoint]) == name.startswith("htdemucs")
+    assert roformer_weights.matches([checkpoint]) == name.endswith("roformer")
+    with pytest.raises(CheckpointError, match="2 files"):
+        (htdemucs_weights if name.startswith("htdemucs") else roformer_weights).build([checkpoint, checkpoint])

@@ -16,13 +16,16 @@ LIMIT = 1e-4
 
 def deviations(folder: Path) -> dict[str, tuple[float, float]]:
     """Deviations of a network's estimates from the original's: (greatest, root mean square) by "segment" and "song"."""
-    from tfsep.checkpoints.networks import build_network
+    from tfsep.checkpoints import htdemucs_weights, read, roformer_weights
+    from tfsep.checkpoints.configuration import read_configuration
     from tfsep.separation import separate
 
-    config, file = None, None
-    for path in folder.glob("network.*"):
-        config, file = (path, file) if path.suffix == ".yaml" else (config, path)
-    model = build_network(file, config)
+    config = folder / "network.yaml"
+    checkpoints = [read(path) for path in folder.glob("network.*") if path != config]
+    if roformer_weights.matches(checkpoints):
+        model = roformer_weights.build(checkpoints, **read_configuration(config))
+    else:
+        model = htdemucs_weights.build(checkpoints)
     mixture, expected = np.load(folder / "mixture.npy"), np.load(folder / "estimates.npz")
     assert list(model.sources)[: len(expected["sources"])] == list(expected["sources"])
     estimates = {

@@ -82,3 +82,10 @@ class Checkpoint:
                 f"{self.path}: the network has no place for {', '.join(map(repr, first[:3]))}{more}. "
                 "The file is of another network, or of another configuration."
             )
+
+
+def single(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
+    """The checkpoint of a network that is one file. Raises CheckpointError if there are several."""
+    if len(checkpoints) > 1:
+        raise CheckpointError(f"{checkpoints[1].path}: the network is one file. Received: {len(checkpoints)} files.")
+    return checkpoints[0]

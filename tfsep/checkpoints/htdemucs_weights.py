@@ -8,7 +8,7 @@ from fractions import Fraction
 import keras
 import numpy as np
 
-from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
+from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError, single
 from tfsep.checkpoints.pickles import Call
 from tfsep.models.htdemucs import HTDemucs
 
@@ -42,16 +42,17 @@ _DEFAULTS = {"dconv_mode": 1}
 _KINDS = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
 
 
-def matches(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint is of Demucs."""
-    return "freq_emb.embedding.weight" in checkpoint.tensors or "demucs" in str(checkpoint.facts.get("klass"))
+def matches(checkpoints: list[Checkpoint]) -> bool:
+    """Whether checkpoints are of Demucs."""
+    first = checkpoints[0]
+    return "freq_emb.embedding.weight" in first.tensors or "demucs" in str(first.facts.get("klass"))
 
 
-def build(checkpoint: Checkpoint) -> HTDemucs:
+def build(checkpoints: list[Checkpoint]) -> HTDemucs:
     """The model of a checkpoint, with its weights.
 
     Args:
-        checkpoint: what `tfsep.checkpoints.read` gives for a `.th` or `.safetensors` file of Demucs.
+        checkpoints: list of one, that of a `.th` or `.safetensors` file of Demucs.
 
     Returns:
         `HTDemucs`.
@@ -59,6 +60,7 @@ def build(checkpoint: Checkpoint) -> HTDemucs:
     Raises:
         CheckpointError: for another network of Demucs, or tensors that do not fit.
     """
+    checkpoint = single(checkpoints)
     model = HTDemucs(**_options(checkpoint))
     assign(model, checkpoint)
     return model

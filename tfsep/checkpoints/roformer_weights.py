@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
+from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError, single
 from tfsep.models.band_split_roformer import BandSplitRoFormer
 from tfsep.models.mel_band_roformer import MelBandRoFormer
 from tfsep.models.roformer import RoFormer
@@ -31,17 +31,17 @@ _FOREIGN_TENSORS = {
 }
 
 
-def matches(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint is of a RoFormer."""
-    return any(name.removeprefix("module.").startswith("band_split.") for name in checkpoint.tensors)
+def matches(checkpoints: list[Checkpoint]) -> bool:
+    """Whether checkpoints are of a RoFormer."""
+    return any(name.removeprefix("module.").startswith("band_split.") for name in checkpoints[0].tensors)
 
 
-def build(checkpoint: Checkpoint, config: dict) -> RoFormer:
+def build(checkpoints: list[Checkpoint], **config: dict) -> RoFormer:
     """The model of a checkpoint, with its weights.
 
     Args:
-        checkpoint: what `tfsep.checkpoints.read` gives for the file.
-        config: dict of the YAML file that belongs to it: `model`, `audio`, `training` and `inference`.
+        checkpoints: list of one, that of a file of torch or safetensors.
+        **config: what the YAML file says that belongs to it: `model`, `audio`, `training` and `inference`.
 
     Returns:
         `BandSplitRoFormer` or `MelBandRoFormer`.
@@ -50,7 +50,7 @@ def build(checkpoint: Checkpoint, config: dict) -> RoFormer:
         CheckpointError: for another network, a configuration that lacks what the file does not say, or tensors that do
             not fit.
     """
-    checkpoint = _without_prefix(checkpoint)
+    checkpoint = _without_prefix(single(checkpoints))
     _refuse_foreign(checkpoint, config.get("model", {}))
     mel = "layers.0.0.norm.gamma" in checkpoint.tensors
     options = _sizes(checkpoint) | _settings(checkpoint, config)
