@@ -22,7 +22,7 @@ SMALL = {
 class TestBandSplitRoFormer(SeparatorCase):
     model_class = BandSplitRoFormer
     options = SMALL
-    parameters = 11_016
+    parameters = 14_728
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ SMALL = {
 class TestMelBandRoFormer(SeparatorCase):
     model_class = MelBandRoFormer
     options = SMALL
-    parameters = 45_000
+    parameters = 67_196
 
 
 @pytest.mark.parametrize(
