@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from tfsep.checks import check_integer
 from tfsep.layers.cross_transformer import (
     CrossTransformerLayer,
     layer_normalization,
@@ -16,7 +17,7 @@ from tfsep.layers.cross_transformer import (
 from tfsep.layers.dconv import DConv, gated
 from tfsep.layers.frequency_embedding import FrequencyEmbedding
 from tfsep.layers.segment_stft import SegmentSTFT
-from tfsep.models.separator import Separator, check_integer
+from tfsep.models.separator import Separator
 
 _KERNEL, _STRIDE = 8, 4
 _EPSILON = 1e-5

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from tfsep.checks import check_integer
 from tfsep.models.roformer import RoFormer
-from tfsep.models.separator import check_integer
 
 # Slaney's mel scale: linear up to 1000 Hz, then logarithmic.
 _HERTZ_PER_MEL = 200 / 3

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfsep.checks import check_integer, check_number
 from tfsep.layers.band_layers import BandMasks, BandSplit
 from tfsep.layers.rotary_transformer import RotaryAngles, RotaryTransformer, UnitNormalization
 from tfsep.layers.segment_stft import SegmentSTFT
-from tfsep.models.separator import Separator, check_integer
+from tfsep.models.separator import Separator
 
 
 class RoFormer(Separator):
@@ -76,8 +77,7 @@ class RoFormer(Separator):
             check_integer(name, value)
         if head_size % 2:
             raise ValueError(f"head_size must be even. Received: head_size={head_size}.")
-        if not 0 <= overlap < 1:
-            raise ValueError(f"overlap must be at least 0 and below 1. Received: overlap={overlap!r}.")
+        check_number("overlap", overlap, least=0, below=1)
         self.bands, self.final_norms = [np.asarray(band) for band in bands], final_norms
         self.overlap, self.skip_connection, self.zero_dc = float(overlap), bool(skip_connection), bool(zero_dc)
         self.depth = depth
