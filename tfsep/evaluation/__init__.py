@@ -1,14 +1,14 @@
 """How good a separation is: BSS Eval, SI-SDR, the field's protocols, bounds above and below, tables."""
 
-from tfsep.evaluation.bss_eval import MEASURES, bss_eval, bss_eval_sources, bss_eval_sources_framewise, sdr
+from tfsep.evaluation.bsseval import MEASURES, bss_eval, bss_eval_sources, bss_eval_sources_framewise, sdr
 from tfsep.evaluation.estimates import Estimates
-from tfsep.evaluation.evaluate import evaluate
-from tfsep.evaluation.leakage import leakage
+from tfsep.evaluation.evaluator import evaluate
+from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_estimates, oracle
 from tfsep.evaluation.protocols import PROTOCOLS
+from tfsep.evaluation.scale_invariant import si_sdr
 from tfsep.evaluation.scores import Scores
-from tfsep.evaluation.si_sdr import si_sdr
-from tfsep.evaluation.table import check_comparable, read_results, table
+from tfsep.evaluation.tables import check_comparable, read_results, table
 
 __all__ = [
     "MEASURES",

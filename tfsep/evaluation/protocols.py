@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfsep.evaluation.bss_eval import bss_eval, bss_eval_sources, sdr
-from tfsep.evaluation.si_sdr import si_sdr
+from tfsep.evaluation.bsseval import bss_eval, bss_eval_sources, sdr
+from tfsep.evaluation.scale_invariant import si_sdr
 from tfsep.evaluation.stft import SISEC_STFT, Stft
 
 DEFAULT_PROTOCOL = "bsseval_v4"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfsep import __version__
-from tfsep.evaluation.bss_eval import MEASURES
+from tfsep.evaluation.bsseval import MEASURES
 from tfsep.evaluation.protocols import protocol
 from tfsep.files import file_name, write_text
 

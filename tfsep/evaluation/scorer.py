@@ -14,7 +14,7 @@ from tfsep.datasets.manifest import DamagedError
 from tfsep.datasets.track import LEFT_OVER, RESIDUAL
 from tfsep.evaluation import windows
 from tfsep.evaluation.estimates import Estimates
-from tfsep.evaluation.leakage import leakage
+from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import mixture_estimates, oracle
 from tfsep.evaluation.protocols import protocol
 from tfsep.evaluation.result_files import Frames, TrackResult

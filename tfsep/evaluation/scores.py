@@ -69,7 +69,7 @@ class Scores:
         return f"Scores({self.model!r}, targets={self.targets}, protocol={self.protocol!r}, tracks={len(self.tracks)})"
 
     def __str__(self) -> str:
-        from tfsep.evaluation.table import table  # which imports this module
+        from tfsep.evaluation.tables import table  # which imports this module
 
         return table(self)
 

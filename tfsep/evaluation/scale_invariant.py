@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfsep.evaluation import windows
-from tfsep.evaluation.bss_eval import decibels
+from tfsep.evaluation.bsseval import decibels
 
 
 def si_sdr(references: np.ndarray, estimates: np.ndarray) -> np.ndarray:
