@@ -284,6 +284,62 @@ def test_every_song_is_drawn_equally_often_in_changing_order(make_songs, make_mo
     assert set(Counter(drawn).values()) == {30}
 
 
+def test_order_without_weights(make_songs, make_model, units):
+    songs = make_songs((12, 100, 9, 30, 50))
+    drawn = draws(units(excerpts(songs, make_model(), 5, augment=(), seed=3, steps_per_epoch=4)))
+    for turn in range(4):
+        order = np.random.default_rng((3, 0, turn)).permutation(5)
+        assert [song for song, _ in drawn[5 * turn : 5 * turn + 5]] == list(order)
+
+
+def test_weights_are_frequencies(make_songs, make_model, units):
+    songs, weights = make_songs((12, 100, 9, 30, 50)), (0.3, 1.2, 0.03, 0.9, 0.57)
+    batches = excerpts(songs, make_model(), 5, weights=weights, augment=(), seed=3, steps_per_epoch=200)
+    drawn = [song for song, _ in draws(units(batches))]
+    counts = Counter(drawn)
+    # 1000 examples; a turn of five has each song as often as expected, rounded down or up.
+    for song, weight in enumerate(weights):
+        assert abs(counts[song] - 1000 * weight / 3) < 20
+    assert all(set(Counter(drawn[at : at + 5]).values()) <= {1, 2} for at in range(0, 1000, 5))
+    assert len({tuple(drawn[at : at + 5]) for at in range(0, 1000, 5)}) > 50
+
+
+def test_equal_weights_draw_every_song_once_a_turn(make_songs, make_model, units):
+    batches = excerpts(make_songs(), make_model(), 3, weights=(0.1, 0.1, 0.1), augment=(), steps_per_epoch=20)
+    assert all(sorted(song for song, _ in draws([batch])) == [0, 1, 2] for batch in units(batches))
+
+
+def test_weighted_examples_depend_on_seed_and_number_alone(make_songs, make_model):
+    songs = make_songs()
+
+    def weighted(batch_size, steps, **options):
+        options = {"weights": (1, 2, 5), "seed": 3, "augment": (), **options}
+        batches = arrays(excerpts(songs, make_model(), batch_size, steps_per_epoch=steps, **options))
+        return [np.concatenate(batches[array::3]) for array in range(3)]
+
+    whole = weighted(4, 6)
+    assert same(whole, weighted(4, 6)) and same(whole, weighted(8, 3))
+    assert same([array[12:] for array in whole], weighted(4, 3, first_epoch=1))
+    assert not same(whole, weighted(4, 6, seed=4))
+    assert not same(whole, weighted(4, 6, weights=None))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ((1, 2), r"weights must be one for each of 3 tracks\. Received: 2\."),
+        ((1, 2, 0), r"weights must be a number above 0\. Received: weights=0\."),
+        ((1, 2, -1), "weights=-1"),
+        ((1, 2, float("nan")), "weights=nan"),
+        ((1, 2, float("inf")), "weights=inf"),
+        ((1, 2, "3"), "weights='3'"),
+    ],
+)
+def test_weights_that_are_no_frequencies_are_errors(make_songs, make_model, weights, message):
+    with pytest.raises(ValueError, match=message):
+        excerpts(make_songs(), make_model(), weights=weights)
+
+
 def test_default_epoch_is_as_long_as_the_audio(make_songs, make_model):
     # 40, 30 and 50 samples are 3 + 2 + 4 windows of 15.
     for batch_size, steps in ((1, 9), (2, 4), (9, 1)):

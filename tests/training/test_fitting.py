@@ -127,6 +127,14 @@ def kill_between_checkpoint_and_state(monkeypatch):
 
 
 class TestResume:
+    def test_weighted_runs_resume(self, run, finished, tmp_path):
+        whole = run(tmp_path / "whole", weights=(1, 2, 9))
+        run(tmp_path / "run", epochs=1, weights=(1, 2, 9))
+        resumed = run(tmp_path / "run", weights=(1, 2, 9), resume=True)
+        for weight, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, other)
+        assert not np.array_equal(whole.get_weights()[0], run(tmp_path / "other").get_weights()[0])
+
     def test_two_epochs_are_one_and_a_resumed_one(self, run, finished, tmp_path):
         # To resume where nothing is starts.
         run(tmp_path / "run", epochs=1, resume=True)

@@ -115,6 +115,18 @@ class TestRun:
         assert names[3:] == [f"song{song} at speed {speed}" for speed in (0.9, 1.1) for song in range(3)]
         assert [track.name for track in untrained["valid"]] == ["song3"]
 
+    def test_weights_of_corpora(self, config, untrained, corpus):
+        train(config())
+        assert untrained["weights"] is None
+        spec = f"stems:{corpus}"
+        train(config(data=[{"spec": spec, "weight": 0.3}, "embedded"], valid=[spec], speeds=[0.9]))
+        # Three songs share the weight of their corpus, copies at other speeds have that of the song.
+        assert untrained["weights"] == pytest.approx([0.1, 0.1, 0.1, 1.0] * 2)
+        assert len(untrained["weights"]) == len(untrained["train"])
+        assert [track.name for track in untrained["valid"]] == ["song3"]
+        train(config(data=[{"spec": spec, "weight": 2}]))
+        assert [track.name for track in untrained["valid"]] == ["song3"]
+
     def test_data_are_split(self, config, untrained, corpus):
         train(config())
         assert [track.name for track in untrained["train"]] == ["song0", "song1", "song2"]

@@ -63,6 +63,12 @@ def test_paths_may_be_paths():
         ("epochs: 2.5", "epochs must be int. Received: epochs=2.5."),
         ("learning_rate: fast", "learning_rate must be float. Received: learning_rate='fast'."),
         ("data: musdb18:/data", "data must be a list, such as [one]. Received: data='musdb18:/data'."),
+        (
+            "data: [{spec: embedded}]",
+            "An entry of data must be a spec, such as stems:PATH, or {spec: ",
+        ),
+        ("data: [3]", "or {spec: stems:PATH, weight: 0.5}. Received: 3."),
+        ("data: [{spec: embedded, weight: 0}]", "weight must be a number above 0. Received: weight=0."),
         ("augment: [gain]", "augment must be a mapping, such as {name: {}}. Received: augment=['gain']."),
         ("options:", "options must be a mapping. Received: options=None."),
         ("- epochs", "must hold a mapping of settings. Received: list."),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfsep.checks import check_choice, check_integer
+from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.datasets import Track, components
 from tfsep.datasets.track import LEFT_OVER, RESIDUAL, check_tracks
 from tfsep.pipeline import cache as decoded
@@ -34,6 +34,7 @@ def excerpts(
     model,
     batch_size: int = 16,
     *,
+    weights: Sequence[float] | None = None,
     seed: int = 0,
     steps_per_epoch: int | None = None,
     first_epoch: int = 0,
@@ -44,15 +45,17 @@ def excerpts(
 ) -> tf.data.Dataset:
     """Random excerpts for training.
 
-    Every song is drawn equally often, at any position. An excerpt in which all of the model's sources are silent
-    (below -60 dB of full scale throughout) is drawn anew, at most three times. Batch `b` depends on `(seed, b)`
-    alone, and an epoch is `steps_per_epoch` consecutive batches, so that a run may stop and go on, with any number
-    of threads.
+    Draw every track equally often, or as often as its weight says, at any position. Draw an excerpt in which all of
+    the model's sources are silent (below -60 dB of full scale throughout) anew, at most three times. Batch `b`
+    depends on `(seed, b)` alone, and an epoch is `steps_per_epoch` consecutive batches, so that a run may stop and
+    go on, with any number of threads.
 
     Args:
         tracks: sequence of tracks: a corpus, or several added as lists.
         model: a `Separator`, which says `sources`, `sample_rate`, `channels`, `segment` and `context`.
         batch_size: int. Every batch is full. Defaults to 16.
+        weights: one number above 0 for each track: how often it is drawn, relative to the others. Defaults to None,
+            all equally often.
         seed: int. Defaults to 0.
         steps_per_epoch: int. Defaults to as many batches as the audio holds windows for.
         first_epoch: int, the epoch that the first iteration yields. Defaults to 0.
@@ -74,7 +77,7 @@ def excerpts(
     """
     check_integer("steps_per_epoch", steps_per_epoch, optional=True)
     check_choice("active", active, (*model.sources, None))
-    stems = _Stems(tracks, model, batch_size, cache, active)
+    stems = _Stems(tracks, model, batch_size, cache, active, weights)
     stems.check_sound()
     if steps_per_epoch is None:
         steps_per_epoch = stems.windows // batch_size
@@ -142,12 +145,24 @@ class _Stems:
     """The decoded stems of a model's training material, as excerpts of int16 rows, one a source."""
 
     def __init__(
-        self, tracks: Sequence[Track], model, batch_size: int, cache: str | Path | None, active: str | None = None
+        self,
+        tracks: Sequence[Track],
+        model,
+        batch_size: int,
+        cache: str | Path | None,
+        active: str | None = None,
+        weights: Sequence[float] | None = None,
     ):
         check_integer("batch_size", batch_size)
         check_tracks(tracks)
         if not len(tracks):
             raise ValueError("There are no tracks. Expected a sequence of at least one Track.")
+        self.weights = weights
+        if weights is not None:
+            if len(weights) != len(tracks):
+                raise ValueError(f"weights must be one for each of {len(tracks)} tracks. Received: {len(weights)}.")
+            for weight in weights:
+                check_number("weights", weight, above=0)
         self.tracks = tracks
         self.sources = tuple(dict.fromkeys(source for track in tracks for source in track.sources))
         self.parts = self._parts(model.sources)
@@ -210,7 +225,16 @@ class _Stems:
         return -1
 
     def _shuffled(self, seed: int, turn: int) -> np.ndarray:
-        return np.random.default_rng((seed, 0, turn)).permutation(len(self.audio))
+        """The tracks of a turn, of which each has as many examples as there are tracks."""
+        generator = np.random.default_rng((seed, 0, turn))
+        tracks = np.arange(len(self.audio))
+        if self.weights is not None:
+            # Systematic sampling: equally spaced points on a line that the tracks divide by their weights. Each turn
+            # then has a track as often as expected, rounded down or up. 24 random bits: no point rounds to the end.
+            points = (float(generator.random(dtype=np.float32)) + tracks) / len(tracks)
+            ends = np.cumsum(self.weights)
+            tracks = np.searchsorted(ends / ends[-1], points, side="right")
+        return generator.permutation(tracks)
 
     def draw(self, seed: int, examples: Iterable[int]) -> np.ndarray:
         """The windows of training examples, as `load` gives them: each a function of the seed and its number."""

@@ -9,6 +9,8 @@ from types import NoneType
 
 import yaml
 
+from tfsep.checks import check_number
+
 _TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "None": NoneType}
 
 
@@ -18,7 +20,9 @@ class TrainConfig:
 
     Attributes:
         model: name of the model class: `unet`.
-        data: corpora to train on, as `tfsep.datasets.from_spec` reads them; their training splits are used.
+        data: corpora to train on, as `tfsep.datasets.from_spec` reads them; their training splits are used. An item is
+            such a spec, which draws every track equally often, or `{"spec": ..., "weight": ...}`. As soon as one has a
+            weight, each corpus has that share of the examples relative to the other weights, and those without one 1.
         output: path of the run's folder.
         valid: corpora whose validation splits choose the best model. Defaults to `data`.
         options: arguments of the model's constructor, such as `sources` and `sample_rate`.
@@ -33,9 +37,9 @@ class TrainConfig:
     """
 
     model: str = "unet"
-    data: list[str] = dataclasses.field(default_factory=list)
+    data: list = dataclasses.field(default_factory=list)
     output: str = ""
-    valid: list[str] = dataclasses.field(default_factory=list)
+    valid: list = dataclasses.field(default_factory=list)
     options: dict = dataclasses.field(default_factory=dict)
     start_from: str | None = None
     epochs: int = 50
@@ -58,14 +62,30 @@ class TrainConfig:
         for field in dataclasses.fields(self):
             value = _plain(getattr(self, field.name), field.type)
             if not isinstance(value, tuple(_TYPES[kind.split("[")[0]] for kind in field.type.split(" | "))):
-                kind = field.type.removesuffix(" | None").replace("list[str]", "a list, such as [one]")
+                kind = field.type.removesuffix(" | None").replace("list", "a list, such as [one]")
                 kind = kind.replace("dict", "a mapping, such as {name: {}}" if field.name != "options" else "a mapping")
                 raise ValueError(f"{field.name} must be {kind}. Received: {field.name}={value!r}.")
             setattr(self, field.name, value)
+        for entry in self.data:
+            spec_and_weight(entry)
 
     def to_yaml(self) -> str:
         """The configuration as YAML, which `read_config` reads again."""
         return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+
+
+def spec_and_weight(entry: str | dict) -> tuple[str, float | None]:
+    """Return the spec of a corpus in `data` and its weight, None for an entry without one."""
+    spec, weight = entry, None
+    if isinstance(entry, dict) and entry.keys() == {"spec", "weight"}:
+        spec, weight = entry["spec"], entry["weight"]
+        check_number("weight", weight, above=0)
+    if not isinstance(spec, str):
+        raise ValueError(
+            f"An entry of data must be a spec, such as stems:PATH, or {{spec: stems:PATH, weight: 0.5}}. "
+            f"Received: {entry!r}."
+        )
+    return spec, weight
 
 
 def read_config(path: str | Path) -> dict:

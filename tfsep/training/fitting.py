@@ -38,6 +38,7 @@ def fit(
     loss: keras.losses.Loss | None = None,
     augment: Sequence[Callable] = (pipeline.Remix(), pipeline.Gain()),
     active: str | None = None,
+    weights: Sequence[float] | None = None,
     patience: int | None = None,
     seed: int = 0,
     jit_compile: bool | str = "auto",
@@ -66,7 +67,7 @@ def fit(
         average: float, momentum of an exponential average of the weights over the steps, such as 0.999, which is
             what is validated and kept as the best model. Defaults to None, the weights as they are.
         loss: on stacked sources, see `tfsep.losses`. Defaults to the model's published loss.
-        augment, active: see `tfsep.pipeline.excerpts`.
+        augment, active, weights: see `tfsep.pipeline.excerpts`.
         patience: int, epochs without a better validation loss before stopping. Defaults to None, never.
         seed: int, of the excerpts and augmentations. Defaults to 0.
         jit_compile: bool or `"auto"`, see `keras.Model.compile`. Defaults to `"auto"`.
@@ -108,6 +109,7 @@ def fit(
         first_epoch=first_epoch,
         augment=augment,
         active=active,
+        weights=weights,
     )
     validation = pipeline.windows(valid, model, batch_size) if valid is not None else None
     if state:

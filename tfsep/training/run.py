@@ -19,7 +19,7 @@ from tfsep.losses import LOSSES
 from tfsep.models import MODELS, Separator, load_model
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
-from tfsep.training.config import TrainConfig, read_config
+from tfsep.training.config import TrainConfig, read_config, spec_and_weight
 from tfsep.training.fitting import check_numbers, fit
 
 _log = logging.getLogger("tfsep")
@@ -82,9 +82,9 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     config = dataclasses.replace(config, options=_options(model), learning_rate=rate)
     if state and (output / CONFIG).exists():
         _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
-    train_tracks = _tracks(config.data, "train")
-    train_tracks += datasets.change_speed(train_tracks, config.speeds)
-    valid_tracks = _tracks(config.valid or config.data, "valid")
+    train_tracks, weights = _training_tracks(config)
+    valid_specs = config.valid or [spec_and_weight(entry)[0] for entry in config.data]
+    valid_tracks = [track for spec in valid_specs for track in datasets.from_spec(spec, "valid")]
     arguments = {name: getattr(config, name) for name in _FIT_ARGUMENTS}
     with _described(config, output):
         return fit(
@@ -93,6 +93,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
             valid_tracks,
             output,
             augment=augment,
+            weights=weights,
             loss=losses[0] if losses else None,
             resume=resume,
             verbose=verbose,
@@ -119,8 +120,17 @@ def _described(config: TrainConfig, output: Path) -> Iterator[None]:
         raise
 
 
-def _tracks(specs: list[str], split: str) -> list[datasets.Track]:
-    return [track for spec in specs for track in datasets.from_spec(spec, split)]
+def _training_tracks(config: TrainConfig) -> tuple[list[datasets.Track], list[float] | None]:
+    """Return the tracks at all speeds, and their weights if a corpus has one: its share, divided among its tracks."""
+    specs, shares = zip(*map(spec_and_weight, config.data), strict=True)
+    corpora = [datasets.from_spec(spec, "train") for spec in specs]
+    tracks = [track for corpus in corpora for track in corpus]
+    tracks += datasets.change_speed(tracks, config.speeds)
+    if shares == (None,) * len(shares):
+        return tracks, None
+    shares = [1.0 if share is None else share for share in shares]
+    weights = [share / len(corpus) for corpus, share in zip(corpora, shares, strict=True) for _ in corpus]
+    return tracks, weights * (1 + len(config.speeds))
 
 
 def _made(kind: str, known: dict, name: str, arguments: dict | None):
