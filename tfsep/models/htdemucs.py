@@ -95,8 +95,10 @@ class HTDemucs(Separator):
         check_integer("transformer_layers", transformer_layers)
         if filters % 8:
             raise ValueError(f"filters must be a multiple of 8. Received: filters={filters}.")
-        if n_fft % 4 or n_fft // 2 < 2 * _STRIDE**depth:
-            raise ValueError(f"n_fft must be a multiple of 4, at least 4^{depth + 1}. Received: n_fft={n_fft}.")
+        # The innermost layers of either encoder still have more bins than their kernels.
+        factor = 2 * _STRIDE**depth
+        if n_fft % factor or n_fft <= 2 * factor:
+            raise ValueError(f"n_fft must be a multiple of {factor} above {2 * factor}. Received: n_fft={n_fft}.")
         width = bottom_filters or filters * 2 ** (depth - 1)
         if width % heads or width % 4:
             raise ValueError(f"heads and 4 must divide the transformer's {width} channels. Received: heads={heads}.")
