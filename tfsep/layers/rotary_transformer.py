@@ -85,24 +85,25 @@ class RotaryTransformer(keras.layers.Layer):
         self.final_norm = final_norm
 
     def build(self, inputs_shape, angles_shape):
-        width, kinds = inputs_shape[-1], {"dtype": self.dtype_policy}
-        inner = self.heads * self.head_size
+        width, inner = inputs_shape[-1], self.heads * self.head_size
         self.blocks = []
-        for _ in range(self.depth):
-            block = {
-                "norm": (UnitNormalization(**kinds), width),
-                "to_qkv": (keras.layers.Dense(3 * inner, use_bias=False, **kinds), width),
-                "to_gates": (keras.layers.Dense(self.heads, **kinds), width),
-                "to_out": (keras.layers.Dense(width, use_bias=False, **kinds), inner),
-                "feed_norm": (UnitNormalization(**kinds), width),
-                "widen": (keras.layers.Dense(_HIDDEN * width, **kinds), width),
-                "narrow": (keras.layers.Dense(width, **kinds), _HIDDEN * width),
+        for index in range(self.depth):
+            layers = {
+                "norm": (UnitNormalization, width, {}),
+                "to_qkv": (keras.layers.Dense, width, {"units": 3 * inner, "use_bias": False}),
+                "to_gates": (keras.layers.Dense, width, {"units": self.heads}),
+                "to_out": (keras.layers.Dense, inner, {"units": width, "use_bias": False}),
+                "feed_norm": (UnitNormalization, width, {}),
+                "widen": (keras.layers.Dense, width, {"units": _HIDDEN * width}),
+                "narrow": (keras.layers.Dense, _HIDDEN * width, {"units": width}),
             }
-            for layer, size in block.values():
-                layer.build((*inputs_shape[:-1], size))
-            self.blocks.append({name: layer for name, (layer, _) in block.items()})
+            block = {}
+            for name, (kind, size, arguments) in layers.items():
+                block[name] = kind(name=f"{name}_{index}", dtype=self.dtype_policy, **arguments)
+                block[name].build((*inputs_shape[:-1], size))
+            self.blocks.append(block)
         if self.final_norm:
-            self.norm = UnitNormalization(**kinds)
+            self.norm = UnitNormalization(name="norm", dtype=self.dtype_policy)
             self.norm.build(inputs_shape)
 
     # Known beforehand, so that building a model does not trace `call`.

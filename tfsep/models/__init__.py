@@ -1,5 +1,6 @@
 """The systems, behind one contract."""
 
+from tfsep.models.bag import Bag
 from tfsep.models.band_split_roformer import BandSplitRoFormer
 from tfsep.models.classic_wave_unet import ClassicWaveUNet
 from tfsep.models.conv_sep import ConvSep
@@ -19,6 +20,7 @@ __all__ = [
     "CRN",
     "DRNN",
     "MODELS",
+    "Bag",
     "BandSplitRoFormer",
     "ClassicWaveUNet",
     "ConvSep",

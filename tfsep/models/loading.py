@@ -32,9 +32,9 @@ def load_model(model: str | Path | Separator, trust: bool = False) -> Separator 
 
     Args:
         model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
-            `.keras` file or of a SavedModel; else the name of a preset, or of a separator that needs no training
-            (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`, `nussl-2dft`,
-            `nussl-hpss`).
+            `.keras` file, of a SavedModel or of a bag (`.yaml`, see `tfsep.models.Bag`); else the name of a preset, or
+            of a separator that needs no training (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`,
+            `nussl-repet-sim`, `nussl-2dft`, `nussl-hpss`).
         trust: bool. Load a SavedModel whatever its graph holds. Defaults to False.
 
     Returns:
@@ -127,6 +127,10 @@ def _find(model):
             raise ValueError(f"model must be a model, a path or a preset's name. Received: {model!r}.")
         return model
     path = Path(model)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        from tfsep.models.bag import Bag  # loads its models by this module
+
+        return Bag.from_yaml(path)
     if path.exists():
         return path
     return TRAINING_FREE[str(model)] if str(model) in TRAINING_FREE else presets.folder(str(model))

@@ -12,8 +12,10 @@ import numpy as np
 from tfsep import audio
 from tfsep.audio.reading import MOST_CHANNELS, RATES
 from tfsep.files import is_file_name
+from tfsep.models.bag import Bag
 from tfsep.models.loading import cached_model, model_sources
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
+from tfsep.separation.bags import separate_by_bag
 from tfsep.separation.engine import check_options, separate_blocks
 
 
@@ -137,9 +139,15 @@ def separate_stream(
     if hasattr(model, "separate_song"):
         estimates = _whole(blocks, sample_rate, model)
     else:
-        estimates = _in_segments(
-            blocks, samples, channels, sample_rate, model, overlap=overlap, batch_size=batch_size, progress=progress
-        )
+
+        def separate_by(model, blocks, progress):
+            options = {"overlap": overlap, "batch_size": batch_size, "progress": progress}
+            return _in_segments(blocks, samples, channels, sample_rate, model, **options)
+
+        if isinstance(model, Bag):
+            estimates = separate_by_bag(blocks, samples, channels, model, separate_by, progress)
+        else:
+            estimates = separate_by(model, blocks, progress)
     for stems in estimates:
         if residual:
             rest = mixture.take(len(stems)) - stems.sum(axis=1)

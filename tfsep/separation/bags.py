@@ -1,0 +1,66 @@
+"""Separation by a bag of models: one after the other over the whole song, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from tfsep.models.bag import Bag
+
+# Samples read from disk at a time.
+_BLOCK = 1 << 18
+
+
+def separate_by_bag(
+    blocks: Iterable[np.ndarray],
+    samples: int,
+    channels: int,
+    bag: Bag,
+    separate: Callable[..., Iterable[np.ndarray]],
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[np.ndarray]:
+    """Separates a stream of audio by a bag. The song and the sums of estimates lie in temporary files meanwhile.
+
+    Args:
+        blocks: float32 arrays `[n, channels]`, `samples` in all.
+        samples, channels: int, length and channels of the audio.
+        bag: a `Bag`.
+        separate: function from a model, blocks and a function that is told of progress to estimates
+            `[n, sources, channels]`, in blocks.
+        progress: called with samples done and in all.
+
+    Yields:
+        float32 `[n, sources, channels]`, `samples` in all.
+    """
+    with tempfile.TemporaryFile() as song, tempfile.TemporaryFile() as sums:
+        for block in blocks:
+            song.write(np.ascontiguousarray(block, np.float32))
+        totals = np.memmap(sums, np.float32, "w+", shape=(samples, len(bag.sources), channels))
+        numbers = itertools.count()  # `enumerate` would keep hold of a model while the next one is loaded
+        for model, shares in bag.members():
+            song.seek(0)
+            places = [(bag.sources.index(source), model.sources.index(source)) for source in shares]
+            factors = np.array(list(shares.values()), np.float32)[:, np.newaxis]
+            into, out = (list(side) for side in zip(*places, strict=True))
+            position = 0
+            for estimates in separate(model, _read(song, channels), _portion(progress, next(numbers), len(bag))):
+                totals[position : position + len(estimates), into] += factors * estimates[:, out]
+                position += len(estimates)
+            del model  # before the next one is loaded
+        for start in range(0, samples, _BLOCK):
+            yield np.array(totals[start : start + _BLOCK])
+
+
+def _read(song, channels: int) -> Iterator[np.ndarray]:
+    while data := song.read(4 * channels * _BLOCK):
+        yield np.frombuffer(data, np.float32).reshape(-1, channels)
+
+
+def _portion(progress: Callable[[int, int], None] | None, number: int, count: int) -> Callable[[int, int], None] | None:
+    """Progress of one of several models."""
+    if progress is None:
+        return None
+    return lambda done, samples: progress((number * samples + done) // count, samples)
