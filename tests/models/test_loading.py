@@ -168,7 +168,7 @@ def test_what_an_exported_model_says_of_itself_is_checked(exported, fact, value)
 
 
 def test_rules_for_songs_are_those_of_the_engine():
-    assert _CHOICES == {"fade": chunking.FADES, "edges": chunking.EDGES}
+    assert _CHOICES == {"fade": chunking.FADES, "edges": chunking.EDGES, "normalize_song": (False, True)}
 
 
 def test_a_preset_out_of_range_is_refused(small_preset, tmp_path):

@@ -239,6 +239,7 @@ class TestExport:
             "batch_size": 4,
             "fade": "overlap",
             "edges": "zeros",
+            "normalize_song": False,
         }
 
     def test_other_formats_are_an_error(self, tmp_path):

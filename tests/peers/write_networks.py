@@ -77,7 +77,9 @@ def demucs(folder, samples, sources=FOUR, safetensors=False, **options):
     length = int(network.segment * network.samplerate)
     with torch.no_grad():
         segment = network(batch[..., :length])[0]
-        song = apply_model(network, batch, shifts=0)[0]
+        # Demucs's programs bring the whole song to one level, which `apply_model` leaves to them.
+        mean, deviation = batch.mean(), batch.mean(dim=1).std() + 1e-8
+        song = apply_model(network, (batch - mean) / deviation, shifts=0)[0] * deviation + mean
     save(folder, audio, sources, segment.transpose(1, 2), song.transpose(1, 2))
     args, kwargs = network._init_args_kwargs
     state = {name: value.half() for name, value in network.state_dict().items()}

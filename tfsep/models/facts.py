@@ -15,7 +15,11 @@ _RANGES = {
     "context": (0, _LONGEST),
     "batch_size": (1, 1024),
 }
-_CHOICES = {"fade": ("overlap", "triangle", "tenth"), "edges": ("zeros", "centred", "reflect")}
+_CHOICES = {
+    "fade": ("overlap", "triangle", "tenth"),
+    "edges": ("zeros", "centred", "reflect"),
+    "normalize_song": (False, True),
+}
 
 
 def check_facts(facts: Mapping) -> None:

@@ -29,8 +29,8 @@ class HTDemucs(Separator):
     """Hybrid transformer Demucs, as in the published weights `htdemucs`, `htdemucs_ft` and `htdemucs_6s`.
 
     Both inputs are normalised by their own mean and deviation, which the outputs get back. The loss is the mean
-    absolute error of the waveforms. Songs are separated as Demucs does with `shifts=0`, but for its normalisation of
-    the whole song (see below).
+    absolute error of the waveforms. Songs are separated as the program Demucs does with `shifts=0`, which brings the
+    whole song to mean 0 and deviation 1 first; `model(x)` and exported models do not.
 
     The network takes one segment at a time: `model(x)` works through longer audio segment by segment, side by side,
     and fills the last one up with zeros. `tfsep.separate` cross-fades overlapping segments.
@@ -69,6 +69,7 @@ class HTDemucs(Separator):
     batch_size = 1
     fade = "triangle"
     edges = "centred"
+    normalize_song = True
     fixed_length = True
 
     default_learning_rate = 3e-4

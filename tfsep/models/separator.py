@@ -30,7 +30,7 @@ _GRAPH_BYTES = 2**22
 FACTS = "assets.extra/tfsep.json"
 
 # Attributes of a model that say how songs are cut and put together.
-SONG_RULES = ("overlap", "batch_size", "fade", "edges")
+SONG_RULES = ("overlap", "batch_size", "fade", "edges", "normalize_song")
 
 # Inside, every mixture has this level, so that a model hears soft and loud songs alike.
 _LEVEL = 0.1
@@ -63,6 +63,7 @@ class Separator(_Steps, keras.Model):
     batch_size = 4  # segments at a time, where none is given
     fade = "overlap"  # cross-fade: over the overlap, "triangle", or "tenth" of the segment at each end
     edges = "zeros"  # beyond the ends: "zeros", "centred" (a short last segment too), or "reflect" (the mirrored song)
+    normalize_song = False  # hand the whole song over with mean 0 and deviation 1, and undo both in the estimates
 
     # Whether the network takes segments alone. Longer audio is then estimated segment by segment, side by side.
     fixed_length = False

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from tfsep.models.bag import Bag
+from tfsep.separation.spool import Spool
 
-# Samples read from disk at a time.
+# Samples handed on at a time.
 _BLOCK = 1 << 18
 
 
@@ -35,28 +36,20 @@ def separate_by_bag(
     Yields:
         float32 `[n, sources, channels]`, `samples` in all.
     """
-    with tempfile.TemporaryFile() as song, tempfile.TemporaryFile() as sums:
-        for block in blocks:
-            song.write(np.ascontiguousarray(block, np.float32))
+    with Spool(blocks, channels) as song, tempfile.TemporaryFile() as sums:
         totals = np.memmap(sums, np.float32, "w+", shape=(samples, len(bag.sources), channels))
         numbers = itertools.count()  # `enumerate` would keep hold of a model while the next one is loaded
         for model, shares in bag.members():
-            song.seek(0)
             places = [(bag.sources.index(source), model.sources.index(source)) for source in shares]
             factors = np.array(list(shares.values()), np.float32)[:, np.newaxis]
             into, out = (list(side) for side in zip(*places, strict=True))
             position = 0
-            for estimates in separate(model, _read(song, channels), _portion(progress, next(numbers), len(bag))):
+            for estimates in separate(model, song, _portion(progress, next(numbers), len(bag))):
                 totals[position : position + len(estimates), into] += factors * estimates[:, out]
                 position += len(estimates)
             del model  # before the next one is loaded
         for start in range(0, samples, _BLOCK):
             yield np.array(totals[start : start + _BLOCK])
-
-
-def _read(song, channels: int) -> Iterator[np.ndarray]:
-    while data := song.read(4 * channels * _BLOCK):
-        yield np.frombuffer(data, np.float32).reshape(-1, channels)
 
 
 def _portion(progress: Callable[[int, int], None] | None, number: int, count: int) -> Callable[[int, int], None] | None:

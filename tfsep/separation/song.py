@@ -17,6 +17,7 @@ from tfsep.models.loading import cached_model, model_sources
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.separation.bags import separate_by_bag
 from tfsep.separation.engine import check_options, separate_blocks
+from tfsep.separation.spool import separate_normalized
 
 
 def separate(
@@ -167,7 +168,14 @@ def _in_segments(
     """For models, which work at a rate of their own."""
     inside = round(samples * model.sample_rate / sample_rate) or 1
     resampled = _resample(blocks, sample_rate, model.sample_rate, samples, inside)
-    estimates = separate_blocks(resampled, inside, channels, model, **options)
+
+    def separate_all(blocks):
+        return separate_blocks(blocks, inside, channels, model, **options)
+
+    if getattr(model, "normalize_song", False):
+        estimates = separate_normalized(resampled, channels, separate_all)
+    else:
+        estimates = separate_all(resampled)
     # Sources travel as further channels, so that one resampler serves them all.
     flat = (block.reshape(len(block), -1) for block in estimates)
     for block in _resample(flat, model.sample_rate, sample_rate, inside, samples):
