@@ -15,6 +15,7 @@ from tfsep.checks import check_choice, check_integer, check_number, existing_fol
     [
         (check_integer, 1, {}),
         (check_integer, np.int64(3), {"most": 3}),
+        (check_integer, -5, {"least": None}),
         (check_integer, None, {"optional": True}),
         (check_number, -1e30, {}),
         (check_number, 0, {"least": 0, "below": 1}),
@@ -33,6 +34,7 @@ def test_valid_numbers(check, value, limits):
         (check_integer, 2.0, {"least": 0}, "x must be an integer of at least 0. Received: x=2.0."),
         (check_integer, True, {}, "x must be an integer of at least 1. Received: x=True."),
         (check_integer, None, {}, "x must be an integer of at least 1. Received: x=None."),
+        (check_integer, "a", {"least": None}, "x must be an integer. Received: x='a'."),
         (check_integer, 9, {"most": 8}, "x must be an integer from 1 to 8. Received: x=9."),
         (check_number, math.nan, {}, "x must be a finite number. Received: x=nan."),
         (check_number, math.inf, {"above": 0}, "x must be a number above 0. Received: x=inf."),

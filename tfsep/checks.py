@@ -8,22 +8,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def check_integer(name: str, value: int | None, least: int = 1, most: int | None = None, *, optional=False) -> None:
-    """Raise ValueError unless an argument is an integer from `least` to `most`.
+def check_integer(
+    name: str, value: int | None, least: int | None = 1, most: int | None = None, *, optional: bool = False
+) -> None:
+    """Raise ValueError unless an argument is an integer within limits.
 
     Args:
         name: str, name of the argument.
         value: int, its value.
-        least: int, smallest valid value. Defaults to 1.
-        most: int, largest valid value. Defaults to None, no limit.
+        least: int, smallest valid value; None for no limit. Defaults to 1.
+        most: int, largest valid value. Defaults to None, which is no limit.
         optional: bool, accept None as well. Defaults to False.
     """
     if optional and value is None:
         return
     integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not integer or value < least or (most is not None and value > most):
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be an integer {limits}. Received: {name}={value!r:.200}.")
+    if not integer or (least is not None and value < least) or (most is not None and value > most):
+        limits = "" if least is None else f" of at least {least}" if most is None else f" from {least} to {most}"
+        raise ValueError(f"{name} must be an integer{limits}. Received: {name}={value!r:.200}.")
 
 
 def check_number(

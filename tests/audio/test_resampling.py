@@ -84,17 +84,17 @@ def test_equal_rates_change_nothing():
 @pytest.mark.parametrize("to_rate", [16000, 44100])
 def test_blocks_of_another_length_than_announced(samples, to_rate):
     blocks = audio.resample_blocks([make_music(1000, 1)], 44100, to_rate, samples)
-    with pytest.raises(ValueError, match=f"samples={samples} samples together, received 1000"):
+    with pytest.raises(ValueError, match=rf"samples={samples} samples together\. Received: 1000"):
         list(blocks)
 
 
 @pytest.mark.parametrize(
     ("source", "rates", "words"),
     [
-        (np.zeros(100, np.float32), (44100, 16000), r"received float32 of shape \(100,\)"),
-        (np.zeros((100, 2), np.int16), (44100, 16000), "received int16"),
-        (np.zeros((100, 2)), (0, 16000), "received 0 and 16000"),
-        (np.zeros((100, 2)), (44100, -1), "received 44100 and -1"),
+        (np.zeros(100, np.float32), (44100, 16000), r"Received: float32 of shape \(100,\)"),
+        (np.zeros((100, 2), np.int16), (44100, 16000), "Received: int16"),
+        (np.zeros((100, 2)), (0, 16000), r"from_rate must be a number above 0\. Received: from_rate=0"),
+        (np.zeros((100, 2)), (44100, -1), r"to_rate must be a number above 0\. Received: to_rate=-1"),
     ],
 )
 def test_bad_arguments(source, rates, words):

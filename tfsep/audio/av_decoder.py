@@ -14,10 +14,10 @@ from tfsep.audio.formats import AudioError, AudioInfo, damaged
 _BLOCK = 65536  # samples
 # Samples decoded and dropped before an excerpt. AAC overlaps its frames of 1024 by half.
 _PREROLL = 4096
-_NOTHING = 1 << 62  # a start that no stream reaches: frames are counted and not kept
+_NOTHING = 1 << 62  # a start beyond every stream, to count frames without keeping them
 _LONGEST_SILENCE = 60  # seconds; a longer jump of the time stamps is no gap but a damaged stamp
-# Formats that hold their sound themselves. Playlists, session descriptions and the like (hls, dash, concat, sdp)
-# would open whatever files and addresses they name.
+# Formats that contain their audio. Playlists, session descriptions and the like (hls, dash, concat, sdp) would open
+# the files and addresses that they name.
 _FORMATS = (
     "aac,ac3,adx,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,iff,ircam,latm,loas,matroska,mlp,mov,mp3,"
     "mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,shn,sox,tak,truehd,tta,voc,w64,wav,wv,xwma"
@@ -29,7 +29,7 @@ _COUNTED = {"flac", "tta", "wv"}
 
 
 def probe(path: str, stream: int) -> AudioInfo:
-    """The facts about one audio stream of `path`."""
+    """Return the facts about one audio stream of `path`."""
     with _open(path, stream) as (container, (track,)):
         if container.format.name == "mp3":
             mp3.check(path)
@@ -49,7 +49,7 @@ def probe(path: str, stream: int) -> AudioInfo:
 
 
 def last_time(path: str) -> int:
-    """The end of the last frame by its own time stamp, whatever the header says of the length."""
+    """Return the end of the last frame by its own time stamp, whatever length the header gives."""
     with _open(path, 0) as (container, (track,)):
         if track.duration and track.duration > _BLOCK:
             container.seek(track.duration - _BLOCK, stream=track)
@@ -58,7 +58,7 @@ def last_time(path: str) -> int:
 
 
 def probe_tolerantly(path: str, stream: int) -> tuple[AudioInfo, str]:
-    """The facts about what can be decoded of a damaged stream, and what is lost of it, in words."""
+    """Return the facts about what can be decoded of a damaged stream, and what is lost, in words."""
     samples = 0
     with _open(path, stream) as (container, (track,)):
         frames = _Frames(path, stream, _origin(container, track), 0, 0, tolerant=True)
@@ -74,9 +74,9 @@ def probe_tolerantly(path: str, stream: int) -> tuple[AudioInfo, str]:
 def decode(
     path: str, streams: Sequence[int], start: int, stop: int, tolerant: bool = False
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (stream, float32 block `[samples, channels]`) from sample `start` of each stream to `stop` or a bit more.
+    """Yield (stream, float32 block `[samples, channels]`) of each stream from sample `start` to `stop` or later.
 
-    The file is gone through once for all streams.
+    The file is decoded in one pass for all streams. If `tolerant`, what cannot be decoded is skipped.
     """
     with _open(path, *streams) as (container, tracks):
         seeking = not tolerant and start > _PREROLL and all(_has_exact_times(container, track) for track in tracks)
@@ -96,21 +96,16 @@ def decode(
                 yield collected.stream, collected.take()
 
 
-def decode_tolerantly(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """As `decode`, past what cannot be decoded."""
-    return decode(path, streams, start, stop, tolerant=True)
-
-
 class _Frames:
-    """Decoded frames of a stream, taken together: converting them one by one costs as much as decoding them.
+    """Decoded frames of a stream, converted many at a time: one by one this costs as much as decoding.
 
     Args:
         path: str, the file.
         stream: int, the stream.
-        origin: int, time stamp of sample 0; None if time stamps are not exact, and not checked.
-        position: int, the sample of the next frame; None if its time stamp says it.
-        start: int, samples before it are dropped.
-        tolerant: bool, whether silence takes the place of missing and invalid samples. Defaults to `False`.
+        origin: int, time stamp of sample 0; None if time stamps are not exact and are not checked.
+        position: int, the sample of the next frame; None to take it from the time stamp.
+        start: int, the first sample to keep.
+        tolerant: bool, replace missing and invalid samples by silence. Defaults to False.
     """
 
     def __init__(
@@ -140,12 +135,12 @@ class _Frames:
             self._check_time(frame.pts - self._origin)
         self.position += frame.samples
         if self.position > self._start:
-            frame.pts = None  # which the queue would compare with its own count
+            frame.pts = None  # or the queue would check it
             self._fifo.write(frame)
             self.waiting += frame.samples
 
     def take(self) -> np.ndarray:
-        """What was added since, from the requested start on."""
+        """Return the samples added since the last call, from `start` on."""
         self._convert()
         block = np.concatenate(self._blocks) if self._blocks else np.empty((0, self.form[1]), np.float32)
         self._blocks = []
@@ -159,7 +154,7 @@ class _Frames:
         return block
 
     def _check_time(self, begin: int) -> None:
-        """Raises, or fills in silence, where samples are missing before the one at `begin`."""
+        """Raise, or add silence, if samples are missing before the one at `begin`."""
         if self.position is None:
             self.position = begin
         missing = begin - self.position
@@ -180,7 +175,7 @@ class _Frames:
 
 
 def _collect(container: av.container.InputContainer, frames: dict[int, _Frames]) -> Iterator[_Frames]:
-    """Decodes the tracks with these indices packet by packet; yields whose frames have become more."""
+    """Decode the tracks with these indices packet by packet; yield the frames that were added to."""
     tolerant = next(iter(frames.values())).tolerant
     try:
         for packet in container.demux([container.streams[index] for index in frames]):
@@ -206,13 +201,14 @@ def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContaine
     with contextlib.ExitStack() as stack:
         with _errors_as(lambda cause: AudioError(f"{path}: {_UNREADABLE} ({cause}).")):
             # An absolute path, as FFmpeg would take "a:b.m4a" for an address.
-            container = stack.enter_context(av.open(os.path.abspath(path), metadata_errors="ignore", options=_OPTIONS))
+            source = stack.enter_context(headers.repaired(path)) or os.path.abspath(path)
+            container = stack.enter_context(av.open(source, metadata_errors="ignore", options=_OPTIONS))
             tracks = container.streams.audio
             if not tracks:
                 raise AudioError(f"{path}: has no audio stream.")
         for stream in streams:
             if not 0 <= stream < len(tracks):
-                raise ValueError(f"{path}: has {len(tracks)} audio streams, received stream={stream}.")
+                raise ValueError(f"{path}: has {len(tracks)} audio streams. Received: stream={stream}.")
         with _errors_as(
             lambda cause: damaged(path, f"cannot be decoded to its end: it is damaged or truncated ({cause})")
         ):
@@ -230,7 +226,7 @@ def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContaine
 
 @contextlib.contextmanager
 def _errors_as(make_error: Callable[[str], AudioError]) -> Iterator[None]:
-    """Turns whatever FFmpeg and PyAV raise into one error that names the file."""
+    """Turn errors of FFmpeg and PyAV into one that names the file."""
     try:
         yield
     except AudioError:
@@ -242,8 +238,8 @@ def _errors_as(make_error: Callable[[str], AudioError]) -> Iterator[None]:
 def _has_exact_times(container: av.container.InputContainer, track: av.AudioStream) -> bool:
     """Whether a seek by time stamp gives exact samples; else the stream is decoded from its beginning.
 
-    Other containers round their times or land elsewhere; other profiles of AAC and other codecs need more of the
-    past than one can know.
+    Other containers round their times or seek inexactly; other profiles of AAC and other codecs depend on an
+    unknown number of earlier samples.
     """
     return (
         (track.codec.name == "alac" or (track.codec.name, track.profile) == ("aac", "LC"))
@@ -254,7 +250,7 @@ def _has_exact_times(container: av.container.InputContainer, track: av.AudioStre
 
 
 def _origin(container: av.container.InputContainer, track: av.AudioStream) -> int | None:
-    """The time stamp of the first sample; None where time stamps do not tell every sample's place."""
+    """Return the time stamp of the first sample; None if time stamps do not give the position of every sample."""
     if container.format.name == "flac" or _has_exact_times(container, track):
         return track.start_time or 0
     return None
@@ -262,7 +258,7 @@ def _origin(container: av.container.InputContainer, track: av.AudioStream) -> in
 
 def _to_float(frame: av.AudioFrame) -> np.ndarray:
     if frame.format.name.startswith("s64") or (frame.format.is_planar and frame.layout.nb_channels >= 8):
-        # PyAV has no array for the one, and reads past the end of the other's list of planes.
+        # PyAV cannot convert s64, and reads past the end of the list of 8 or more planes.
         (frame,) = av.AudioResampler(format="dbl").resample(frame)
     audio = frame.to_ndarray()
     audio = audio.T if frame.format.is_planar else audio.reshape(frame.samples, -1)

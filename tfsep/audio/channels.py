@@ -1,9 +1,9 @@
-"""The order of channels: that of WAVE_FORMAT_EXTENSIBLE, whatever a codec stores."""
+"""Orders of channels: audio is in that of WAVE_FORMAT_EXTENSIBLE, whatever a codec stores."""
 
 from collections.abc import Sequence
 
 # FFmpeg's names, in the order of the bits of WAVE's channel mask.
-_WAVE = (
+_WAVE = [
     "FL",
     "FR",
     "FC",
@@ -22,7 +22,7 @@ _WAVE = (
     "TBL",
     "TBC",
     "TBR",
-)
+]
 # The order of Vorbis and Opus by number of channels; 1 and 2 are as in WAVE.
 # https://xiph.org/vorbis/doc/Vorbis_I_spec.html#x1-810004.3.9
 _VORBIS = {
@@ -45,25 +45,25 @@ _CORE_AUDIO_LABELS = {**{label + 1: name for label, name in enumerate(_WAVE)}, 3
 
 
 def to_wave(names: Sequence[str]) -> list[int] | None:
-    """The indices that bring channels of these names to WAVE's order; None where names are unknown or none."""
+    """Return the indices that bring channels of these names to WAVE's order; None for unknown names or none."""
     if not names or len(set(names)) < len(names) or not set(names) <= set(_WAVE):
         return None
     return sorted(range(len(names)), key=lambda index: _WAVE.index(names[index]))
 
 
 def vorbis_to_wave(channels: int) -> list[int] | None:
-    """As `to_wave`, for channels in the order of Vorbis."""
+    """Return the indices that bring channels from the order of Vorbis to that of WAVE, as `to_wave`."""
     return to_wave(_VORBIS.get(channels, "").split())
 
 
 def wave_to_vorbis(channels: int) -> list[int] | None:
-    """The inverse of `vorbis_to_wave`."""
+    """Return the indices that bring channels from the order of WAVE to that of Vorbis."""
     order = vorbis_to_wave(channels)
     return order and sorted(range(channels), key=order.__getitem__)
 
 
 def core_audio_to_wave(tag: int, labels: Sequence[int]) -> list[int] | None:
-    """As `to_wave`, for Core Audio's layout tag; tag 0 says that each channel has a label."""
+    """Return the indices, as `to_wave`, for a layout tag of Core Audio; with tag 0 each channel has a label."""
     if tag == 0:
         return to_wave([_CORE_AUDIO_LABELS.get(label, "") for label in labels])
     number, channels = divmod(tag, 65536)
@@ -72,7 +72,7 @@ def core_audio_to_wave(tag: int, labels: Sequence[int]) -> list[int] | None:
 
 
 def needs_core_audio(tag: int, labels: Sequence[int]) -> bool:
-    """Whether a layout names channels in another order than WAVE's, or may do so."""
+    """Whether a layout states, or may state, another order of channels than WAVE's."""
     if tag >> 16 in (1, 100, 101, 147, 0xFFFF):  # a mask as in WAVE, mono, stereo, in no order, unknown
         return False
     order = core_audio_to_wave(tag, labels)

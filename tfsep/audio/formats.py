@@ -1,14 +1,25 @@
-"""What an audio file is: the facts that are known before decoding, and the errors for what cannot be read."""
+"""The facts about an audio file, and the errors of reading."""
 
 import dataclasses
 
 
 class AudioError(RuntimeError):
-    """A file that exists but cannot be read as audio."""
+    """A file that exists but cannot be read as audio.
+
+    Example:
+
+    >>> with open("notes.wav", "w") as file:
+    ...     _ = file.write("no audio")
+    >>> try:
+    ...     tfsep.audio.read("notes.wav")
+    ... except tfsep.audio.AudioError as error:
+    ...     print(error)
+    notes.wav: cannot be read as audio: ...
+    """
 
 
 def damaged(path: str, reason: str) -> AudioError:
-    """The error for a file that is audio, of which a part is missing or undecodable."""
+    """Return the error for an audio file of which a part is missing or cannot be decoded."""
     return AudioError(f"{path}: {reason}; replace the file, or read what is left with tolerant=True (--tolerant).")
 
 
@@ -19,9 +30,15 @@ class AudioInfo:
     Attributes:
         path: str, the file.
         sample_rate: int, in hertz.
-        samples: int, length per channel; what decoding the whole stream gives.
+        samples: int, length per channel, that of the full decode.
         channels: int.
         streams: int, number of audio streams in the file (5 in a `.stem.mp4`, else mostly 1).
+
+    Example:
+
+    >>> facts = tfsep.audio.info("song.wav")
+    >>> facts.samples / facts.sample_rate
+    1.0
     """
 
     path: str

@@ -22,13 +22,13 @@ _NOT_ZERO = re.compile(rb"[^\0]", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Frames:
-    """What a walk over the frames of an mp3 file found.
+    """What the frames of an mp3 file tell.
 
     Attributes:
-        count: int, whole frames, that of the Xing or Info header included.
-        announced: int, frames that a Xing or Info header announces, its own not included; 0 where none does.
-        runs: int, stretches of adjacent frames: 1, or more where tags or foreign bytes come between.
-        torn: bool, whether foreign bytes come between frames.
+        count: int, complete frames, including that of the Xing or Info header.
+        announced: int, frames that a Xing or Info header announces, without its own; 0 without such a header.
+        runs: int, stretches of adjacent frames; more than 1 if tags or foreign bytes separate them.
+        torn: bool, whether foreign bytes separate frames.
         cut: bool, whether the last frame is incomplete, or foreign bytes follow it.
     """
 
@@ -40,15 +40,15 @@ class Frames:
 
 
 def scan(path: str) -> Frames | None:
-    """Counts the frames of `path`; None where it holds no frames whose length can be told."""
+    """Count the frames of `path`; return None if it has no frames of a known length."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return _scan(data)
 
 
 def check(path: str) -> Frames | None:
-    """As `scan`; raises `AudioError` for a file with foreign bytes between its frames, or one that was cut off.
+    """Count frames as `scan` does; raise `AudioError` for a file with foreign bytes between its frames, or a cut one.
 
-    A Xing header alone proves nothing: it goes along when frames are cut out, joined or streamed.
+    A Xing header alone proves nothing: it stays when frames are cut out, joined or streamed.
     """
     frames = scan(path)
     if frames and frames.torn:
@@ -88,7 +88,7 @@ def _scan(data: mmap.mmap) -> Frames | None:
 
 
 def _frame_size(data: mmap.mmap | bytes, position: int, kind: tuple[int, int] | None) -> int:
-    """Bytes of the frame at `position`; 0 where there is none of that kind, or its size is free."""
+    """Return the bytes of the frame at `position`; 0 if there is none of that kind, or its size is free."""
     head = data[position : position + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
@@ -107,7 +107,7 @@ def _frame_size(data: mmap.mmap | bytes, position: int, kind: tuple[int, int] | 
 
 
 def _next_frame(data: mmap.mmap, position: int, kind: tuple[int, int] | None) -> int | None:
-    """The next position with two frames on end; one alone may be two bytes of a picture."""
+    """Return the next position of two adjacent frames; one alone may be two bytes of a picture."""
     for match in _SYNC.finditer(data, position):
         start = match.start()
         size = _frame_size(data, start, kind)
@@ -119,7 +119,7 @@ def _next_frame(data: mmap.mmap, position: int, kind: tuple[int, int] | None) ->
 
 
 def _announced(data: mmap.mmap, first: int) -> int:
-    """Frames that the Xing or Info header in the frame at `first` announces."""
+    """Return the number of frames that the Xing or Info header in the frame at `first` announces."""
     frame = data[first : first + 192]
     found = max(frame.find(b"Xing"), frame.find(b"Info"))
     if found < 0 or not frame[found + 7 : found + 8] or not frame[found + 7] & 1:
@@ -128,7 +128,7 @@ def _announced(data: mmap.mmap, first: int) -> int:
 
 
 def _skip_tags(data: mmap.mmap, position: int) -> int:
-    """The end of the tags (ID3v1, ID3v2, APE, Lyrics3) and zeros that begin at `position`."""
+    """Return the end of the tags (ID3v1, ID3v2, APE, Lyrics3) and zeros that begin at `position`."""
     while True:
         head = data[position : position + 32]
         if head[:3] == b"ID3" and len(head) >= 10:
@@ -136,7 +136,7 @@ def _skip_tags(data: mmap.mmap, position: int) -> int:
         elif head[:3] == b"TAG":
             position += 227 if head[:4] == b"TAG+" else 128
         elif head[:8] == b"APETAGEX":
-            # The size counts the items and the footer, and not the header.
+            # The size includes the items and the footer, not the header.
             is_header = int.from_bytes(head[20:24], "little") >> 29 & 1
             position += 32 + is_header * int.from_bytes(head[12:16], "little")
         elif head[:11] == b"LYRICSBEGIN":
@@ -153,5 +153,5 @@ def _skip_tags(data: mmap.mmap, position: int) -> int:
 
 
 def syncsafe(size: bytes) -> int:
-    """The number in four bytes of seven bits each."""
+    """Return the number in four bytes of seven bits each."""
     return sum(byte << shift for byte, shift in zip(size, (21, 14, 7, 0), strict=True))

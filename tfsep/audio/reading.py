@@ -1,7 +1,6 @@
 """Audio files to arrays: whole, an excerpt at an exact position, or block by block."""
 
 import functools
-import numbers
 import os
 import stat
 import warnings
@@ -12,26 +11,27 @@ import numpy as np
 
 from tfsep.audio import av_decoder, headers, soundfile_decoder
 from tfsep.audio.formats import AudioError, AudioInfo, damaged
+from tfsep.checks import check_integer
 
 RATES = (1000, 768000)  # hertz: from below telephone speech to 16 times 48 kHz
 MOST_CHANNELS = 32
-# A flac of silence has frames of 65535 samples in a dozen bytes; no format claims more truthfully.
+# A flac of silence has frames of 65535 samples in a dozen bytes, more than any other format.
 _MOST_SAMPLES_PER_BYTE = 8192
 _FIRST_SAMPLES = 1 << 24  # allocated at once
 
 
 def info(path: str | os.PathLike, stream: int = 0, tolerant: bool = False) -> AudioInfo:
-    """The rate, length and channels of an audio file, mostly found without decoding it.
+    """Return the rate, length and channels of an audio file, in most cases without decoding it.
 
-    The length is that of the full decode for every format. Files that do not tell it (raw aac, mp3 whose Xing or
-    Info header is missing or does not count its frames, streamed flac, webm) are decoded once to count; the result
-    is kept while the file does not change.
+    The length is that of the full decode for every format. Files that do not state it (raw aac, mp3 whose Xing or
+    Info header is missing or does not count its frames, streamed flac, webm) are decoded once; the result is kept
+    while the file does not change.
 
     Args:
-        path: str or path. The content decides about the format, not the suffix.
+        path: str or path. The content determines the format, not the suffix.
         stream: int, which audio stream of a file with several (`.stem.mp4`). Defaults to 0.
-        tolerant: bool, whether to read what is left of a damaged or truncated file, and to warn of what is lost.
-            Defaults to `False`: such a file is an error.
+        tolerant: bool, read what is left of a damaged or truncated file, and warn of what is lost. Defaults to
+            False, which raises an error.
 
     Returns:
         An `AudioInfo`.
@@ -41,7 +41,7 @@ def info(path: str | os.PathLike, stream: int = 0, tolerant: bool = False) -> Au
         AudioError: if it cannot be read as audio, is damaged or truncated, holds no samples, or claims a rate,
             length or number of channels out of range.
         ValueError: if it has no such stream.
-        TypeError: if `path` is no path.
+        TypeError: if `path` is neither a str nor a path.
 
     Example:
 
@@ -54,41 +54,43 @@ def info(path: str | os.PathLike, stream: int = 0, tolerant: bool = False) -> Au
 def read(
     path: str | os.PathLike, start: int = 0, samples: int | None = None, stream: int = 0, tolerant: bool = False
 ) -> tuple[np.ndarray, int]:
-    """Reads an audio file, or an excerpt of it, without decoding the rest.
+    """Read an audio file, or an excerpt of it without decoding the rest.
 
     The position of an excerpt is exact for every format. Its values equal the slice of the full decode to the
-    bit for wav, flac, ogg vorbis, raw aac and m4a. For formats whose decoder carries a state from the past, it is
-    decoded from some samples earlier, and then equals the slice within 2e-7 for mp3 and 1e-6 for opus. Only noise
-    that a decoder makes up is drawn anew: in opus below about 12 kbit/s (5e-3), and in AAC encoded with perceptual
-    noise substitution (0.25 at most, as measured on FFmpeg's encoder).
+    bit for wav, flac, ogg vorbis, raw aac and m4a. Decoders with a state start some samples earlier, and their
+    excerpts equal the slice within 2e-7 for mp3 and 1e-6 for opus. Only the noise that decoders generate differs:
+    in opus below about 12 kbit/s (5e-3), and in AAC encoded with perceptual noise substitution (0.25 at most, as
+    measured on FFmpeg's encoder).
 
-    AAC keeps the padding of its last frame, as in FFmpeg. An opus file is decoded at 48 kHz, unless its header
-    names a lower rate that the codec has (8, 12, 16 or 24 kHz). Channels come in the order of
-    WAVE_FORMAT_EXTENSIBLE for every format; 5.1 is left, right, centre, LFE, left and right surround.
+    AAC keeps the padding of its last frame, as in FFmpeg. Opus is decoded at 48 kHz, unless its header states a
+    lower rate of the codec (8, 12, 16 or 24 kHz). Channels are in the order of WAVE_FORMAT_EXTENSIBLE for every
+    format; 5.1 is left, right, centre, LFE, left and right surround.
 
-    Only the file itself is opened: playlists are refused. What can be read of a damaged file depends on its format:
-    `tolerant` puts silence where time stamps tell how much is missing (flac, m4a) and joins what is left otherwise.
+    Only the file itself is opened: playlists are refused. `tolerant` inserts silence if time stamps give the length
+    of what is missing (flac, m4a), and joins what is left otherwise.
 
     Args:
-        path: str or path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content decides about
+        path: str or path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content determines
             the format, not the suffix.
         start: int, first sample of the excerpt. Defaults to 0.
         samples: int, length of the excerpt. Defaults to the rest of the file.
         stream: int, which audio stream of a file with several. Defaults to 0.
-        tolerant: bool, whether to read what is left of a damaged or truncated file, and to warn of what is lost.
-            Defaults to `False`: such a file is an error.
+        tolerant: bool, read what is left of a damaged or truncated file, and warn of what is lost. Defaults to
+            False, which raises an error.
 
     Returns:
         A tuple of the audio, float32 of shape `[samples, channels]`, and its sample rate in hertz.
 
     Raises:
-        AudioError: as `info` does, and if NaN or infinite samples are met.
+        AudioError: as `info` does, and for NaN or infinite samples.
         ValueError: if the excerpt reaches beyond the file, or there is no such stream.
         FileNotFoundError, TypeError: as `info` does.
 
     Example:
 
     >>> vocals, sample_rate = tfsep.audio.read("song.stem.mp4", start=44100, samples=88200, stream=4)
+    >>> vocals.shape, sample_rate
+    ((88200, 2), 44100)
     """
     audio = read_streams(path, (stream,), start, samples, tolerant)[0]
     return audio, _probe(path, stream, tolerant).facts.sample_rate
@@ -101,14 +103,14 @@ def read_streams(
     samples: int | None = None,
     tolerant: bool = False,
 ) -> list[np.ndarray]:
-    """Reads the same excerpt of several streams of a file, going through it once.
+    """Read the same excerpt of several streams of a file in one pass.
 
     Args:
         path: str or path, as in `read`.
-        streams: different ints, the audio streams.
+        streams: sequence of different ints, the audio streams.
         start: int, first sample of the excerpt. Defaults to 0.
         samples: int, length of the excerpt. Defaults to the rest of the first stream.
-        tolerant: bool, as in `read`. Defaults to `False`.
+        tolerant: bool, as in `read`. Defaults to False.
 
     Returns:
         For each stream a float32 array of shape `[samples, channels]`.
@@ -120,14 +122,15 @@ def read_streams(
 
     >>> drums, vocals = tfsep.audio.read_streams("song.stem.mp4", (1, 4))
     """
-    _check_integers(start=start, samples=0 if samples is None else samples)
+    check_integer("start", start, least=None)
+    check_integer("samples", samples, least=None, optional=True)
     probed = {stream: _probe(path, stream, tolerant) for stream in streams}
     start = int(start)  # decoders refuse NumPy's integers
     stop = start + int(samples) if samples is not None else probed[streams[0]].facts.samples
     for stream in streams:
         length = probed[stream].facts.samples
         if not 0 <= start <= stop <= length:
-            raise ValueError(f"{path}: has {length} samples, received an excerpt from {start} to {stop}.")
+            raise ValueError(f"{path}: has {length} samples. Received: an excerpt from {start} to {stop}.")
     _warn_of_losses(probed)
     audio = {stream: _Growing(stop - start, probed[stream].facts.channels) for stream in streams}
     for stream, block in _decode(probed, start, stop):
@@ -136,27 +139,25 @@ def read_streams(
 
 
 def blocks(path: str | os.PathLike, block_size: int, stream: int = 0, tolerant: bool = False) -> Iterator[np.ndarray]:
-    """Reads a whole audio file block by block, in memory that does not grow with its length.
+    """Read a whole audio file block by block, in memory that does not grow with its length.
 
     Args:
         path: str or path, as in `read`.
         block_size: int, samples per block; the last one may be shorter.
         stream: int, which audio stream of a file with several. Defaults to 0.
-        tolerant: bool, as in `read`. Defaults to `False`.
+        tolerant: bool, as in `read`. Defaults to False.
 
     Returns:
         An iterator over float32 arrays of shape `[samples, channels]`.
 
     Raises:
-        As `read` does; what shows only in decoding is raised by the iterator.
+        As `read` does; errors of decoding are raised by the iterator.
 
     Example:
 
     >>> peak = max(abs(block).max() for block in tfsep.audio.blocks("song.mp3", 65536))
     """
-    _check_integers(block_size=block_size)
-    if block_size < 1:
-        raise ValueError(f"block_size must be 1 or more, received {block_size}.")
+    check_integer("block_size", block_size)
     probed = {stream: _probe(path, stream, tolerant)}
     _warn_of_losses(probed)
     facts = probed[stream].facts
@@ -167,11 +168,11 @@ def blocks(path: str | os.PathLike, block_size: int, stream: int = 0, tolerant: 
 class _Probed(NamedTuple):
     facts: AudioInfo
     decode: Callable[[str, Sequence[int], int, int], Iterator[tuple[int, np.ndarray]]]
-    loss: str = ""  # what a tolerant reader loses
+    loss: str = ""  # what tolerant reading loses, in words
 
 
 class _Growing:
-    """An array that takes memory as it is filled, as a header may claim any length."""
+    """An array that grows as it is filled, since a header may claim any length."""
 
     def __init__(self, samples: int, channels: int):
         self._samples = samples
@@ -188,11 +189,11 @@ class _Growing:
 
 
 def _probe(path: str | os.PathLike, stream: int, tolerant: bool) -> _Probed:
-    """The decoder for a file and the facts about it."""
+    """Return the decoder for a file and the facts about it."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
-            f"path must be a str or path, received {type(path).__name__}; write the bytes to a file, "
-            "or pass a decoded array where arrays are taken."
+            f"path must be a str or path. Received: {type(path).__name__}. Write the bytes to a file, or pass a "
+            "decoded array if arrays are accepted."
         )
     path = os.fsdecode(path)
     try:
@@ -200,12 +201,12 @@ def _probe(path: str | os.PathLike, stream: int, tolerant: bool) -> _Probed:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such audio file.") from None
     if stat.S_ISDIR(status.st_mode):
-        raise AudioError(f"{path}: is a folder; expected an audio file.")
+        raise AudioError(f"{path}: is a folder. Expected an audio file.")
     if not stat.S_ISREG(status.st_mode):
-        raise AudioError(f"{path}: is a pipe or a device; expected an audio file: write the stream to one first.")
+        raise AudioError(f"{path}: is a pipe or a device. Write the stream to a file first.")
     if status.st_size == 0:
         raise AudioError(f"{path}: is an empty file.")
-    _check_integers(stream=stream)
+    check_integer("stream", stream, least=None)
     version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return _probe_version(path, version, int(stream), bool(tolerant))
 
@@ -221,13 +222,13 @@ def _probe_version(path: str, version: tuple[int, ...], stream: int, tolerant: b
         decode = av_decoder.decode
         facts = av_decoder.probe(path, stream)
     elif stream != 0:
-        raise ValueError(f"{path}: has 1 audio stream, received stream={stream}.")
+        raise ValueError(f"{path}: has 1 audio stream. Received: stream={stream}.")
     _check_facts(facts, file_size=version[1])
     return _Probed(facts, decode)
 
 
 def _probe_tolerantly(path: str, version: tuple[int, ...], stream: int) -> _Probed:
-    """As for a reader that is not tolerant where the stream can be decoded to its end."""
+    """Probe as without `tolerant` if the stream can be decoded to its end, else probe what is left of it."""
     try:
         probed = _probe_version(path, version, stream, False)
         for _ in _decode({stream: probed}, 0, probed.facts.samples):
@@ -236,11 +237,12 @@ def _probe_tolerantly(path: str, version: tuple[int, ...], stream: int) -> _Prob
     except AudioError as error:
         facts, loss = av_decoder.probe_tolerantly(path, stream)
         _check_facts(facts, file_size=version[1])
-        return _Probed(facts, av_decoder.decode_tolerantly, f"{error} What is left is used: {loss}.")
+        decode = functools.partial(av_decoder.decode, tolerant=True)
+        return _Probed(facts, decode, f"{error} What is left is used: {loss}.")
 
 
 def _check_facts(facts: AudioInfo, file_size: int) -> None:
-    """Raises `AudioError` for an absurd header, before anybody computes or allocates with it."""
+    """Raise `AudioError` for an absurd header, before memory is allocated by it."""
     if facts.samples == 0:
         raise AudioError(f"{facts.path}: holds no samples, or its header says so.")
     for name, value, (lowest, highest) in (
@@ -250,8 +252,8 @@ def _check_facts(facts: AudioInfo, file_size: int) -> None:
     ):
         if not lowest <= value <= highest:
             raise AudioError(
-                f"{facts.path}: its {name} is {value}, expected {lowest} to {highest}; the file is damaged, "
-                "or must be converted first."
+                f"{facts.path}: its {name} is {value}. Expected {lowest} to {highest}: the file is damaged, or "
+                "must be converted first."
             )
 
 
@@ -262,7 +264,7 @@ def _warn_of_losses(probed: dict[int, _Probed]) -> None:
 
 
 def _decode(probed: dict[int, _Probed], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields of each stream exactly the samples from `start` to `stop`, in pieces of any length."""
+    """Yield exactly the samples of each stream from `start` to `stop`, in blocks of any lengths."""
     if start == stop:
         return
     positions = dict.fromkeys(probed, start)
@@ -298,9 +300,3 @@ def _regroup(pieces: Iterator[np.ndarray], block_size: int, channels: int) -> It
                 block, filled = np.empty_like(block), 0
     if filled:
         yield block[:filled]
-
-
-def _check_integers(**values: int) -> None:
-    for name, value in values.items():
-        if not isinstance(value, numbers.Integral):
-            raise ValueError(f"{name} must be an integer, received {value!r}.")

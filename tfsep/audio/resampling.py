@@ -1,32 +1,36 @@
-"""Sample rate conversion with soxr, whole or block by block with the same result."""
+"""Sample rate conversion with soxr, with the same result at once and block by block."""
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import soxr
 
+from tfsep.checks import check_number
+
 _QUALITY = "HQ"
 
 
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    """Converts audio to another sample rate, with no delay and no change of level.
+    """Resample audio to another rate, without delay or change of level.
 
     Args:
         audio: float array of shape `[samples, channels]`.
-        from_rate: integer, rate of `audio` in hertz.
-        to_rate: integer, rate to convert to in hertz.
+        from_rate: int, rate of `audio` in hertz.
+        to_rate: int, rate to convert to in hertz.
 
     Returns:
         A float32 array of shape `[round(samples * to_rate / from_rate), channels]`. Equal rates change nothing.
 
     Raises:
-        ValueError: the array is no float array with two axes, or a rate is not positive.
+        ValueError: if the array is not a float array with two axes, or a rate is not positive.
 
     Example:
 
-    >>> tfsep.audio.resample(audio, 44100, 16000)
+    >>> tfsep.audio.resample(np.zeros((44100, 2)), 44100, 16000).shape
+    (16000, 2)
     """
-    _check_rates(from_rate, to_rate)
+    check_number("from_rate", from_rate, above=0)
+    check_number("to_rate", to_rate, above=0)
     audio = _as_float32(audio)
     if from_rate == to_rate:
         return audio
@@ -35,26 +39,27 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int) -> Iterator[np.ndarray]:
-    """Converts a stream of blocks to another sample rate, to the bit as `resample` converts the whole.
+    """Resample a stream of blocks, with the same result to the bit as `resample` of the whole.
 
     Args:
         blocks: iterable of float arrays of shape `[block samples, channels]`, of any lengths.
-        from_rate: integer, rate of `blocks` in hertz.
-        to_rate: integer, rate to convert to in hertz.
-        samples: integer, length of all blocks together.
+        from_rate: int, rate of `blocks` in hertz.
+        to_rate: int, rate to convert to in hertz.
+        samples: int, length of all blocks together.
 
     Returns:
         An iterator over float32 arrays of any lengths, `round(samples * to_rate / from_rate)` samples together.
 
     Raises:
-        ValueError: as `resample`, or the blocks are not `samples` long together.
+        ValueError: as `resample` does, and if the blocks are not `samples` long together.
 
     Example:
 
     >>> blocks = tfsep.audio.blocks("song.mp3", 65536)
     >>> blocks = tfsep.audio.resample_blocks(blocks, 44100, 16000, tfsep.audio.info("song.mp3").samples)
     """
-    _check_rates(from_rate, to_rate)
+    check_number("from_rate", from_rate, above=0)
+    check_number("to_rate", to_rate, above=0)
     return _resample_blocks(blocks, from_rate, to_rate, samples)
 
 
@@ -74,25 +79,20 @@ def _resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int,
         if len(output):
             yield output
     if received != samples:
-        raise ValueError(f"blocks must have samples={samples} samples together, received {received}.")
+        raise ValueError(f"blocks must have samples={samples} samples together. Received: {received}.")
     if stream is not None:
         yield _fit(stream.resample_chunk(block[:0], last=True), remaining)
 
 
 def _fit(audio: np.ndarray, length: int) -> np.ndarray:
-    """Drops or adds the one sample by which soxr rounds a length differently."""
+    """Drop or add the one sample by which soxr rounds a length differently."""
     audio = audio[:length]
     return np.pad(audio, ((0, length - len(audio)), (0, 0)))
-
-
-def _check_rates(from_rate: int, to_rate: int) -> None:
-    if from_rate <= 0 or to_rate <= 0:
-        raise ValueError(f"from_rate and to_rate must be positive, received {from_rate} and {to_rate}.")
 
 
 def _as_float32(audio: np.ndarray) -> np.ndarray:
     if audio.ndim != 2 or audio.dtype.kind != "f":
         raise ValueError(
-            f"audio must be a float array [samples, channels], received {audio.dtype} of shape {audio.shape}."
+            f"audio must be a float array [samples, channels]. Received: {audio.dtype} of shape {audio.shape}."
         )
     return np.ascontiguousarray(audio, np.float32)

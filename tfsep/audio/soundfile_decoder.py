@@ -1,12 +1,13 @@
 """Decoding with libsndfile: wav, flac, ogg, opus, mp3 and other plain formats."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import soundfile
 
-from tfsep.audio import av_decoder, headers, mp3
+from tfsep.audio import av_decoder, headers, mp3, ogg
 from tfsep.audio.channels import core_audio_to_wave, vorbis_to_wave
 from tfsep.audio.formats import AudioError, AudioInfo, damaged
 
@@ -20,9 +21,9 @@ _UNKNOWN_LENGTH = 2**63 - 1
 
 
 def probe(path: str) -> AudioInfo | None:
-    """The facts about `path`, or None if libsndfile does not know its format, or not to its end."""
+    """Return the facts about `path`; None if libsndfile does not know its format, or does not read it to its end."""
     try:
-        with _SoundFile(os.path.abspath(path)) as file:
+        with _open(path) as file:
             if _misreads(file, path):
                 return None
             samples = file.frames
@@ -33,14 +34,14 @@ def probe(path: str) -> AudioInfo | None:
             return AudioInfo(path, file.samplerate, samples, file.channels, 1)
     except AudioError:
         raise
-    except Exception:  # whatever it stumbles over, the other decoder may read or name
+    except Exception:  # the other decoder may read the file, or say what is wrong with it
         return None
 
 
 def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (stream, float32 block `[samples, channels]`) from sample `start` of the one stream to `stop` or later."""
+    """Yield (stream, float32 block `[samples, channels]`) of the one stream from sample `start` to `stop` or later."""
     try:
-        with _SoundFile(os.path.abspath(path)) as file:
+        with _open(path) as file:
             order = _order(file, path)
             position = _entry(file, start)
             if position and file.seek(position) != position:
@@ -57,13 +58,17 @@ def decode(path: str, streams: Sequence[int], start: int, stop: int) -> Iterator
 
 
 class _SoundFile(soundfile.SoundFile):
-    """Reads straight on; the parent seeks after every read, which damages the next frame of many mp3 files."""
-
-    def __init__(self, path: str):
-        super().__init__(os.fsencode(path))  # the parent refuses names that are no UTF-8
+    """Reads without seeking: the parent seeks after every read, which damages the next frame of many mp3 files."""
 
     def seekable(self) -> bool:
         return False
+
+
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[_SoundFile]:
+    # As bytes, since soundfile refuses names that are no UTF-8.
+    with headers.repaired(path) as repaired, _SoundFile(repaired or os.fsencode(os.path.abspath(path))) as file:
+        yield file
 
 
 def _blocks(file: _SoundFile) -> Iterator[np.ndarray]:
@@ -72,7 +77,7 @@ def _blocks(file: _SoundFile) -> Iterator[np.ndarray]:
 
 
 def _order(file: _SoundFile, path: str) -> list[int] | None:
-    """The indices that bring the channels to WAVE's order, where they are in another."""
+    """Return the indices that bring the channels to WAVE's order; None if they are in it."""
     if file.subtype in ("VORBIS", "OPUS"):
         return vorbis_to_wave(file.channels)
     if file.format in ("AIFF", "CAF"):
@@ -82,7 +87,7 @@ def _order(file: _SoundFile, path: str) -> list[int] | None:
 
 
 def _misreads(file: _SoundFile, path: str) -> bool:
-    """Whether libsndfile is known to get the format wrong, without an error."""
+    """Whether libsndfile reads the file wrongly, without an error."""
     if file.format == "RAW":
         return True  # a guess from the suffix
     if file.subtype.startswith("MPEG"):
@@ -90,23 +95,21 @@ def _misreads(file: _SoundFile, path: str) -> bool:
         frames = mp3.check(path)
         return file.format != "MP3" or frames is None or frames.runs > 1 or frames.count != frames.announced + 1
     if file.format == "OGG":
-        return headers.is_joined_ogg(path)
+        return ogg.is_joined(path)
     if file.format == "W64":
         return True  # takes float in a WAVE_FORMAT_EXTENSIBLE for integers
-    if file.format in ("AIFF", "CAF"):
-        return file.frames == 0
-    return file.frames == 0 and headers.leaves_data_size_open(path)
+    return file.format in ("AIFF", "CAF") and file.frames == 0
 
 
 def _ends_at(file: _SoundFile, samples: int) -> bool:
-    """Whether a flac stream ends where its header says, and nothing behind it makes libsndfile stumble."""
+    """Whether a flac stream ends where its header says, and libsndfile ignores what follows it."""
     # libFLAC looks beyond the last frame, of 65535 samples at most, where more than is left is asked for.
     position = file.seek(max(0, samples - _BLOCK + 1))
     return position + sum(map(len, _blocks(file))) == samples
 
 
 def _entry(file: _SoundFile, start: int) -> int:
-    """The sample at which to begin decoding, so that everything from `start` on is right."""
+    """Return the sample at which to begin decoding, so that all samples from `start` on are exact."""
     if not soundfile.SoundFile.seekable(file) or file.frames == _UNKNOWN_LENGTH:
         return 0
     if file.format == "MP3":

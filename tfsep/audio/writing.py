@@ -64,7 +64,8 @@ def write(
 
     Example:
 
-    >>> tfsep.audio.write("vocals.wav", vocals, 44100)
+    >>> vocals, sample_rate = tfsep.audio.read("song.stem.mp4", stream=4)
+    >>> tfsep.audio.write("vocals.wav", vocals, sample_rate)
     """
     audio = np.asarray(audio)
     audio = audio[:, np.newaxis] if audio.ndim == 1 else audio
