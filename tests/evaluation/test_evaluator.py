@@ -7,7 +7,8 @@ import pytest
 from evaluation_material import RATE, STEMS, FakeTrack
 
 from tfsep.audio import AudioError
-from tfsep.evaluation import MEASURES, Scores, bss_eval, evaluate, ideal_ratio_mask, mixture_estimates
+from tfsep.evaluation import MEASURES, bss_eval, evaluate, ideal_ratio_mask, mixture_estimates, read_results
+from tfsep.evaluation.result_files import summary
 
 
 @pytest.fixture
@@ -289,7 +290,7 @@ def test_scores_that_depend_on_inaudible_detail_are_warned_of_once(separate, mon
     assert "of 2 of 3 tracks depend on inaudible detail" in message
     summary = json.loads((tmp_path / "x" / "summary.json").read_text())
     assert summary["settings"]["precision"] == "float32"
-    assert summary["sensitivity"] == scores.sensitivity == Scores.load(tmp_path / "x").sensitivity
+    assert summary["sensitivity"] == scores.sensitivity == read_results([tmp_path / "x"])[0].sensitivity
     assert scores.sensitivity["a"] < 0.5 < min(scores.sensitivity["bb"], scores.sensitivity["ccc"])
     assert json.loads((tmp_path / "x" / "a.json").read_text())["sensitivity"] == scores.sensitivity["a"]
 
@@ -315,7 +316,7 @@ def test_perfect_estimates_are_no_reason_to_warn(separate, monkeypatch, protocol
     )
     scores = evaluate(_model("vocals"), [track], protocol=protocol)
     assert np.isnan(scores.score("vocals"))
-    str(scores), scores.summary()
+    str(scores), summary(scores)
 
 
 def test_the_representation_of_scores_is_short(separate):

@@ -11,7 +11,8 @@ import pytest
 from evaluation_material import FakeTrack, noisy_stem, save_estimates
 
 import tfsep.evaluation
-from tfsep.evaluation import Scores
+from tfsep.evaluation import read_results
+from tfsep.evaluation.result_files import save_summary, summary
 
 evaluate = partial(tfsep.evaluation.evaluate, sdr_only=True)
 TRACKS = tuple(FakeTrack(name) for name in ("a", "bb", "ccc"))
@@ -166,27 +167,27 @@ def test_results_are_read_back_as_they_were(tmp_path):
         tracks, options = [*TRACKS[:2], silent], {"sdr_only": False, "estimates": folder}
         written = evaluate(None, tracks, tmp_path / protocol, protocol=protocol, **options)
         written.failures["d"] = "broken"
-        written.save_summary(tmp_path / protocol)
-        read = Scores.load(tmp_path / protocol)
+        save_summary(written, tmp_path / protocol)
+        read = read_results([tmp_path / protocol])[0]
         np.testing.assert_equal(read.rows, written.rows)
         np.testing.assert_equal(read.leaked, written.leaked)
         assert (read.seconds, read.failures, str(read)) == (written.seconds, written.failures, str(written))
-        assert read.summary() == written.summary()
+        assert summary(read) == summary(written)
 
 
 def test_results_that_cannot_be_read(tmp_path, model):
     with pytest.raises(FileNotFoundError, match=r"summary\.json is missing"):
-        Scores.load(tmp_path)
+        read_results([tmp_path])
     evaluate(model, TRACKS, output=tmp_path)
     (tmp_path / "bb.json").rename(tmp_path / "b.json")
     with pytest.raises(FileNotFoundError, match=r"bb\.json"):
-        Scores.load(tmp_path)
+        read_results([tmp_path])
     (tmp_path / "b.json").rename(tmp_path / "bb.json")
     summary = json.loads((tmp_path / "summary.json").read_text())
     (tmp_path / "summary.json").write_text(json.dumps(summary | {"hop": 0.5}))
     with pytest.raises(ValueError, match=r"hop 1\.0, while now it is 0\.5"):
-        Scores.load(tmp_path)
+        read_results([tmp_path])
     for content in ('{"protocol"', "[]", "3", json.dumps({"protocol": "bsseval_v4"})):
         (tmp_path / "summary.json").write_text(content)
         with pytest.raises(ValueError, match=r"summary\.json is"):
-            Scores.load(tmp_path)
+            read_results([tmp_path])

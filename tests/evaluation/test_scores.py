@@ -1,5 +1,6 @@
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfsep.evaluation import Scores, read_results, table
+from tfsep.evaluation.result_files import save_summary, save_track, summary
 
 NAN = math.nan
 
@@ -96,7 +98,7 @@ def test_track_file_has_musevals_schema_and_rounding(museval, tmp_path):
     import jsonschema
 
     scores = _full_scores()
-    scores.save_track("Some - Song", tmp_path / "test")
+    save_track(scores, "Some - Song", tmp_path / "test")
     content = json.loads((tmp_path / "test" / "Some - Song.json").read_text())
     store = museval.TrackStore("Some - Song", win=0.5, hop=0.25)
     jsonschema.validate(content, store.schema)
@@ -109,7 +111,7 @@ def test_track_file_has_musevals_schema_and_rounding(museval, tmp_path):
 def test_musevals_eval_store_reads_the_files_and_finds_the_same_medians(museval, tmp_path):
     scores = _scores()
     for track in scores.tracks:
-        scores.save_track(track, tmp_path / "test")
+        save_track(scores, track, tmp_path / "test")
     store = museval.EvalStore()
     store.add_eval_dir(tmp_path)
     found = store.agg_frames_tracks_scores()
@@ -118,10 +120,43 @@ def test_musevals_eval_store_reads_the_files_and_finds_the_same_medians(museval,
     assert math.isnan(found["vocals", "SIR"])
 
 
+def test_data_frame_equals_museval_s(museval):
+    scores = _full_scores()
+    store = museval.TrackStore("Some - Song", win=0.5, hop=0.25)
+    measures = scores.rows["model"]["Some - Song"]["vocals"]
+    store.add_target("vocals", measures)
+    expected = store.df[["track", "time", "target", "metric", "score"]]
+    order = ["metric", "time"]
+    found, expected = (frame.sort_values(order).reset_index(drop=True) for frame in (scores.to_pandas(), expected))
+    museval.aggregate.pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+def test_eval_store_has_the_same_medians_and_prints_them(museval):
+    scores = _scores()
+    store = scores.to_museval()
+    found = store.agg_frames_tracks_scores()
+    assert (found["vocals", "SDR"], found["drums", "SDR"]) == (scores.median("vocals"), scores.median("drums"))
+    assert "vocals          ==> SDR:   4.500  SIR:     nan" in repr(store)
+    assert scores.to_museval("mixture").agg_frames_tracks_scores()["vocals", "SDR"] == 1
+
+
+def test_eval_store_without_museval_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "museval", None)
+    with pytest.raises(RuntimeError, match=r"museval needs ffmpeg and ffprobe.*to_pandas"):
+        _scores().to_museval()
+
+
+def test_data_frame_of_whole_tracks_starts_at_0():
+    pytest.importorskip("pandas")
+    frame = _weighted().to_pandas()
+    assert frame["time"].tolist() == [0] * 6
+    assert frame[frame["metric"] == "NSDR"].set_index("track")["score"].dropna().to_dict() == {"a": 1, "b": 4}
+
+
 def test_summary_is_strict_json_and_complete(tmp_path):
     scores = _scores()
     scores.failures["d"] = "broken"
-    scores.save_summary(tmp_path)
+    save_summary(scores, tmp_path)
     content = json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail)
     assert content["protocol"] == "bsseval_v4"
     assert (content["window"], content["hop"]) == (1.0, 1.0)
@@ -145,7 +180,7 @@ def test_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="no space"):
-        _scores().save_summary(tmp_path)
+        save_summary(_scores(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -236,7 +271,7 @@ def test_weighted_mean_is_numpys(tracks):
 
 
 def test_summary_of_a_mean_is_called_mean():
-    content = json.loads(json.dumps(_weighted().summary(), allow_nan=False))
+    content = json.loads(json.dumps(summary(_weighted()), allow_nan=False))
     assert content["rows"]["model"]["scores"]["vocals"]["NSDR"] == {"mean": 3.0, "interval": [1.0, 4.0]}
     assert content["aggregation"] == "mean over tracks, weighted by their length"
     assert (content["window"], content["hop"]) == (None, None)
@@ -251,7 +286,7 @@ def test_leakage_is_counted_and_stated():
     assert "where a source is silent, the estimate against the mixture: vocals -20.0 dB (median of 4 windows)" in str(
         scores
     )
-    assert scores.summary()["rows"]["model"]["leakage"]["vocals"] == {"windows": 4, "median": -20}
+    assert summary(scores)["rows"]["model"]["leakage"]["vocals"] == {"windows": 4, "median": -20}
     assert _scores().leakage("vocals")[0] == 0
     assert "silent, the estimate" not in str(_scores())
 
@@ -261,8 +296,8 @@ def test_table_of_folders(tmp_path):
         scores = Scores(model, ("vocals",))
         for track in "ab":
             scores.add("model", track, _frames(vocals=[len(name)]))
-            scores.save_track(track, tmp_path / name)
-        scores.save_summary(tmp_path / name)
+            save_track(scores, track, tmp_path / name)
+        save_summary(scores, tmp_path / name)
     lines = table(read_results([tmp_path / "one", tmp_path / "two", tmp_path / "three"])).splitlines()
     assert [line.split("  ")[0] for line in lines[1:4]] == ["best (one)", "best (two)", "last"]
     assert [line.split()[-1] for line in lines[3:4]] == ["5.00]"]
@@ -271,7 +306,7 @@ def test_table_of_folders(tmp_path):
 def test_musevals_eval_store_reads_other_protocols_too(museval, tmp_path):
     scores = _weighted()
     for track in scores.tracks:
-        scores.save_track(track, tmp_path / "test")
+        save_track(scores, track, tmp_path / "test")
     store = museval.EvalStore()
     store.add_eval_dir(tmp_path)
     assert store.agg_frames_tracks_scores()["vocals", "SDR"] == scores.median("vocals", "SDR")

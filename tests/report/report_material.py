@@ -6,6 +6,7 @@ import numpy as np
 
 from tfsep import audio
 from tfsep.datasets import StemsFolder
+from tfsep.evaluation.result_files import save_summary, save_track
 from tfsep.evaluation.scores import Scores
 
 RATE = 8000
@@ -36,8 +37,8 @@ def save_results(folder, model, shift=0.0, tracks=TRACKS, targets=TARGETS, measu
                 for target in targets
             }
             scores.add(row, track, frames)
-        scores.save_track(track, folder)
-    scores.save_summary(folder)
+        save_track(scores, track, folder)
+    save_summary(scores, folder)
     return folder
 
 

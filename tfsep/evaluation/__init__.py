@@ -6,9 +6,10 @@ from tfsep.evaluation.evaluator import evaluate
 from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_estimates, oracle
 from tfsep.evaluation.protocols import PROTOCOLS
+from tfsep.evaluation.result_files import read_results
 from tfsep.evaluation.scale_invariant import si_sdr
 from tfsep.evaluation.scores import Scores
-from tfsep.evaluation.tables import check_comparable, read_results, table
+from tfsep.evaluation.tables import check_comparable, table
 
 __all__ = [
     "MEASURES",

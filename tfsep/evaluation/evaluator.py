@@ -16,9 +16,9 @@ from tfsep.evaluation.oracles import check_oracle
 from tfsep.evaluation.parallel import in_processes
 from tfsep.evaluation.protocols import DEFAULT_PROTOCOL
 from tfsep.evaluation.protocols import protocol as check_protocol
-from tfsep.evaluation.result_files import SUMMARY, TrackResult, track_path
+from tfsep.evaluation.result_files import SUMMARY, load_track, save_summary, save_track, track_path
 from tfsep.evaluation.scorer import Failure, Scorer
-from tfsep.evaluation.scores import Scores
+from tfsep.evaluation.scores import Scores, TrackResult
 from tfsep.evaluation.separations import Separations
 from tfsep.progress import progress_bar
 
@@ -109,7 +109,7 @@ def evaluate(
         _take_finished(scores, tracks, output)
     _score(scores, Scorer(scored, protocol, oracles, sdr_only), tracks, output, jobs, progress)
     if output is not None:
-        scores.save_summary(output)
+        save_summary(scores, output)
     return scores
 
 
@@ -163,7 +163,7 @@ def _check_unused(output, tracks):
 def _take_finished(scores, tracks, output):
     for track in tracks:
         if track_path(output, track.name).exists():
-            scores.load_track(track.name, output)
+            load_track(scores, track.name, output)
             _check_length(track, scores.seconds[track.name], output)
 
 
@@ -190,7 +190,7 @@ def _score(scores, scorer, tracks, output, jobs, progress):
             else:
                 scores.add_track(track.name, result)
                 if output is not None:
-                    scores.save_track(track.name, output)
+                    save_track(scores, track.name, output)
             bar.update()
     if len(failures) == len(tracks):
         kind = ValueError if all(failure.wrong_use for failure in failures.values()) else RuntimeError

@@ -1,52 +1,77 @@
-"""Result files: one a track, in museval's schema with our own entries beside it, and the summary."""
+"""Result files: one for each track, in museval's schema with entries of our own, and the summary."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfsep import __version__
 from tfsep.evaluation.bsseval import MEASURES
 from tfsep.evaluation.protocols import protocol
+from tfsep.evaluation.scores import Scores, TrackResult
 from tfsep.files import file_name, write_text
-
-if TYPE_CHECKING:
-    from tfsep.evaluation.scores import Scores
 
 SUMMARY = "summary.json"
 _SUMMARY_FIELDS = ("protocol", "window", "hop", "model", "settings", "targets", "tracks", "failures")
 
-Frames = dict[str, dict[str, np.ndarray]]  # target -> measure -> [windows]
-Leaked = dict[str, np.ndarray]  # target -> [windows]
 
+def read_results(folders: Sequence[str | Path]) -> list[Scores]:
+    """Read results folders that `tfsep.evaluate` wrote, such as for `tfsep.evaluation.table`.
 
-@dataclass(frozen=True)
-class TrackResult:
-    """What was found out about one track.
+    Folders of models of the same name are distinguished by their own names.
 
     Args:
-        rows: dict from row (`"model"`, `"mixture"`, `"IRM1"`, ...) to target to measure to `[windows]`, in dB.
-        leaked: dict from row to target to `[windows]` of `tfsep.evaluation.leakage`.
-        seconds: float, length of the track.
-        sensitivity: float, the most by which noise of 1e-6 on the references moves the model's SIR or SAR in any
-            window, in dB.
-    """
+        folders: paths of results folders.
 
-    rows: dict[str, Frames]
-    leaked: dict[str, Leaked]
-    seconds: float
-    sensitivity: float
+    Returns:
+        List of `Scores`.
+
+    Raises:
+        FileNotFoundError: if a folder has no summary, or lacks the file of a track.
+        ValueError: if a file is damaged, files of a folder do not match, or two folders have the same name.
+
+    Example:
+
+    >>> tracks = tfsep.datasets.StemsFolder("songs", split=None)[:1]
+    >>> _ = tfsep.evaluate("hpss", tracks, output="scores/hpss", sdr_only=True)
+    >>> tfsep.evaluation.read_results(["scores/hpss"])
+    [Scores('hpss', targets=(...), protocol='bsseval_v4', tracks=1)]
+    """
+    scores = [_read_folder(folder) for folder in folders]
+    counts = Counter(result.model for result in scores)
+    for result, folder in zip(scores, folders, strict=True):
+        if counts[result.model] > 1:
+            result.model = f"{result.model} ({Path(folder).resolve().name})"
+    name, count = Counter(result.model for result in scores).most_common(1)[0] if scores else ("", 0)
+    if count > 1:
+        raise ValueError(f"{count} results folders are both called {name!r}. Rename one, or leave it out.")
+    return scores
+
+
+def _read_folder(folder):
+    content = _read_summary(Path(folder) / SUMMARY)
+    scores = Scores(
+        content["model"],
+        tuple(content["targets"]),
+        content["window"],
+        content["hop"],
+        content["protocol"],
+        content["settings"],
+        failures=content["failures"],
+    )
+    for track in content["tracks"]:
+        load_track(scores, track, folder)
+    return scores
 
 
 def header(scores: Scores) -> dict:
-    """How the scores were made, apart from the versions; results that differ in it are not comparable."""
+    """Return how the scores were computed, without versions; results that differ in it are not comparable."""
     return {
         "protocol": scores.protocol,
         "window": _finite(scores.window),  # null: whole tracks
@@ -57,7 +82,7 @@ def header(scores: Scores) -> dict:
 
 
 def track_json(scores: Scores, track: str) -> dict:
-    """A track's scores, the model's in museval's schema, which its `EvalStore` reads."""
+    """Return a track's scores for JSON, those of the model in museval's schema, which its `EvalStore` reads."""
     frames = scores.rows["model"][track]
     seconds = scores.seconds[track]
     return {
@@ -75,16 +100,17 @@ def track_json(scores: Scores, track: str) -> dict:
 
 
 def save_track(scores: Scores, track: str, folder: str | Path) -> None:
-    """Writes `FOLDER/<track>.json`, atomically."""
-    # Not strict JSON: museval's schema wants a number, and so its files hold the literal NaN.
+    """Write `FOLDER/<track>.json` atomically."""
+    # Not strict JSON: museval's schema requires a number, so its files contain the literal NaN.
     write_text(track_path(folder, track), json.dumps(track_json(scores, track), indent=2))
 
 
-def load_track(scores: Scores, track: str, folder: str | Path) -> TrackResult:
-    """Reads what `save_track` wrote.
+def load_track(scores: Scores, track: str, folder: str | Path) -> None:
+    """Add a track to scores from the file that `save_track` wrote.
 
     Raises:
-        ValueError: if the file is damaged, or was made of another model, of other targets or in another way.
+        FileNotFoundError: if the file is missing.
+        ValueError: if the file is damaged, or is of another model, other targets or other settings.
     """
     path = track_path(folder, track)
     try:
@@ -106,26 +132,26 @@ def load_track(scores: Scores, track: str, folder: str | Path) -> TrackResult:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a result file of this version. Remove it to score the track again.") from error
     _check_made_alike(path, found, {**header(scores), "targets": list(scores.targets)})
-    return result
+    scores.add_track(track, result)
 
 
-def _check_made_alike(path, found, wanted):
-    found, wanted = ({**facts, **facts["settings"], "settings": None} for facts in (found, wanted))
-    for name in wanted | found:
-        if found.get(name) != wanted.get(name):
+def _check_made_alike(path, found, expected):
+    found, expected = ({**facts, **facts["settings"], "settings": None} for facts in (found, expected))
+    for name in expected | found:
+        if found.get(name) != expected.get(name):
             raise ValueError(
-                f"{path} was made with {name} {found.get(name)!r}, while now it is {wanted.get(name)!r}. "
+                f"{path} was made with {name} {found.get(name)!r}, while now it is {expected.get(name)!r}. "
                 "Choose another output folder."
             )
 
 
 def track_path(folder: str | Path, track: str) -> Path:
-    """Where the scores of a track are."""
+    """Return the path of a track's result file."""
     return Path(folder) / f"{file_name(track)}.json"
 
 
 def summary(scores: Scores) -> dict:
-    """Everything aggregated, ready for strict JSON; null stands for a score that is not defined."""
+    """Return all aggregated scores for strict JSON; null is an undefined score."""
     return {
         **header(scores),
         "aggregation": protocol(scores.protocol).aggregation,
@@ -138,14 +164,7 @@ def summary(scores: Scores) -> dict:
     }
 
 
-def load_summary(folder: str | Path) -> dict:
-    """Reads what `save_summary` wrote.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it is damaged.
-    """
-    path = Path(folder) / SUMMARY
+def _read_summary(path):
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. Expected a folder that a finished `tfsep evaluate -o` wrote.")
     try:
@@ -159,7 +178,7 @@ def load_summary(folder: str | Path) -> dict:
 
 
 def save_summary(scores: Scores, folder: str | Path) -> None:
-    """Writes `FOLDER/summary.json`, atomically."""
+    """Write `FOLDER/summary.json` atomically."""
     write_text(Path(folder) / SUMMARY, json.dumps(summary(scores), indent=2, allow_nan=False))
 
 
@@ -198,15 +217,15 @@ def _score(scores, target, measure, row):
 
 def _leakage(scores, target, row):
     count, level = scores.leakage(target, row)
-    return {"windows": count, "median": _finite(level)}  # null: no such window, or estimates silent as well
+    return {"windows": count, "median": _finite(level)}  # null: no such window, or silent estimates
 
 
 def _frames(measures, scores, seconds) -> Iterator[dict]:
-    """museval's entries of a target, with all measures that it expects, and our own."""
+    """museval's entries of a target, with all measures that museval expects and our own."""
     names = dict.fromkeys((*MEASURES, *measures))
     for index in range(len(next(iter(measures.values())))):
         yield {
-            "time": 0.0 if math.isinf(scores.hop) else index * scores.hop,
+            "time": scores.start_of(index),
             "duration": min(scores.window, seconds),
             "metrics": {name: float(measures[name][index]) if name in measures else math.nan for name in names},
         }

@@ -17,7 +17,7 @@ from tfsep.evaluation.estimates import Estimates
 from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import mixture_estimates, oracle
 from tfsep.evaluation.protocols import protocol
-from tfsep.evaluation.result_files import Frames, TrackResult
+from tfsep.evaluation.scores import Frames, TrackResult
 from tfsep.evaluation.separations import Separations
 
 # Share of the mixture's energy from which on what the stems do not explain is a source of its own. A codec's residual

@@ -1,4 +1,4 @@
-"""Scores of a model and its bounds on many tracks: how they are aggregated."""
+"""Scores of a model and its bounds on many tracks, and how they are aggregated."""
 
 from __future__ import annotations
 
@@ -6,43 +6,72 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfsep.evaluation import result_files
+from tfsep.evaluation.bsseval import MEASURES
 from tfsep.evaluation.protocols import DEFAULT_PROTOCOL, protocol
-from tfsep.evaluation.result_files import Frames, Leaked, TrackResult
+from tfsep.evaluation.tables import table
+
+if TYPE_CHECKING:
+    import museval
+    import pandas
 
 _RESAMPLES = 1000
 _DECIMALS = 5  # of all scores, as in museval's result files
 
+Frames = dict[str, dict[str, np.ndarray]]  # target -> measure -> [windows]
+Leaked = dict[str, np.ndarray]  # target -> [windows]
+
+
+@dataclass(frozen=True)
+class TrackResult:
+    """Scores of one track.
+
+    Args:
+        rows: dict from row (`"model"`, `"mixture"`, `"IRM1"`, ...) to target to measure to `[windows]`, in dB.
+        leaked: dict from row to target to `[windows]` of `tfsep.evaluation.leakage`.
+        seconds: float, length of the track.
+        sensitivity: float, largest change in dB of the model's SIR or SAR in any window when noise of 1e-6 is added
+            to the references.
+    """
+
+    rows: dict[str, Frames]
+    leaked: dict[str, Leaked]
+    seconds: float
+    sensitivity: float
+
 
 @dataclass(repr=False)
 class Scores:
-    """Scores of one model over many tracks, with the rows that bound it.
+    """Scores of one model on many tracks, with those of the bounds beside it.
 
-    The score of a track is the median over its windows. That of a corpus is made as the protocol says: by
-    `"bsseval_v4"` and `"si_sdr"` the median over tracks, by `"bsseval_v3"` the mean weighted by their length. NaN
-    windows are left out. A score is held to 1e-5 dB and an infinite one (a perfect estimate) as NaN, as in museval's
-    result files, so that what is read back is the same.
+    `print(scores)` prints a table. The score of a track is the median over its windows. The protocol decides how the
+    tracks are combined: the median for `"bsseval_v4"` and `"si_sdr"`, the mean weighted by length for `"bsseval_v3"`.
+    NaN windows are left out. Scores are rounded to 1e-5 dB and infinite ones (perfect estimates) become NaN, as in
+    museval's result files, so that reading them back gives the same values.
 
     Args:
         model: str, the model's name in tables.
         targets: names of the sources that are reported.
         window: float, length of a window in seconds. Defaults to the protocol's.
         hop: float, distance between the starts of windows in seconds. Defaults to the protocol's.
-        protocol: str, how the scores were made; a table takes one protocol only. Defaults to `"bsseval_v4"`.
-        settings: dict, what else decides about the scores; stored in files.
+        protocol: str, how the scores were computed. Defaults to `"bsseval_v4"`.
+        settings: dict, further settings that affect the scores; saved in result files. Defaults to none.
 
     Raises:
-        ValueError: if there is no such protocol.
+        ValueError: if the protocol is unknown.
 
     Example:
 
-    >>> scores = tfsep.evaluate(model, tracks)
+    >>> scores = tfsep.evaluation.Scores("unet", ("vocals",))
+    >>> for track, values in {"song 1": [3.0, 5.0], "song 2": [6.0, np.nan]}.items():
+    ...     scores.add("model", track, {"vocals": {"SDR": np.array(values)}})
+    >>> scores.track_medians("vocals")
+    array([4., 6.])
     >>> scores.score("vocals")
-    >>> print(scores)
+    5.0
     """
 
     model: str
@@ -53,10 +82,10 @@ class Scores:
     settings: dict = field(default_factory=dict)
     # row ("model", "mixture", "IRM1") -> track -> target -> measure -> [windows]
     rows: dict[str, dict[str, Frames]] = field(default_factory=dict)
-    # row -> track -> target -> [windows], NaN where the target is not silent
+    # row -> track -> target -> [windows]; NaN where the target is not silent
     leaked: dict[str, dict[str, Leaked]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    # track -> the most by which noise of 1e-6 on the references moves the model's SIR or SAR, in dB
+    # track -> sensitivity, see TrackResult
     sensitivity: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -69,40 +98,16 @@ class Scores:
         return f"Scores({self.model!r}, targets={self.targets}, protocol={self.protocol!r}, tracks={len(self.tracks)})"
 
     def __str__(self) -> str:
-        from tfsep.evaluation.tables import table  # which imports this module
-
         return table(self)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Scores:
-        """Reads a results folder that `tfsep.evaluate` finished.
-
-        Raises:
-            FileNotFoundError: if the folder has no summary, or lacks the file of a track.
-            ValueError: if a file is damaged, or they do not belong together.
-        """
-        content = result_files.load_summary(folder)
-        scores = cls(
-            content["model"],
-            tuple(content["targets"]),
-            content["window"],
-            content["hop"],
-            content["protocol"],
-            content["settings"],
-            failures=content["failures"],
-        )
-        for track in content["tracks"]:
-            scores.load_track(track, folder)
-        return scores
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """Names of the tracks that have scores."""
+        """Names of the scored tracks."""
         return tuple(self.rows.get("model", {}))
 
     @property
     def windows_in_words(self) -> str:
-        """What was scored as one, such as `"1-s windows, hop 1 s"`."""
+        """The windows in words, such as `"1-s windows, hop 1 s"`."""
         if math.isinf(self.window):
             return "whole tracks"
         return f"{self.window:g}-s windows, hop {self.hop:g} s"
@@ -115,13 +120,13 @@ class Scores:
         leaked: Mapping[str, np.ndarray] | None = None,
         seconds: float = 1.0,
     ) -> None:
-        """Adds the scores of a track.
+        """Add the scores of a track to one row.
 
         Args:
             row: str, `"model"`, `"mixture"` or the name of an oracle.
             track: str, the track's name.
             frames: dict from target to dict from measure to `[windows]`, in dB.
-            leaked: dict from target to `[windows]` of `tfsep.evaluation.leakage`, or None.
+            leaked: dict from target to `[windows]` of `tfsep.evaluation.leakage`. Defaults to None.
             seconds: float, length of the track, its weight in means. Defaults to 1.0.
         """
         self.rows.setdefault(row, {})[track] = {
@@ -132,48 +137,56 @@ class Scores:
         self.seconds[track] = float(seconds)
 
     def add_track(self, track: str, result: TrackResult) -> None:
-        """Adds all rows of a track."""
+        """Add all rows of a track."""
         for row, frames in result.rows.items():
             self.add(row, track, frames, result.leaked[row], result.seconds)
         self.sensitivity[track] = round(result.sensitivity, _DECIMALS)
 
     def sort(self, tracks: Sequence[str]) -> None:
-        """Brings the tracks into the order of `tracks`."""
+        """Sort the tracks in the order of `tracks`."""
         for rows in (self.rows, self.leaked):
             for row, scores in rows.items():
                 rows[row] = {track: scores[track] for track in tracks if track in scores}
         self.failures = {track: self.failures[track] for track in tracks if track in self.failures}
 
+    def start_of(self, window: int) -> float:
+        """Return the start of a window in seconds."""
+        return 0.0 if math.isinf(self.hop) else window * self.hop
+
     def measures(self, row: str = "model") -> tuple[str, ...]:
-        """Names of the measures that a row holds."""
+        """Return the names of the measures of a row."""
         return tuple(next(iter(self.rows[row].values()))[self.targets[0]])
 
     def track_medians(self, target: str, measure: str | None = None, row: str = "model") -> np.ndarray:
-        """Medians over the windows of each track, `[tracks]`, in dB; NaN for a track of NaN windows only."""
+        """Return the median over the windows of each track, `[tracks]`, in dB; NaN where all windows are NaN."""
         measure = measure or protocol(self.protocol).main
         return np.array([_nanmedian(frames[target][measure]) for frames in self.rows[row].values()])
 
     def score(self, target: str | None = None, measure: str | None = None, row: str = "model") -> float:
-        """The corpus's score by the protocol, in dB.
+        """Return the score of the corpus in dB, aggregated as the protocol does.
 
         Args:
-            target: str, or None for the mean over the targets.
-            measure: str, or None for the protocol's first: `"SDR"`, `"NSDR"` or `"SI-SDR"`.
+            target: str. Defaults to None, the mean over the targets.
+            measure: str. Defaults to the protocol's main measure: `"SDR"`, `"NSDR"` or `"SI-SDR"`.
             row: str, `"model"` or a bound. Defaults to `"model"`.
         """
         return float(np.mean(self._aggregate(self._matrix(target, measure, row), self._weights(row))))
 
     def median(self, target: str | None = None, measure: str | None = None, row: str = "model") -> float:
-        """Median over windows, then over tracks, whatever the protocol; the arguments are those of `score`."""
+        """Return the median over windows, then over tracks, for any protocol; arguments as for `score`."""
         return float(np.mean(_nanmedian(self._matrix(target, measure, row), axis=0)))
 
     def interval(
         self, target: str | None = None, measure: str | None = None, row: str = "model", seed: int = 0
     ) -> tuple[float, float]:
-        """Bootstrap interval (95 %, percentiles of 1000 resamples of the tracks) of `score`.
+        """Return the 95 % bootstrap interval of `score`: percentiles over 1000 resamples of the tracks.
+
+        Args:
+            target, measure, row: as for `score`.
+            seed: int, seed of the resampling. Defaults to 0.
 
         Returns:
-            Lower and upper end in dB; NaN where fewer than two tracks, or none of a target's, have a score.
+            Lower and upper end in dB; NaN if fewer than two tracks have a score, or a target has none.
         """
         matrix, weights = self._matrix(target, measure, row), self._weights(row)
         known = ~np.isnan(matrix).all(axis=1)
@@ -186,53 +199,74 @@ class Scores:
         return float(low), float(high)
 
     def pooled(self, target: str, measure: str | None = None, row: str = "model") -> tuple[float, float]:
-        """Median over the windows of all tracks together, and their median absolute deviation, in dB."""
+        """Return the median over the windows of all tracks, and their median absolute deviation, in dB."""
         measure = measure or protocol(self.protocol).main
         frames = np.concatenate([frames[target][measure] for frames in self.rows[row].values()])
         median = _nanmedian(frames)
         return float(median), float(_nanmedian(np.abs(frames - median)))
 
     def windows(self, row: str = "model") -> tuple[int, int]:
-        """Numbers of windows and of those where a target has no score: silence, or a perfect estimate."""
+        """Return the number of windows, and of those without a score: silent source, or perfect estimate."""
         first = self.measures(row)[0]
         frames = [np.stack([scores[first] for scores in targets.values()]) for targets in self.rows[row].values()]
         return sum(values.shape[1] for values in frames), int(sum(np.isnan(x).any(axis=0).sum() for x in frames))
 
     def leakage(self, target: str, row: str = "model") -> tuple[int, float]:
-        """Number of windows in which a target is silent, and the median of what its estimates let through there.
+        """Return the number of windows in which a target is silent, and the median energy of its estimates there.
 
-        In dB relative to the mixture; see `tfsep.evaluation.leakage`. -inf for estimates that are silent as well,
-        NaN where there is no such window.
+        The energy is in dB relative to the mixture; see `tfsep.evaluation.leakage`. It is -inf if the estimates are
+        silent as well, and NaN if there is no such window.
         """
         tracks = [targets[target] for targets in self.leaked.get(row, {}).values() if target in targets]
         leaked = np.concatenate([*tracks, []])
         leaked = leaked[~np.isnan(leaked)]
-        # Sorted and not averaged: the mean of -inf and a number is -inf.
+        # Not np.median: the mean of -inf and a number is -inf.
         return len(leaked), float(np.sort(leaked)[len(leaked) // 2]) if len(leaked) else math.nan
 
-    def track_json(self, track: str) -> dict:
-        """Scores of a track, the model's in museval's schema; see `tfsep.evaluation.result_files`."""
-        return result_files.track_json(self, track)
+    def to_pandas(self, row: str = "model") -> pandas.DataFrame:
+        """Return the scores of all windows as a data frame, one score a line.
 
-    def summary(self) -> dict:
-        """Everything aggregated, ready for JSON; null stands for a score that is not defined."""
-        return result_files.summary(self)
+        Args:
+            row: str, `"model"`, `"mixture"` or the name of an oracle. Defaults to `"model"`.
 
-    def save_track(self, track: str, folder: str | Path) -> None:
-        """Writes `FOLDER/<track>.json`, atomically."""
-        result_files.save_track(self, track, folder)
+        Returns:
+            `pandas.DataFrame` with museval's columns `track`, `time` (start of the window in seconds), `target`,
+            `metric` and `score` (in dB).
+        """
+        import pandas
 
-    def load_track(self, track: str, folder: str | Path) -> None:
-        """Adds a track from what `save_track` wrote.
+        lines = [
+            (track, self.start_of(window), target, measure, score)
+            for track, targets in self.rows[row].items()
+            for target, measures in targets.items()
+            for measure, values in measures.items()
+            for window, score in enumerate(values)
+        ]
+        return pandas.DataFrame(lines, columns=["track", "time", "target", "metric", "score"])
+
+    def to_museval(self, row: str = "model") -> museval.EvalStore:
+        """Return the scores as museval's `EvalStore`, to aggregate and compare them with museval's own functions.
+
+        Measures that museval expects and that were not computed are NaN.
+
+        Args:
+            row: str, `"model"`, `"mixture"` or the name of an oracle. Defaults to `"model"`.
 
         Raises:
-            ValueError: if the file is damaged, or was made of another model, of other targets or in another way.
+            RuntimeError: if museval cannot be imported; it needs the programs ffmpeg and ffprobe.
         """
-        self.add_track(track, result_files.load_track(self, track, folder))
-
-    def save_summary(self, folder: str | Path) -> None:
-        """Writes `FOLDER/summary.json`, atomically."""
-        result_files.save_summary(self, folder)
+        try:
+            import museval
+        except (ImportError, RuntimeError) as error:
+            raise RuntimeError(f"museval needs ffmpeg and ffprobe ({error}). Install them or use to_pandas.") from error
+        store = museval.EvalStore()
+        frame = self.to_pandas(row)
+        store.add_track(frame)
+        known = self.measures(row)
+        for measure in MEASURES:
+            if measure not in known:
+                store.add_track(frame[frame["metric"] == known[0]].assign(metric=measure, score=math.nan))
+        return store
 
     def _matrix(self, target, measure, row):
         targets = self.targets if target is None else (target,)
@@ -242,7 +276,7 @@ class Scores:
         return np.array([self.seconds[track] for track in self.rows[row]])
 
     def _aggregate(self, matrix, weights):
-        """`[..., tracks, targets]` with weights `[..., tracks]` -> `[..., targets]`, NaN where no track has a score."""
+        """Reduce `[..., tracks, targets]` by weights `[..., tracks]` to `[..., targets]`; NaN where there is no score."""
         if not protocol(self.protocol).weighted_mean:
             return _nanmedian(matrix, axis=-2)
         weights = np.where(np.isnan(matrix), 0, weights[..., np.newaxis])

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from tfsep.evaluation.protocols import protocol
-from tfsep.evaluation.scores import Scores
 
 
-def table(scores: Scores | Sequence[Scores], markdown: bool = False) -> str:
-    """Prints scores side by side: rows are models and bounds, columns are sources and their mean.
+def table(scores, markdown: bool = False) -> str:
+    """Format scores as a table: rows are models and bounds, columns are sources and their mean.
 
-    A cell is the corpus's score by the protocol, and in brackets its bootstrap interval over tracks. Where a
-    protocol is known by several measures, each has a table of its own. Under them stand how it was aggregated, how
-    many windows have no score, and what was let through where a source is silent.
+    A cell holds the score of the corpus and, in brackets, its bootstrap interval over tracks. A protocol that reports
+    several measures gets a table for each. The lines below say how scores were aggregated, how many windows have none,
+    and how much energy estimates contain where their source is silent.
 
     Args:
-        scores: one `Scores`, or several to compare.
-        markdown: bool, a Markdown table in the place of plain aligned text. Defaults to False.
+        scores: `Scores`, or several to compare.
+        markdown: bool, format as Markdown instead of aligned text. Defaults to False.
 
     Returns:
         str, several lines.
 
     Raises:
-        ValueError: if the scores were made by different protocols or on different tracks.
+        ValueError: if the scores are of different protocols or tracks.
+
+    Example:
+
+    >>> scores = tfsep.evaluation.Scores("unet", ("vocals",))
+    >>> for track, value in {"song 1": 4.0, "song 2": 6.0}.items():
+    ...     scores.add("model", track, {"vocals": {"SDR": np.array([value])}})
+    >>> print(tfsep.evaluation.table(scores, markdown=True))
+    |      |            vocals |              mean |
+    | ---- | ----------------: | ----------------: |
+    | unet | 5.00 [4.00, 6.00] | 5.00 [4.00, 6.00] |
+    ...
     """
-    scores = [scores] if isinstance(scores, Scores) else list(scores)
+    scores = list(scores) if isinstance(scores, Iterable) else [scores]
     check_comparable(scores)
     columns = protocol(scores[0].protocol).columns
     blocks = [
@@ -37,26 +45,20 @@ def table(scores: Scores | Sequence[Scores], markdown: bool = False) -> str:
     return "\n\n".join([*blocks, "\n".join(_caption(scores))])
 
 
-def read_results(folders: Sequence[str | Path]) -> list[Scores]:
-    """Reads results folders for a table; models of the same name are told apart by their folders' names.
+def check_comparable(scores) -> None:
+    """Check that scores can be compared.
+
+    Args:
+        scores: list of `Scores`.
 
     Raises:
-        FileNotFoundError: if a folder has no summary, or lacks the file of a track.
-        ValueError: if a file is damaged.
+        ValueError: if there are none, or if they are of different protocols or tracks.
+
+    Example:
+
+    >>> scores = [tfsep.evaluation.Scores(name, ("vocals",)) for name in ("unet", "htdemucs")]
+    >>> tfsep.evaluation.check_comparable(scores)
     """
-    scores = [Scores.load(folder) for folder in folders]
-    counts = Counter(result.model for result in scores)
-    for result, folder in zip(scores, folders, strict=True):
-        if counts[result.model] > 1:
-            result.model = f"{result.model} ({Path(folder).resolve().name})"
-    name, count = Counter(result.model for result in scores).most_common(1)[0] if scores else ("", 0)
-    if count > 1:
-        raise ValueError(f"{count} results folders are both called {name!r}. Rename one, or leave it out.")
-    return scores
-
-
-def check_comparable(scores: Sequence[Scores]) -> None:
-    """Raise ValueError unless there are scores, all of one protocol and of the same tracks."""
     if not scores:
         raise ValueError("There are no scores to compare. Expected at least one results folder or Scores.")
     protocols = {f"{result.protocol} ({result.windows_in_words})" for result in scores}
@@ -70,7 +72,7 @@ def check_comparable(scores: Sequence[Scores]) -> None:
 def _block(scores, measure, title, markdown):
     columns = tuple(dict.fromkeys(target for result in scores for target in result.targets))
     rows = dict.fromkeys(row for result in scores for row in result.rows)
-    # The bounds of models with the same sources are the same: one line is enough.
+    # Models with the same sources have equal bounds, which are shown once.
     lines = dict.fromkeys(
         _line(result, row, columns, measure) for row in rows for result in scores if row in result.rows
     )
