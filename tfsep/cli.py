@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 
 from tfsep import __version__
+from tfsep.datasets import NOTATION
 from tfsep.files import file_name
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 
@@ -30,8 +31,6 @@ app = typer.Typer(
 )
 
 ModelArgument = Annotated[str, typer.Option("--model", "-m", help="Preset, preset folder, .keras or SavedModel.")]
-DATA_HELP = "KIND:PATH with one of musdb18, dsd100, mir1k, ikala, stems, store; mixing:TARGETS,OTHERS; or embedded"
-
 AUGMENT_HELP = (
     "Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none. Default: remix,gain."
 )
@@ -300,7 +299,7 @@ def train(
         str | None,
         typer.Argument(help="unet, drnn, crn, convsep, waveunet, waveunet-classic or cyclegan. Default: unet."),
     ] = None,
-    data: Annotated[list[str] | None, typer.Option(help=f"{DATA_HELP}; repeatable.")] = None,
+    data: Annotated[list[str] | None, typer.Option(help=f"{NOTATION}; repeatable.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="Validation data, if not that of --data.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; options override it.")] = None,
@@ -372,7 +371,7 @@ def train(
 
 @app.command()
 def prepare(
-    data: Annotated[list[str], typer.Argument(help=DATA_HELP)],
+    data: Annotated[list[str], typer.Argument(help=NOTATION)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the store.")],
     split: Annotated[
         list[str] | None, typer.Option(help="train, valid, test; repeatable. Default: train and valid.")
@@ -420,7 +419,7 @@ def evaluate(
             help=f"Preset (default: {DEFAULT_MODEL}), preset folder, .keras or SavedModel; of --estimates their name.",
         ),
     ] = None,
-    data: Annotated[str, typer.Option(help=DATA_HELP)] = "embedded",
+    data: Annotated[str, typer.Option(help=NOTATION)] = "embedded",
     split: Annotated[str, typer.Option(help="train, valid, test, or all of a folder of stems.")] = "test",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for museval JSON.")] = None,
     protocol: Annotated[str, typer.Option(help="bsseval_v4, bsseval_v3 or si_sdr.")] = "bsseval_v4",
@@ -479,7 +478,7 @@ def table(
 def report(
     results: Annotated[list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")],
-    data: Annotated[str | None, typer.Option(help=f"The true sources, to be heard: {DATA_HELP}")] = None,
+    data: Annotated[str | None, typer.Option(help=f"The true sources, to be heard: {NOTATION}")] = None,
     split: Annotated[str, typer.Option(help="Split of the data.")] = "test",
     estimates: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER of a model's stems; repeatable.")] = None,
     track: Annotated[list[str] | None, typer.Option(help="A track to be heard; repeatable.")] = None,

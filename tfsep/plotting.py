@@ -9,6 +9,8 @@ import numpy as np
 
 from tfsep.files import replacing
 
+N_FFT = 2048  # of every spectrogram that is drawn
+
 __all__ = ["plot_losses", "plot_sources", "plot_spectrograms", "plot_waveforms"]
 
 
@@ -120,13 +122,25 @@ def _draw_waveform(axes, stem: np.ndarray, sample_rate: int, columns: int = 2000
     axes.fill_between(edges / sample_rate, low, high, step="post")
 
 
-def _draw_spectrogram(axes, stem: np.ndarray, sample_rate: int, n_fft: int = 2048) -> None:
+def _draw_spectrogram(axes, stem: np.ndarray, sample_rate: int) -> None:
+    extent = (0, len(stem) / sample_rate, 0, sample_rate / 2000)
+    decibels = 10 * np.log10(power_spectrogram(stem, columns=1500) + 1e-12)
+    axes.imshow(decibels, origin="lower", aspect="auto", extent=extent, vmin=-120, vmax=0)
+
+
+def power_spectrogram(stem: np.ndarray, columns: int) -> np.ndarray:
+    """Return the power of frames of 2048 samples, for a picture of about `columns` pixels.
+
+    Args:
+        stem: float array `[samples, channels]`, whose mean over channels is analysed. A stem shorter than a frame is
+            continued with silence.
+        columns: int, least number of frames; a stem has more where they would lie apart.
+
+    Returns:
+        float array `[1025, frames]`.
+    """
     from scipy.signal import spectrogram
 
-    mono = np.pad(stem.mean(axis=1), (0, max(0, n_fft - len(stem))))
-    # About 1,500 columns are drawn, or more where the frames of a long song would lie apart.
-    hop = min(n_fft, max(n_fft // 4, len(mono) // 1500))
-    power = spectrogram(mono, nperseg=n_fft, noverlap=n_fft - hop, window="hann", scaling="spectrum")[2]
-    extent = (0, len(mono) / sample_rate, 0, sample_rate / 2000)
-    decibels = 10 * np.log10(power + 1e-12)
-    axes.imshow(decibels, origin="lower", aspect="auto", extent=extent, vmin=-120, vmax=0)
+    mono = np.pad(stem.mean(axis=1), (0, max(0, N_FFT - len(stem))))
+    overlap = N_FFT - min(N_FFT, max(1, len(mono) // columns))
+    return spectrogram(mono, nperseg=N_FFT, noverlap=overlap, window="hann", scaling="spectrum", detrend=False)[2]

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 SPLITS = ("train", "valid", "test")
 MIXTURES = ("file", "sum")
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".aif", ".aiff")
 
 
 def visible(folder: Path, folders: bool = False) -> list[Path]:
     """Return the files and folders, or folders alone, of a folder, sorted, without names that begin with a dot."""
     return sorted(path for path in folder.glob("[!.]*") if path.is_dir() or not folders)
+
+
+def audio_files(folder: Path, names: Collection[str] | None = None) -> dict[str, Path]:
+    """Return the audio files of a folder by their names without suffix, sorted; all, or those of `names`.
+
+    Raises:
+        ValueError: if two files have one name.
+    """
+    files = {}
+    for path in visible(folder):
+        if path.suffix.lower() not in SUFFIXES or (names is not None and path.stem not in names):
+            continue
+        if path.stem in files:
+            raise ValueError(f"{folder} has two files for {path.stem!r}. Keep one of them.")
+        files[path.stem] = path
+    return files

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from tfsep.checks import check_choice, existing_folder
-from tfsep.datasets.folders import SPLITS, visible
+from tfsep.datasets.folders import SPLITS, SUFFIXES, visible
 from tfsep.datasets.splits import divide
 from tfsep.datasets.stems import Concatenation, FileStem
-from tfsep.datasets.stems_folder import SUFFIXES
 from tfsep.datasets.track import Corpus, Track
 
 

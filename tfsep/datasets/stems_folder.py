@@ -6,14 +6,13 @@ import logging
 from pathlib import Path
 
 from tfsep.checks import check_choice, existing_folder
-from tfsep.datasets.folders import SPLITS, visible
+from tfsep.datasets.folders import SPLITS, audio_files, visible
 from tfsep.datasets.splits import divide
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Corpus, Track
 
 _log = logging.getLogger("tfsep")
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".aif", ".aiff")
 _ORDER = ("vocals", "drums", "bass", "other", "accompaniment")
 _MIXTURES = ("mixture", "mix")
 
@@ -50,7 +49,7 @@ class StemsFolder(Corpus):
 def _songs(folder: Path) -> dict[str, dict[str, FileStem]]:
     songs = {}
     for path in visible(folder, folders=True):
-        stems = _stems(path)
+        stems = {name: FileStem(file) for name, file in audio_files(path).items()}
         if stems.keys() - set(_MIXTURES):
             songs[path.name] = stems
         else:
@@ -61,17 +60,6 @@ def _songs(folder: Path) -> dict[str, dict[str, FileStem]]:
             "example song1/vocals.wav and song1/drums.wav."
         )
     return songs
-
-
-def _stems(folder: Path) -> dict[str, FileStem]:
-    stems = {}
-    for path in visible(folder):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        if path.stem in stems:
-            raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")
-        stems[path.stem] = FileStem(path)
-    return stems
 
 
 def _track(name: str, stems: dict[str, FileStem], sources: list[str]) -> Track:

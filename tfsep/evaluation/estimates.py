@@ -11,8 +11,7 @@ import numpy as np
 from tfsep import audio
 from tfsep.checks import existing_folder
 from tfsep.datasets import Track
-from tfsep.datasets.folders import SPLITS
-from tfsep.datasets.stems_folder import SUFFIXES
+from tfsep.datasets.folders import SPLITS, audio_files
 from tfsep.datasets.track import LEFT_OVER, track_list
 from tfsep.files import file_name, song_folder
 
@@ -57,7 +56,7 @@ class Estimates:
         tracks = track_list(tracks)
         self.folder = existing_folder(folder, "a folder with one folder of estimates a track")
         self.name = self.folder.resolve().name
-        self._files = {track.name: _files(place) for track in tracks if (place := _place(self.folder, track.name))}
+        self._files = {track.name: audio_files(place) for track in tracks if (place := _place(self.folder, track.name))}
         self._check_tracks(tracks)
         self.sources = self._sources(tracks)
         self._fitted = False
@@ -134,17 +133,6 @@ class Estimates:
 def _place(folder: Path, track: str) -> Path | None:
     places = [song_folder(folder, track), *(song_folder(folder / split, track) for split in SPLITS)]
     return next((place for place in places if place.is_dir()), None)
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    files = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        if path.stem in files:
-            raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")
-        files[path.stem] = path
-    return files
 
 
 def _read(path: Path, track: Track) -> np.ndarray:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfsep.plotting import N_FFT, power_spectrogram
+
 # Colours that matplotlib writes and that become the style sheet's, which differ in light and in dark.
 _INK, _FAINT, _BOUND = "#010203", "#010204", "#010205"
 _SERIES = tuple(f"#0102{number:02x}" for number in range(0x10, 0x16))
@@ -19,7 +21,6 @@ _STYLED = {_INK: "currentColor", _FAINT: "var(--rule)", _BOUND: "var(--bound)"} 
 }
 _LONGEST_LABEL = 24
 
-_N_FFT = 2048
 _ROWS, _COLUMNS = 128, 800  # of a spectrogram's picture
 _LOWEST, _HIGHEST = 40.0, 16000.0  # Hz
 _RANGE = 80.0  # dB
@@ -123,13 +124,8 @@ def spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     Returns:
         float array `[128, columns]`, the highest frequencies first.
     """
-    from scipy.signal import spectrogram
-
-    mono = np.pad(audio.mean(axis=1), (0, max(0, _N_FFT - len(audio))))
-    hop = min(_N_FFT, max(1, len(mono) // _COLUMNS))
-    options = {"nperseg": _N_FFT, "noverlap": _N_FFT - hop, "window": "hann", "scaling": "spectrum", "detrend": False}
-    power = spectrogram(mono, **options)[2]
-    edges = np.geomspace(_LOWEST, min(_HIGHEST, sample_rate / 2), _ROWS + 1) * _N_FFT / sample_rate
+    power = power_spectrogram(audio, _COLUMNS)
+    edges = np.geomspace(_LOWEST, min(_HIGHEST, sample_rate / 2), _ROWS + 1) * N_FFT / sample_rate
     edges = np.minimum(edges.round().astype(int), len(power) - 1)
     bands = np.maximum.reduceat(power[: edges[-1] + 1], edges[:-1])
     return 10 * np.log10(bands[::-1] + 1e-20)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
-from tfsep.datasets.stems_folder import SUFFIXES
+from tfsep.datasets.folders import audio_files
 
 _FIRST = ("vocals", "drums", "bass", "other")  # then the others by name
 
@@ -36,20 +36,12 @@ class StemFiles:
 
 
 def find_stems(folder: Path, names: Collection[str] | None = None) -> dict[str, Path]:
-    """Audio files of a folder by their names without suffix, all or those of `names`; empty where there are none.
+    """Return the audio files of a folder by name, the usual sources first; all, or those of `names`.
 
     Raises:
         ValueError: if two files have one name.
     """
-    stems = {}
-    for path in folder.iterdir():
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        if names is not None and path.stem not in names:
-            continue
-        if path.stem in stems:
-            raise ValueError(f"{folder} has two files for {path.stem!r}: keep one of them.")
-        stems[path.stem] = path
+    stems = audio_files(folder, names)
     places = {name: place for place, name in enumerate(_FIRST)}
     return dict(sorted(stems.items(), key=lambda item: (places.get(item[0], len(places)), item[0])))
 

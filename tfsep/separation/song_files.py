@@ -12,8 +12,8 @@ import numpy as np
 from tfsep import audio
 from tfsep.audio.writing import check_clip, read_comment
 from tfsep.datasets import FileStem, Track
+from tfsep.datasets.folders import SUFFIXES
 from tfsep.datasets.musdb18 import STREAMS
-from tfsep.datasets.stems_folder import SUFFIXES
 from tfsep.files import remove_leftovers
 from tfsep.models.loading import cached_model
 from tfsep.plotting import plot_spectrograms, plot_waveforms

@@ -51,4 +51,4 @@ openLinkedSong();
 document.addEventListener("keydown", handleKey);
 addEventListener("hashchange", openLinkedSong);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolorWaves);
-globalThis.tfsepPlayers = players;
+globalThis.tfsepPlayers = players; // for tests and a browser's console: a module keeps its names to itself
