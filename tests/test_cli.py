@@ -674,3 +674,9 @@ def test_help_is_quick_and_loads_no_tensorflow():
     assert "separate" in result.stdout
     assert "tensorflow" not in result.stderr
     assert "keras" not in result.stderr
+
+
+def test_help_names_every_kind_of_data_and_every_augmentation(run):
+    texts = {name: " ".join(run(name, "--help")[1].split()) for name in ("train", "prepare", "evaluate", "report")}
+    assert all(tfsep.datasets.NOTATION in text for text in texts.values())
+    assert f"Of {', '.join(tfsep.pipeline.AUGMENTATIONS)}, with commas" in texts["train"]

@@ -85,3 +85,14 @@ def test_spectrograms_of_each_source_and_channel_beside_the_truth(stems, monkeyp
 def test_spectrograms_are_drawn(stems, tmp_path):
     plotting.plot_spectrograms({"vocals": stems["vocals"]}, 8000, tmp_path / "a.png", stems)
     assert is_drawn(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(1, 1), (2048, 1), (20_000, 90), (1_000_000, 488)])
+def test_power_of_a_tone(samples, frames):
+    tone = np.sin(2 * np.pi * 1000 * np.arange(samples) / 8000)[:, np.newaxis].astype("float32")
+    power = plotting.power_spectrogram(tone, columns=100)
+    # About as many frames as columns, or as many as do not lie apart.
+    assert power.shape == (1025, frames)
+    if samples >= 2048:
+        assert power.mean(axis=1).argmax() == 256
+        assert power.max() == pytest.approx(0.5, rel=0.01)

@@ -134,7 +134,7 @@ def power_spectrogram(stem: np.ndarray, columns: int) -> np.ndarray:
     Args:
         stem: float array `[samples, channels]`, whose mean over channels is analysed. A stem shorter than a frame is
             continued with silence.
-        columns: int, least number of frames; a stem has more where they would lie apart.
+        columns: int, about the number of frames; long stems have more, so that frames do not lie apart.
 
     Returns:
         float array `[1025, frames]`.
