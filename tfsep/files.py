@@ -21,17 +21,17 @@ except ImportError:  # Windows
 
 _log = logging.getLogger("tfsep")
 
-# What Windows, macOS or Linux do not take in a name, and the surrogates of names that are no UTF-8.
+# Characters that Windows, macOS or Linux do not allow in a name, and the surrogates of names that are no UTF-8.
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 _DEVICES = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|COM[0-9¹²³]|LPT[0-9¹²³]) *(\.|$)", re.IGNORECASE)
-_LONGEST = 230  # bytes; systems hold 255, of which suffixes take some
+_LONGEST = 230  # bytes; systems allow 255, and suffixes need some
 
 _SCRATCH = ".tfsep-"
 _LOCKED = ".tmp"
 
 
 def file_name(name: str) -> str:
-    """Turns any name into one that a file or folder can have on every system, inside the folder it is written to.
+    """Turn any name into one that a file or folder can have on every system, inside the folder it is written to.
 
     A name that is safe is returned unchanged. In others, characters are replaced by `_` and a hash of the name is
     appended, so that different names stay different.
@@ -66,7 +66,7 @@ def is_file_name(name: str) -> bool:
 
 
 def song_folder(folder: str | Path, song: str) -> Path:
-    """The folder of a song's files: `file_name(song)`, or the name as it is where another program has used that."""
+    """Return the folder of a song's files: `file_name(song)`, or the unchanged name if such a folder exists."""
     given = Path(folder, song)
     plain = song not in ("", ".", "..") and not set(song) & set("/\\\0")
     return given if plain and given.is_dir() else Path(folder, file_name(song))
@@ -74,7 +74,7 @@ def song_folder(folder: str | Path, song: str) -> Path:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path that replaces `path` when the block ends without an error.
+    """Yield a temporary path that replaces `path` when the block ends without an error.
 
     What was at `path` stays until then; after an error (or Ctrl-C) it is untouched and nothing else is left. The
     block may make a file or a folder of the temporary path, which keeps the name of `path`.
@@ -114,7 +114,7 @@ def _replace_folder(new: Path, path: Path, old: Path) -> None:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """Yields a new hidden folder in `folder`, which is removed when the block ends.
+    """Yield a new hidden folder in `folder`, which is removed when the block ends.
 
     If the process is killed, the next one that writes into `folder` removes it: a living process holds a lock.
     """
@@ -138,7 +138,7 @@ def is_scratch(path: Path) -> bool:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Removes temporary folders of processes that were killed; those of living processes are locked and stay."""
+    """Remove temporary folders of processes that were killed; those of living processes are locked and stay."""
     for leftover in Path(folder).glob(f"{_SCRATCH}*{_LOCKED}"):
         with suppress(OSError):
             lock = _lock(leftover)
@@ -160,7 +160,7 @@ def _remove_leftovers_once(folder: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lets one process at a time into the block; a second one waits. Without effect where there are no locks."""
+    """Let one process at a time into the block; a second one waits. Has no effect on file systems without locks."""
     try:
         lock = _lock(folder)
     except BlockingIOError:
@@ -174,7 +174,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _lock(folder: Path, wait: bool = False) -> int | None:
-    """A descriptor that locks a folder until it is closed; None where the file system has no locks.
+    """Return a descriptor that locks a folder until it is closed; None if the file system has no locks.
 
     Raises:
         BlockingIOError: if another process holds the lock, and `wait` is False.
@@ -196,9 +196,9 @@ def _lock(folder: Path, wait: bool = False) -> int | None:
 
 
 def check_space(path: str | Path, size: int) -> None:
-    """Raises OSError if the disk of `path` has less than `size` bytes left.
+    """Raise OSError if the disk of `path` has less than `size` bytes left.
 
-    For libraries that write by themselves and do not survive a full disk, or do not say what happened.
+    For libraries that write by themselves and crash on a full disk, or do not report it.
     """
     place = next(parent for parent in (Path(path), *Path(path).absolute().parents) if parent.exists())
     free = shutil.disk_usage(place).free
@@ -208,6 +208,6 @@ def check_space(path: str | Path, size: int) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file in one step; `?` replaces what UTF-8 cannot hold, as in names that are no UTF-8."""
+    """Write a text file in one step; `?` replaces what UTF-8 cannot encode."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""What cannot be read says so: one line that names the file, what is wrong, and never half of the audio."""
+"""Unreadable files raise errors of one line that name the file and the fault; audio is never returned in part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tfsep import audio
 
 
 def refuses(path, words: str, error: type[Exception] = audio.AudioError, **arguments) -> None:
-    """Reading fails with one line that holds the path and `words`."""
+    """Check that reading raises one line with the path and `words`."""
     with pytest.raises(error) as caught:
         audio.read(path, **arguments)
     message = str(caught.value)
@@ -59,7 +59,7 @@ def test_no_audio(name, content, tmp_path):
         audio.info(path)
 
 
-def test_a_suffix_alone_is_not_believed(tmp_path):
+def test_a_suffix_alone_is_no_format(tmp_path):
     """libsndfile takes any bytes named .vox for telephone audio."""
     path = tmp_path / "a.vox"
     path.write_bytes(np.random.default_rng(0).bytes(20000))
@@ -153,7 +153,7 @@ def test_joined_flac_files_are_refused(first, second, between, tmp_path):
             function(path)
 
 
-def test_small_liberties_of_wav_writers(tmp_path):
+def test_deviations_of_wav_writers(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(wav_bytes(bytes(4000), riff_size=44 + 4000))  # counts its own first eight bytes
     assert audio.info(path).samples == 1000
@@ -199,7 +199,7 @@ def test_a_flac_that_does_not_know_its_length(files, tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_no_numbers(value, music, tmp_path):
+def test_nan_and_infinite_samples(value, music, tmp_path):
     path = tmp_path / "a.wav"
     broken = music.copy()
     broken[40000, 1] = value
@@ -224,7 +224,7 @@ def test_a_gap_in_time(music, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["wav 16", "m4a"])
-def test_a_stream_that_is_not_there(kind, files):
+def test_a_missing_stream(kind, files):
     for stream in (1, -1):
         refuses(files[kind], "1 audio stream", ValueError, stream=stream)
         with pytest.raises(ValueError, match="stream"):
@@ -386,7 +386,7 @@ def test_more_channels_than_any_song_has(channels, tmp_path):
         audio.blocks(path, 1000)
 
 
-def test_a_codec_that_nobody_knows(tmp_path):
+def test_an_unknown_codec(tmp_path):
     path = tmp_path / "a.wav"
     content = wav_bytes(bytes(4000))
     path.write_bytes(content[:20] + struct.pack("<H", 0x3333) + content[22:])
@@ -425,7 +425,7 @@ def test_only_the_file_named_is_opened(name, files, tmp_path):
                 audio.info(path, tolerant=tolerant)
 
 
-def test_what_is_no_path(files):
+def test_a_path_of_another_type(files):
     content = files["wav 16"].read_bytes()
     with open(files["wav 16"], "rb") as file:
         for source in (io.BytesIO(content), content, file, None, 3, np.zeros(3)):
@@ -465,7 +465,7 @@ def test_silence_fills_what_is_missing(kind, files, tmp_path):
         assert np.array_equal(audio.read(path, 50000, 9000, tolerant=True)[0], decoded[50000:59000])
 
 
-def test_silence_for_samples_that_are_no_numbers(music, tmp_path):
+def test_silence_for_nan_samples(music, tmp_path):
     path = tmp_path / "a.wav"
     broken = music.copy()
     broken[40000, 1] = np.nan

@@ -1,4 +1,4 @@
-"""Mp3: what the stream holds decides, whatever a header announces and whatever lies around the frames."""
+"""Mp3: the frames determine the length, whatever a header announces and whatever surrounds them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def whole(files):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_info_tells_what_the_full_decode_gives(kind, files, whole):
+def test_info_equals_the_full_decode(kind, files, whole):
     facts = audio.info(files[kind])
     decoded, rate = audio.read(files[kind])
     assert decoded.dtype == np.float32
@@ -44,7 +44,7 @@ def test_info_tells_what_the_full_decode_gives(kind, files, whole):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_length_is_that_of_the_source(kind, files, whole):
+def test_length_equals_that_of_the_source(kind, files, whole):
     extra = len(whole[kind]) - SAMPLES
     if kind in FRAMED:
         assert 0 <= extra < 3 * 1024
@@ -66,7 +66,7 @@ def test_lossless_values_are_those_of_the_source(kind, step, music, whole):
 
 
 @pytest.mark.parametrize("kind", ["ogg", "opus", "webm", "mp3", "mp3 mono", "mp3 16k mono", "m4a", "m4a mono 22k"])
-def test_lossy_values_stand_in_their_place_at_their_level(kind, music, whole):
+def test_lossy_values_have_position_and_level_of_the_source(kind, music, whole):
     source = music[1000:60000, 0]
     errors = [np.square(whole[kind][1000 + lag : 60000 + lag, 0] - source).sum() for lag in range(-3, 4)]
     assert np.argmin(errors) == 3
@@ -117,7 +117,7 @@ def test_aac_is_what_ffmpeg_decodes(kind, files, whole):
     assert np.array_equal(whole[kind], decode_with_ffmpeg(files[kind]))
 
 
-def test_vorbis_positions_hold_in_the_last_page(tmp_path):
+def test_vorbis_positions_in_the_last_page(tmp_path):
     """libsndfile is off by up to a block there, and the file must be long enough for a seek to pay."""
     path = tmp_path / "long.ogg"
     piece = make_music(60000, 1)
@@ -171,7 +171,7 @@ def test_any_rate_and_channel_count(rate, channels, tmp_path):
     ("kind", "name"),
     [("m4a", "a.mp3"), ("m4a", "a.wav"), ("flac", "a.wav"), ("aac", "a.mp3"), ("mp3", "a.wav"), ("wav 16", "a.raw")],
 )
-def test_the_content_decides_not_the_suffix(kind, name, files, whole, tmp_path):
+def test_the_content_determines_the_format(kind, name, files, whole, tmp_path):
     shutil.copy(files[kind], tmp_path / name)
     decoded, _ = audio.read(tmp_path / name)
     assert np.array_equal(decoded, whole[kind])
@@ -207,7 +207,7 @@ def test_an_mp3_header_that_counts_no_frames(files, tmp_path):
     assert len(audio.read(path)[0]) == audio.info(path).samples
 
 
-def test_a_replaced_file_is_looked_at_again(tmp_path):
+def test_a_replaced_file_is_probed_again(tmp_path):
     path = tmp_path / "a.wav"
     for rate, samples in ((8000, 100), (16000, 200)):
         soundfile.write(path, np.zeros((samples, 1)), rate)

@@ -26,7 +26,7 @@ def test_a_tone_stays_in_place_and_at_its_level(from_rate, to_rate):
     assert np.abs(resampled - tone(to_rate))[middle].max() < 1e-5
 
 
-def test_what_lies_above_the_band_goes():
+def test_frequencies_above_the_band_are_removed():
     time = np.arange(44100) / 44100
     high = np.sin(2 * np.pi * 9000 * time)[:, np.newaxis]
     assert np.abs(audio.resample(high, 44100, 16000)[1600:-1600]).max() < 1e-4
@@ -39,7 +39,7 @@ def test_what_lies_above_the_band_goes():
     rates=st.tuples(RATES, RATES),
     splits=st.lists(st.integers(0, 9000), max_size=6),
 )
-def test_blocks_give_what_the_whole_gives(samples, channels, rates, splits):
+def test_blocks_equal_the_whole(samples, channels, rates, splits):
     source = make_music(9000, channels)[:samples]
     whole = audio.resample(source, *rates)
     assert whole.shape == (round(samples * rates[1] / rates[0]), channels)
@@ -59,7 +59,7 @@ def test_lengths_at_one_half(samples, from_rate, to_rate, expected):
     assert np.array_equal(np.concatenate(list(blocks)), whole)
 
 
-def test_blocks_come_as_they_are_read():
+def test_blocks_are_streamed():
     """The stream runs ahead of its end, so that a long file needs little memory."""
     taken = 0
 

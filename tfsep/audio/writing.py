@@ -1,9 +1,8 @@
-"""Arrays to audio files, atomically: a file appears whole or not at all."""
+"""Arrays to audio files, which appear complete or not at all."""
 
 import contextlib
 import errno
 import io
-import numbers
 import os
 import sys
 from pathlib import Path
@@ -15,9 +14,10 @@ import soundfile
 from tfsep.audio import reading
 from tfsep.audio.channels import wave_to_vorbis
 from tfsep.audio.formats import AudioError
+from tfsep.checks import check_choice, check_integer
 from tfsep.files import replacing
 
-# Of each suffix the subtypes, the default first.
+# Subtypes of each suffix, the default first.
 _SUBTYPES = {
     ".wav": ("FLOAT", "PCM_16", "PCM_24"),
     ".flac": ("PCM_24", "PCM_16"),
@@ -31,7 +31,7 @@ _ENCODING = {
 }
 _PCM_BITS = {"PCM_16": 16, "PCM_24": 24}
 CLIPS = ("error", "rescale", "clamp")
-# libsndfile crashes on an ogg file that is handed over as one large array.
+# libsndfile crashes if an ogg file is given as one large array.
 _BLOCK = 65536
 _WAV_LIMIT = 2**32 - 4096  # bytes; its sizes have 32 bits
 
@@ -44,23 +44,23 @@ def write(
     overwrite: bool = False,
     clip: str = "error",
 ) -> None:
-    """Writes audio to a file, which appears whole or not at all.
+    """Write audio to a file, which appears complete or not at all.
 
     Args:
-        path: string or path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis) or `.mp3`.
-        audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats hold
-            [-1, 1]. Float wav, ogg and mp3 hold any level and never change it, though players clip it.
-        sample_rate: integer, in hertz.
-        subtype: string: for wav `"FLOAT"` (the default), `"PCM_16"` or `"PCM_24"`; for flac `"PCM_24"` (the
-            default) or `"PCM_16"`.
-        overwrite: boolean, whether to replace an existing file. Defaults to `False`.
-        clip: string, what to do with samples beyond [-1, 1] in PCM formats: `"error"`, `"rescale"` (scale the whole
-            file to a peak of 1) or `"clamp"`. Defaults to `"error"`.
+        path: str or path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis) or `.mp3`.
+        audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats store
+            [-1, 1]. Float wav, ogg and mp3 store any level unchanged, though players clip it.
+        sample_rate: int, in hertz.
+        subtype: str, for wav `"FLOAT"`, `"PCM_16"` or `"PCM_24"`; for flac `"PCM_24"` or `"PCM_16"`. Defaults to
+            the first of them.
+        overwrite: bool, replace an existing file. Defaults to False.
+        clip: str, treatment of samples beyond [-1, 1] in PCM formats: `"error"`, `"rescale"` (scale the whole file
+            to a peak of 1) or `"clamp"`. Defaults to `"error"`.
 
     Raises:
-        ValueError: suffix, subtype, rate, or the array's shape, type or values do not fit.
-        FileExistsError: the file exists and `overwrite` is `False`.
-        OSError: its folder is missing or not writable, or the disk is full.
+        ValueError: for a suffix, subtype, rate or array that does not fit.
+        FileExistsError: if the file exists and `overwrite` is False.
+        OSError: if the folder is missing or not writable, or the disk is full.
 
     Example:
 
@@ -70,7 +70,7 @@ def write(
     audio = np.asarray(audio)
     audio = audio[:, np.newaxis] if audio.ndim == 1 else audio
     if audio.ndim != 2:
-        raise ValueError(f"{path}: audio must have the shape [samples, channels], received {audio.shape}.")
+        raise ValueError(f"{path}: audio must have the shape [samples, channels]. Received: {audio.shape}.")
     with Writer(path, sample_rate, audio.shape[1], subtype, overwrite, clip) as writer:
         writer.write(audio)
 
@@ -78,27 +78,31 @@ def write(
 def check_format(
     suffix: str, subtype: str | None = None, sample_rate: int | None = None, channels: int | None = None
 ) -> str:
-    """Says which subtype a file of a suffix is written with.
+    """Check that files of a format can be written, and return their subtype.
 
     Args:
-        suffix: string: `.wav`, `.flac`, `.ogg` or `.mp3`.
-        subtype: string or None, as in `write`.
-        sample_rate, channels: integers or None. If given, they are checked as well.
+        suffix: str, `.wav`, `.flac`, `.ogg` or `.mp3`.
+        subtype: str, as in `write`. Defaults to that of the format.
+        sample_rate: int, in hertz. Defaults to None, which leaves it and `channels` unchecked.
+        channels: int, given together with `sample_rate`.
 
     Returns:
-        The subtype.
+        The subtype, a str.
 
     Raises:
-        ValueError: files of that suffix cannot be written, or not with that subtype, rate or channels.
+        ValueError: if files of that suffix cannot be written, or not with that subtype, rate or channels.
+
+    Example:
+
+    >>> tfsep.audio.check_format(".flac")
+    'PCM_24'
     """
-    if suffix not in _SUBTYPES:
-        raise ValueError(f"cannot write {suffix or 'no suffix'!r}, expected one of {list(_SUBTYPES)}.")
-    if subtype not in (None, *_SUBTYPES[suffix]):
-        raise ValueError(f"subtype of {suffix} must be one of {list(_SUBTYPES[suffix])}, received {subtype!r}.")
-    subtype = subtype or _SUBTYPES[suffix][0]
+    check_choice("suffix", suffix, _SUBTYPES)
+    subtype = _SUBTYPES[suffix][0] if subtype is None else subtype
+    check_choice("subtype", subtype, _SUBTYPES[suffix])
     if sample_rate is not None:
         if suffix == ".mp3" and channels > 2:
-            raise ValueError(f"mp3 holds 1 or 2 channels, received {channels}; write wav, flac or ogg.")
+            raise ValueError(f"mp3 stores 1 or 2 channels. Received: channels={channels}. Write wav, flac or ogg.")
         _open(io.BytesIO(), suffix, subtype, sample_rate, channels).close()
     return subtype
 
@@ -116,19 +120,13 @@ def _open(file, suffix: str, subtype: str, sample_rate: int, channels: int) -> s
         )
     except soundfile.LibsndfileError as error:
         raise ValueError(
-            f"{suffix[1:]} cannot hold {channels} channels at {sample_rate} Hz ({error.error_string.strip()}); "
-            "resample, or write wav."
+            f"{suffix[1:]} cannot hold {channels} channels at {sample_rate} Hz ({error.error_string.strip()}). "
+            "Resample, or write wav."
         ) from error
 
 
-def check_clip(clip: str) -> None:
-    """Raises ValueError for an unknown way to treat samples beyond [-1, 1]."""
-    if clip not in CLIPS:
-        raise ValueError(f"clip must be one of {list(CLIPS)}. Received: clip={clip!r}.")
-
-
 def read_comment(path: str | os.PathLike) -> str:
-    """The comment in an audio file, of `Writer`; empty where there is none, or the file cannot be read."""
+    """Return the comment that `Writer` stored in a file; empty if there is none, or the file cannot be read."""
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:
             return file.comment
@@ -137,19 +135,20 @@ def read_comment(path: str | os.PathLike) -> str:
 
 
 class Writer:
-    """Writes an audio file block by block, for audio that does not fit in memory.
+    """Write an audio file block by block, for audio that does not fit in memory.
 
-    The blocks go to a temporary file in the same folder, which takes the file's name when the `with` block ends.
-    Where that ends in any exception, one raised by a bad block included, nothing is left behind.
+    The blocks go to a temporary file in the same folder, which is renamed to `path` when the `with` block ends. If
+    that ends in any exception, including one for an invalid block, nothing is left behind.
 
     Args:
-        path: string or path, as in `write`.
-        sample_rate: integer, in hertz.
-        channels: integer.
-        subtype: string, as in `write`.
-        overwrite: boolean, as in `write`.
-        clip: string, as in `write`. To rescale, the samples are first written as floats beside the file.
-        comment: string or None, text that is stored in the file.
+        path: str or path, as in `write`.
+        sample_rate: int, in hertz.
+        channels: int.
+        subtype: str, as in `write`. Defaults to that of the format.
+        overwrite: bool, as in `write`. Defaults to False.
+        clip: str, as in `write`. To rescale, the samples are first written as floats beside the file. Defaults to
+            `"error"`.
+        comment: str, text that is stored in the file. Defaults to None.
 
     Attributes:
         peak: float, the greatest absolute sample so far. Files that must keep their balance, such as the stems of a
@@ -178,11 +177,10 @@ class Writer:
     ):
         self._path = Path(path)
         suffix = self._path.suffix.lower()
-        for name, value in (("sample_rate", sample_rate), ("channels", channels)):
-            if not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(f"{path}: {name} must be a positive integer, received {value!r}.")
         try:
-            check_clip(clip)
+            check_integer("sample_rate", sample_rate)
+            check_integer("channels", channels)
+            check_choice("clip", clip, CLIPS)
             self._subtype = check_format(suffix, subtype, sample_rate, channels)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
@@ -223,7 +221,7 @@ class Writer:
         return self
 
     def write(self, block: np.ndarray) -> None:
-        """Appends a float array of shape `[samples, channels]`."""
+        """Append a float array of shape `[samples, channels]`."""
         block = self._check(np.asarray(block))
         if self._floats is None:
             self._write(block)
@@ -243,14 +241,14 @@ class Writer:
                 raise self._disk_error() from error
 
     def finish(self) -> None:
-        """Encodes and checks what was written; the file appears when the `with` block ends, which also calls this."""
+        """Encode and check the file, which appears when the `with` block ends; that calls this as well."""
         if self._file.closed:
             return
         if self._floats is not None:
             self._floats.seek(0)
             while len(block := np.fromfile(self._floats, np.float32, _BLOCK * self._channels)):
                 self._write(block.reshape(-1, self._channels) * np.float32(self.gain))
-        with contextlib.suppress(soundfile.LibsndfileError):  # _verify finds out what did not reach the disk
+        with contextlib.suppress(soundfile.LibsndfileError):  # _verify finds what did not reach the disk
             self._file.close()
         self._verify()
 
@@ -272,13 +270,13 @@ class Writer:
         with contextlib.suppress(soundfile.LibsndfileError):
             self._file.close()
         if self._floats is not None:
-            with contextlib.suppress(OSError):  # of a full disk, which was said already
+            with contextlib.suppress(OSError):  # of a full disk, which was reported already
                 self._floats.close()
 
     def _verify(self) -> None:
         if self._samples == 0:
             raise ValueError(f"{self._path}: no samples were written.")
-        # Encoders write their last samples on closing, and libsndfile does not tell if that fails.
+        # Encoders write their last samples on closing, and libsndfile does not report if that fails.
         try:
             reading.read(self._temporary, start=self._samples - 1, samples=1)
         except (AudioError, ValueError) as error:
@@ -286,7 +284,7 @@ class Writer:
 
     def _check_target(self) -> None:
         if self._path.is_dir():
-            raise ValueError(f"{self._path}: is a folder; expected the name of a file to write.")
+            raise ValueError(f"{self._path}: is a folder. Expected the name of a file to write.")
         if self._path.exists() and not self._overwrite:
             raise FileExistsError(
                 f"{self._path}: exists already; choose another name or allow overwriting (overwrite=True, --overwrite)."
@@ -297,13 +295,13 @@ class Writer:
     def _check(self, block: np.ndarray) -> np.ndarray:
         if block.ndim != 2 or block.shape[1] != self._channels or block.dtype.kind != "f":
             raise ValueError(
-                f"{self._path}: audio must be a float array [samples, {self._channels}], "
-                f"received {block.dtype} of shape {block.shape}."
+                f"{self._path}: audio must be a float array [samples, {self._channels}]. "
+                f"Received: {block.dtype} of shape {block.shape}."
             )
         block = block.astype(np.float32, copy=False)
         peak = float(np.abs(block).max(initial=0))
         if not np.isfinite(peak):
-            raise ValueError(f"{self._path}: audio holds NaN or infinite samples.")
+            raise ValueError(f"{self._path}: audio contains NaN or infinite samples.")
         if self._clip == "error" and peak > 1:
             raise ValueError(
                 f"{self._path}: audio reaches {peak:.4g} and {self._subtype} would clip it at 1; "
@@ -312,11 +310,11 @@ class Writer:
         self.peak = max(self.peak, peak)
         size = (self._samples + len(block)) * self._channels * _PCM_BITS.get(self._subtype, 32) // 8
         if self._suffix == ".wav" and size > _WAV_LIMIT:
-            raise ValueError(f"{self._path}: wav holds at most 4 GiB; write flac.")
+            raise ValueError(f"{self._path}: wav stores at most 4 GiB; write flac.")
         return block
 
     def _encode(self, block: np.ndarray) -> np.ndarray:
-        """Rounds PCM to the nearest code, where libsndfile rounds down. Codes are the upper bits of an int32."""
+        """Round PCM to the nearest code; libsndfile would round down. Codes are the upper bits of an int32."""
         bits = _PCM_BITS.get(self._subtype)
         if bits is None:
             order = wave_to_vorbis(self._channels) if self._subtype == "VORBIS" else None

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
-from tfsep.audio.writing import check_clip, read_comment
+from tfsep.audio.writing import CLIPS, read_comment
+from tfsep.checks import check_choice
 from tfsep.datasets import FileStem, Track
 from tfsep.datasets.folders import SUFFIXES
 from tfsep.datasets.musdb18 import STREAMS
@@ -158,7 +159,7 @@ def check_file(
         The `AudioInfo` of the song.
     """
     check_options(overlap, batch_size)
-    check_clip(clip)
+    check_choice("clip", clip, CLIPS)
     audio.check_format(suffix, subtype)
     names = stem_names(model, residual)
     info = audio.info(path, tolerant=tolerant)
