@@ -20,7 +20,7 @@ def estimates(folder):
     track = datasets.Track("song", {"vocals": datasets.ArrayStem(np.zeros(9, np.float32), 8000)})
     (folder / "song").mkdir()
     audio.write(folder / "song" / "vocals.wav", np.zeros((9, 1), np.float32), 8000)
-    return evaluation.Estimates(folder, [track])
+    return evaluation.FolderEstimates(folder, [track])
 
 
 def nussl_track():

@@ -1,4 +1,7 @@
-"""Other people's folders of estimates."""
+"""Estimates of folders, functions and any other provider."""
+
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ import soundfile
 from evaluation_material import RATE, STEMS, FakeTrack, noisy_stem, save_estimates
 
 from tfsep import audio
-from tfsep.evaluation import Estimates, bss_eval, evaluate
+from tfsep.evaluation import FolderEstimates, bss_eval, evaluate
 
 TRACKS = (FakeTrack("a"), FakeTrack("bb"))
 
@@ -32,9 +35,16 @@ def test_they_are_scored_as_a_models_would_be(folder):
         np.testing.assert_allclose(scores.rows["model"]["a"]["drums"][measure], values[1], atol=1e-4)
 
 
+def test_the_provider_and_the_older_argument_score_alike(folder):
+    scores = evaluate(FolderEstimates(folder, TRACKS), TRACKS, sdr_only=True, name="u-net")
+    older = evaluate("u-net", TRACKS, estimates=folder, sdr_only=True)
+    assert (scores.model, older.model) == ("u-net", "u-net")
+    np.testing.assert_equal(scores.rows, older.rows)
+
+
 def test_folders_as_museval_has_them(tmp_path, folder):
     folder.rename(tmp_path / "test")
-    estimates = Estimates(tmp_path, TRACKS)
+    estimates = FolderEstimates(tmp_path, TRACKS)
     assert estimates.sources == ("vocals", "drums")
     np.testing.assert_array_equal(estimates.read(TRACKS[1])["drums"], noisy_stem(TRACKS[1], "drums"))
 
@@ -48,7 +58,7 @@ def test_accompaniment_beside_several_sources_is_left_out(tmp_path, caplog):
     folder = save_estimates(tmp_path / "net", TRACKS, STEMS)
     for track in TRACKS:
         audio.write(folder / track.name / "accompaniment.wav", noisy_stem(track, "bass"), RATE)
-    assert Estimates(folder, TRACKS).sources == STEMS
+    assert FolderEstimates(folder, TRACKS).sources == STEMS
     assert "left out: accompaniment" in caplog.text
 
 
@@ -57,7 +67,7 @@ def test_what_has_no_name_of_the_data_is_left_out_and_said(folder, caplog):
     audio.write(folder / "a" / "mixture.wav", TRACKS[0].stems["mixture"], RATE)
     (folder / "b").mkdir()
     (folder / "a" / "notes.txt").write_text("loud")
-    assert Estimates(folder, TRACKS).sources == ("vocals", "drums")
+    assert FolderEstimates(folder, TRACKS).sources == ("vocals", "drums")
     assert "left out: b." in caplog.text
     assert "left out: vokals." in caplog.text
 
@@ -135,7 +145,7 @@ def test_an_estimate_of_nearly_the_track_s_length_is_fitted_and_the_first_one_na
             estimate = noisy_stem(track, source)
             estimate = np.pad(estimate, ((0, 2304), (0, 0)), constant_values=0.1)[: 2 * RATE + difference]
             audio.write(tmp_path / track.name / f"{source}.wav", estimate, RATE)
-    estimates = Estimates(tmp_path, TRACKS)
+    estimates = FolderEstimates(tmp_path, TRACKS)
     for track in TRACKS:
         for source, estimate in estimates.read(track).items():
             expected = noisy_stem(track, source)
@@ -149,3 +159,62 @@ def test_two_files_for_one_source(folder):
     message = write_twice(folder / "bb" / "drums.wav", noisy_stem(TRACKS[1], "drums"))
     with pytest.raises(ValueError, match=message):
         evaluate(None, TRACKS, estimates=folder)
+
+
+def halve(mixture):
+    return {"vocals": np.float32(0.5) * mixture}
+
+
+class TestFunction:
+    def test_is_scored_as_a_folder_of_its_estimates(self, tmp_path):
+        for track in TRACKS:
+            (tmp_path / "halve" / track.name).mkdir(parents=True)
+            audio.write(tmp_path / "halve" / track.name / "vocals.wav", halve(track.stems["mixture"])["vocals"], RATE)
+        scores = evaluate(halve, TRACKS, sdr_only=True)
+        folder = evaluate(FolderEstimates(tmp_path / "halve", TRACKS), TRACKS, sdr_only=True)
+        assert (scores.model, scores.targets) == ("halve", ("vocals",))
+        np.testing.assert_equal(scores.rows, folder.rows)
+
+    def test_receives_the_sample_rate_if_it_requires_two_arguments(self):
+        rates = []
+
+        def one(mixture, gain=0.5):
+            return {"vocals": gain * mixture}
+
+        def two(mixture, sample_rate, gain=0.5):
+            rates.append(sample_rate)
+            return one(mixture, gain)
+
+        values = [evaluate(function, TRACKS, sdr_only=True).score("vocals") for function in (one, two)]
+        assert values[0] == values[1]
+        assert set(rates) == {RATE}
+
+    def test_runs_in_processes(self):
+        one, two = (evaluate(halve, TRACKS, sdr_only=True, jobs=jobs) for jobs in (1, 2))
+        np.testing.assert_allclose(one.track_medians("vocals"), two.track_medians("vocals"), atol=1e-4)
+
+    @pytest.mark.parametrize(
+        ("function", "message"),
+        [
+            (lambda mixture: mixture, "must return a dict from source to array. Received: "),
+            (lambda mixture: {"vocals": mixture[:-1]}, "'vocals' of a must be floats of shape (8000, 2)"),
+            (lambda mixture: {"vocals": mixture.astype(np.int16)}, "Received: int16 of shape (8000, 2)"),
+            (lambda mixture: {"voice": mixture}, "No source 'voice'"),
+        ],
+    )
+    def test_wrong_results_are_refused(self, function, message):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            evaluate(function, TRACKS, sdr_only=True)
+
+    def test_an_unreadable_track_is_a_failure_of_that_track_alone(self):
+        bad = FakeTrack("ccc", error=OSError("cut off"))
+        scores = evaluate(halve, [bad, *TRACKS], sdr_only=True)
+        assert (scores.tracks, scores.failures) == (("a", "bb"), {"ccc": "cut off"})
+        with pytest.raises(ValueError, match="None of 1 tracks can be read"):
+            evaluate(halve, [bad])
+
+
+def test_a_provider_that_lacks_a_source_is_refused():
+    provider = SimpleNamespace(name="p", sources=("vocals", "drums"), read=lambda track: halve(track.read("mixture")))
+    with pytest.raises(ValueError, match=r"a has no estimate of 'drums'\. Received: vocals\."):
+        evaluate(provider, TRACKS, sdr_only=True)

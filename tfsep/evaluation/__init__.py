@@ -1,7 +1,7 @@
 """How good a separation is: BSS Eval, SI-SDR, the field's protocols, bounds above and below, tables."""
 
 from tfsep.evaluation.bsseval import MEASURES, bss_eval, bss_eval_sources, bss_eval_sources_framewise, sdr
-from tfsep.evaluation.estimates import Estimates
+from tfsep.evaluation.estimates import Estimates, FolderEstimates, FunctionEstimates, ModelEstimates
 from tfsep.evaluation.evaluator import evaluate
 from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_estimates, oracle
@@ -16,6 +16,9 @@ __all__ = [
     "ORACLES",
     "PROTOCOLS",
     "Estimates",
+    "FolderEstimates",
+    "FunctionEstimates",
+    "ModelEstimates",
     "Scores",
     "bss_eval",
     "bss_eval_sources",

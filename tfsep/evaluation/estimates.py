@@ -1,10 +1,14 @@
-"""Estimates that lie on disk, of any separator, in the place of a model."""
+"""Providers of estimates: a model, a folder of files, or a function."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,35 +25,193 @@ _log = logging.getLogger("tfsep")
 # add or leave out.
 _TOLERANCE = 2 * 1152
 _NAMED = 5  # names that a message lists
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_PROBE = 10  # seconds of a track from which the sources of a function are learnt
 
 
-class Estimates:
-    """Folders of estimates, `FOLDER/<track>/<source>.<suffix>`, as `tfsep separate -o` and musdb write them.
+@runtime_checkable
+class Estimates(Protocol):
+    """Anything that gives estimates of tracks, as `tfsep.evaluate` scores them.
 
-    Between `FOLDER` and the track there may be a folder named after the split, as museval has it. The sources are
-    those of the data for which any track has an estimate. Beside one of them `accompaniment`, `other` or `rest` is the
-    sum of all others; beside several it is left out, since it is not said of which it is the sum. So are files and
-    folders of other names, and what is left out is said once.
+    Attributes:
+        name: str, name in tables.
+        sources: names of the sources that are estimated.
 
-    An estimate that is up to 2304 samples longer or shorter than its track is cut, or completed with zeros, as in
-    museval, and the first one is named.
+    Example:
+
+    >>> class Silence:
+    ...     name, sources = "silence", ("vocals",)
+    ...     def read(self, track):
+    ...         return {"vocals": np.zeros((track.samples, track.channels), np.float32)}
+    >>> isinstance(Silence(), tfsep.evaluation.Estimates)
+    True
+    """
+
+    name: str
+    sources: tuple[str, ...]
+
+    def read(self, track: Track) -> Mapping[str, np.ndarray]:
+        """Return the estimates of a track, a dict from source to float `[samples, channels]`."""
+
+
+class ModelEstimates:
+    """Estimates of a model, computed when they are read.
+
+    In another process, a model that was given by path or name is loaded there; others are sent.
+
+    Args:
+        model: a model, a path or a preset's name; see `tfsep.load_model`.
+        overlap: float, see `tfsep.separate`. Defaults to None, the default of `tfsep.separate`.
+
+    Example:
+
+    >>> estimates = tfsep.evaluation.ModelEstimates("model.keras")
+    >>> estimates.name, estimates.sources
+    ('model.keras', ('vocals', 'drums'))
+    >>> list(estimates.read(tfsep.datasets.StemsFolder("songs", split=None)[0]))
+    ['vocals', 'drums']
+    """
+
+    def __init__(self, model, overlap: float | None = None):
+        self._given = model
+        self._options = {} if overlap is None else {"overlap": overlap}
+
+    def __repr__(self) -> str:
+        return f"ModelEstimates({self.name!r})"
+
+    def __getstate__(self) -> dict:
+        return {"_given": self._given, "_options": self._options}
+
+    @property
+    def name(self) -> str:
+        """Name of the model in tables."""
+        if isinstance(self._given, (str, Path)):
+            return Path(self._given).name
+        return getattr(self._given, "name", type(self._given).__name__)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources that the model estimates."""
+        return tuple(self._model.sources)
+
+    @cached_property
+    def weights(self) -> str | None:
+        """Digest of the weights, which identifies the model in result files; None without `get_weights`."""
+        if not hasattr(self._model, "get_weights"):
+            return None
+        content = hashlib.sha256()
+        for value in self._model.get_weights():
+            content.update(np.ascontiguousarray(value))
+        return content.hexdigest()[:16]
+
+    def read(self, track: Track) -> dict[str, np.ndarray]:
+        """Separate a track.
+
+        Returns:
+            dict from source to float32 `[samples, channels]`.
+        """
+        from tfsep.separation import separate  # loads Keras
+
+        return separate(track.read("mixture"), model=self._model, sample_rate=track.sample_rate, **self._options)
+
+    @cached_property
+    def _model(self):
+        from tfsep.models import load_model  # loads Keras
+
+        return load_model(self._given)
+
+
+class FunctionEstimates:
+    """Estimates of a plain function, such as a separator of another library.
+
+    The sources are those that the function returns for the first seconds of the first track that can be read.
+
+    Args:
+        function: called with a mixture, float32 `[samples, channels]`, and, if it requires a second argument, its
+            sample rate; returns a dict from source to float array of the mixture's shape.
+        tracks: the tracks to separate.
+
+    Raises:
+        ValueError: if the function returns anything else.
+
+    Example:
+
+    >>> tracks = tfsep.datasets.StemsFolder("songs", split=None)
+    >>> estimates = tfsep.evaluation.FunctionEstimates(lambda mixture: {"vocals": 0.5 * mixture}, tracks)
+    >>> estimates.sources
+    ('vocals',)
+    """
+
+    def __init__(self, function: Callable[..., Mapping[str, np.ndarray]], tracks: Iterable[Track]):
+        self._function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+        required = [
+            parameter
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.default is parameter.empty and parameter.kind in _POSITIONAL
+        ]
+        self._with_rate = len(required) > 1
+        self.sources = self._probed(track_list(tracks))
+
+    def __repr__(self) -> str:
+        return f"FunctionEstimates({self.name!r}, sources={self.sources})"
+
+    def read(self, track: Track) -> Mapping[str, np.ndarray]:
+        """Separate a track.
+
+        Returns:
+            dict from source to float array `[samples, channels]`.
+
+        Raises:
+            ValueError: if the function does not return a dict.
+        """
+        return self._separate(track, track.samples)
+
+    def _probed(self, tracks):
+        for track in tracks:
+            try:
+                return tuple(self._separate(track, min(track.samples, _PROBE * track.sample_rate)))
+            except (audio.AudioError, OSError):  # reported when the track is scored
+                continue
+        raise ValueError(f"None of {len(tracks)} tracks can be read. Expected one that {self.name} can separate.")
+
+    def _separate(self, track, samples):
+        rate = [track.sample_rate] if self._with_rate else []
+        estimates = self._function(track.read("mixture", 0, samples), *rate)
+        if not isinstance(estimates, Mapping) or not estimates:
+            raise ValueError(f"{self.name} must return a dict from source to array. Received: {estimates!r:.200}.")
+        return estimates
+
+
+class FolderEstimates:
+    """Estimates in a folder, `FOLDER/<track>/<source>.<suffix>`, as `tfsep separate -o` and musdb write them.
+
+    A folder named after the split may lie between `FOLDER` and the tracks, as in museval. The sources are those of the
+    data for which any track has an estimate. Beside one of them `accompaniment`, `other` or `rest` is the sum of all
+    others; beside several it is ambiguous and skipped. Files and folders of other names are skipped with one warning.
+
+    An estimate that is up to 2304 samples longer or shorter than its track is cut or padded with zeros, as in museval,
+    with one warning.
 
     Args:
         folder: path of the folder.
         tracks: the tracks that were separated.
 
     Attributes:
-        name: str, the folder's name.
+        name: str, name of the folder.
         sources: names of the sources, in the order of the data.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ValueError: if it holds no track of the data, or no source of them.
+        ValueError: if it contains no track or no source of the data.
 
     Example:
 
-    >>> tracks = tfsep.datasets.MUSDB18(root, split="test")
-    >>> scores = tfsep.evaluate(tfsep.evaluation.Estimates("stems/", tracks), tracks)
+    >>> tracks = tfsep.datasets.StemsFolder("songs", split=None)
+    >>> estimates = tfsep.evaluation.FolderEstimates("songs", tracks)  # the true sources
+    >>> estimates.sources
+    ('vocals', 'drums', 'bass', 'other')
+    >>> scores = tfsep.evaluate(estimates, tracks, sdr_only=True)
     """
 
     def __init__(self, folder: str | Path, tracks: Iterable[Track]):
@@ -62,18 +224,18 @@ class Estimates:
         self._fitted = False
 
     def __repr__(self) -> str:
-        return f"Estimates({str(self.folder)!r}): {', '.join(self.sources)} of {len(self._files)} tracks"
+        return f"FolderEstimates({str(self.folder)!r}): {', '.join(self.sources)} of {len(self._files)} tracks"
 
     def read(self, track: Track) -> dict[str, np.ndarray]:
-        """Reads the estimates of a track.
+        """Read the estimates of a track.
 
         Returns:
             dict from source to float32 `[samples, channels]`.
 
         Raises:
-            FileNotFoundError: if the track has no estimates, or not of all sources.
-            ValueError: if an estimate differs from the track in rate or channels, or by more in length.
-            tfsep.audio.AudioError: if a file cannot be read, or holds samples that are not finite.
+            FileNotFoundError: if the track lacks an estimate.
+            ValueError: if an estimate differs from the track in rate or channels, or by more than 2304 samples.
+            tfsep.audio.AudioError: if a file cannot be read, or contains samples that are not finite.
         """
         if track.name not in self._files:
             raise FileNotFoundError(f"{self.folder / track.name} is missing. Expected the estimates of the track.")
@@ -87,7 +249,7 @@ class Estimates:
         return {source: self._fit(_read(files[source], track), files[source], track) for source in self.sources}
 
     def _fit(self, estimate: np.ndarray, path: Path, track: Track) -> np.ndarray:
-        """Cuts an estimate to the length of its track, or completes it with zeros, and says so of the first one."""
+        """Cut or pad an estimate to the length of its track; warn at the first one."""
         difference = len(estimate) - track.samples
         if difference and not self._fitted:
             self._fitted = True

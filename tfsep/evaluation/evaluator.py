@@ -1,17 +1,17 @@
-"""Scores a model, or estimates on disk, on whole tracks, beside the bounds of what is possible."""
+"""Score estimates of whole tracks beside the bounds of what is possible."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from tfsep.checks import check_integer
 from tfsep.datasets import Track
 from tfsep.datasets.track import track_list
-from tfsep.evaluation.estimates import Estimates
+from tfsep.evaluation.estimates import Estimates, FolderEstimates, FunctionEstimates, ModelEstimates
 from tfsep.evaluation.oracles import check_oracle
 from tfsep.evaluation.parallel import in_processes
 from tfsep.evaluation.protocols import DEFAULT_PROTOCOL
@@ -19,16 +19,15 @@ from tfsep.evaluation.protocols import protocol as check_protocol
 from tfsep.evaluation.result_files import SUMMARY, load_track, save_summary, save_track, track_path
 from tfsep.evaluation.scorer import Failure, Scorer
 from tfsep.evaluation.scores import Scores, TrackResult
-from tfsep.evaluation.separations import Separations
 from tfsep.progress import progress_bar
 
 _log = logging.getLogger("tfsep")
 
-_TRUSTED = 0.5  # dB by which noise of 1e-6 on the references may move SIR and SAR
+_TRUSTED = 0.5  # dB by which noise of 1e-6 on the references may change SIR and SAR
 
 
 def evaluate(
-    model,
+    what,
     tracks: Iterable[Track],
     output: str | Path | None = None,
     protocol: str = DEFAULT_PROTOCOL,
@@ -39,72 +38,82 @@ def evaluate(
     jobs: int = 1,
     resume: bool = False,
     progress: bool = False,
+    *,
+    name: str | None = None,
 ) -> Scores:
-    """Separates whole tracks, or takes estimates from disk, and scores them by a protocol of the field.
+    """Score a model, a folder of estimates or a function on whole tracks, by a protocol of the field.
 
     - `"bsseval_v4"`, museval's: SDR, ISR, SIR and SAR in windows of one second; median over windows, then over tracks.
     - `"bsseval_v3"`, MIR-1K's, for mono: NSDR, SIR and SAR (`bss_eval_sources`) of whole tracks; mean over tracks,
       weighted by their length: GNSDR, GSIR, GSAR.
     - `"si_sdr"`: SI-SDR, its improvement over the mixture, and SDR of whole tracks; median over tracks.
 
-    Tracks are separated and scored at their own rate and channels. The references are the track's stems, or,
-    for a model that estimates `accompaniment`, the model's sources with the accompaniment as the sum of all
-    other stems. In the place of a stem that the model does not estimate stands the mixture row's estimate, so
-    that the windows that count are those of a complete evaluation; such a stem is not reported. Where stems
-    without an `other` or the like leave more than a twentieth of the mixture file's energy, the rest is one more stem.
+    The result also has a row `mixture`, the mixture as estimate (SiSEC 2018's MIX), and a row for each oracle.
 
-    Where noise of 1e-6 on the references moves SIR or SAR by more than 0.5 dB, as with lossy stems that are read as
-    floats, a warning says so; see `tfsep.evaluation.bss_eval`.
+    Tracks are separated and scored at their own rate and channels. The references are the stems of the track; with an
+    estimate of `accompaniment` they are the estimated sources, and the accompaniment is the sum of all other stems. A
+    stem without an estimate gets the mixture row's and is not reported, so that the same windows count as in a
+    complete evaluation. Where stems without an `other` or the like leave more than a twentieth of the energy of the
+    mixture file, the residual is one more stem.
 
-    Beside the model the result holds the row `mixture` (SiSEC 2018's MIX) and a row for each oracle.
+    A warning names tracks on which noise of 1e-6 on the references changes SIR or SAR by more than 0.5 dB, such as
+    lossy stems that are read as floats; see `tfsep.evaluation.bss_eval`.
 
     Args:
-        model: a model, a path or a preset's name; see `tfsep.load_model`. With `estimates` a str or None: what they
-            are called in tables, by default as their folder.
+        what: a model, a path or a preset's name, see `tfsep.load_model`; a provider of estimates, see
+            `tfsep.evaluation.Estimates` and `tfsep.evaluation.FolderEstimates`; or a function from a mixture, float32
+            `[samples, channels]`, and its sample rate, if it requires a second argument, to a dict from source to
+            array of the same shape.
         tracks: the tracks, usually a dataset such as `tfsep.datasets.MUSDB18(root, split="test")`.
-        output: path or None. A folder for `<track>.json` in museval's schema, written as each track is done,
-            and for `summary.json`. Defaults to None.
+        output: path of a folder for `<track>.json` in museval's schema, written as each track is done, and for
+            `summary.json`. Defaults to None, write no files.
         protocol: str, `"bsseval_v4"`, `"bsseval_v3"` or `"si_sdr"`. Defaults to `"bsseval_v4"`.
         oracles: names of oracles, of `"IBM1"`, `"IBM2"`, `"IRM1"`, `"IRM2"`, `"MWF"`; see
             `tfsep.evaluation.oracle`. Defaults to `("IRM1",)`.
-        estimates: path or None. A folder of estimates, `<track>/<source>.wav`, that are scored in the place of a
-            model's; see `tfsep.evaluation.Estimates`. Defaults to None.
-        sdr_only: bool, leaves out ISR, SIR and SAR of `"bsseval_v4"`, which take most of the time and memory.
-            Defaults to False.
-        overlap: float or None, handed to `tfsep.separate`; None leaves its default.
-        jobs: int, number of processes that score tracks, each with one thread. A script that asks for more than one
-            must do so under `if __name__ == "__main__":`. Defaults to 1: all is done in this process, with as many
-            threads as the libraries take.
-        resume: bool, takes the tracks that an interrupted evaluation has finished from `output`. Defaults to False.
-        progress: bool, shows a progress bar. Defaults to False.
+        estimates: path. `evaluate("name", tracks, estimates=folder)` is the older form of
+            `evaluate(FolderEstimates(folder, tracks), tracks, name="name")`. Defaults to None.
+        sdr_only: bool, skip ISR, SIR and SAR of `"bsseval_v4"`, which take most of the time and memory. Defaults to
+            False.
+        overlap: float, of a model, see `tfsep.separate`. Defaults to None, the default of `tfsep.separate`.
+        jobs: int, number of processes that score tracks, each with one thread. A script with more than one must call
+            this under `if __name__ == "__main__":`. Defaults to 1: this process, with the libraries' own threads.
+        resume: bool, keep the tracks in `output` that an interrupted evaluation has finished. Defaults to False.
+        progress: bool, show a progress bar. Defaults to False.
+        name: str, name in tables. Defaults to that of the model, path, preset, folder or function.
 
     Returns:
-        `Scores`. A track that could not be read or scored is named in `failures`; the others are scored.
+        `Scores`. Tracks that could not be read or scored are listed in `failures`; the others are scored.
 
     Raises:
         ValueError: if there are no tracks, or two of the same name, or no track fits the model; for an unknown
-            protocol or oracle, arguments that exclude each other, and results in `output` that were made otherwise.
-        RuntimeError: if every track failed, for other reasons.
-        FileNotFoundError: if there is no folder `estimates`.
-        FileExistsError: if `output` holds results, and `resume` is False.
+            protocol or oracle, arguments that exclude each other, and results in `output` of other settings.
+        RuntimeError: if every track failed for other reasons.
+        FileNotFoundError: if the folder of estimates is missing.
+        FileExistsError: if `output` contains results and `resume` is False.
 
     Example:
 
-    >>> scores = tfsep.evaluate(model, tfsep.datasets.MUSDB18(root, split="test"), output="scores/unet")
+    >>> tracks = tfsep.datasets.StemsFolder("songs", split=None)[:1]
+    >>> scores = tfsep.evaluate("model.keras", tracks, output="scores", sdr_only=True)
     >>> print(scores)
+                  vocals  drums   mean
+    model.keras ...
+    >>> def half(mixture):
+    ...     return {"vocals": 0.5 * mixture}
+    >>> tfsep.evaluate(half, tracks, sdr_only=True)
+    Scores('half', targets=('vocals',), protocol='bsseval_v4', tracks=1)
     """
     tracks, oracles = track_list(tracks), tuple(dict.fromkeys(oracles))
     _check_names([track.name for track in tracks])
-    _check_options(protocol, oracles, estimates, sdr_only, overlap, jobs)
+    _check_options(protocol, oracles, sdr_only, jobs)
     _prepare_folder(output, tracks, resume)
+    if estimates is not None:
+        what, name = FolderEstimates(estimates, tracks), name or (None if what is None else str(what))
+    scored = _provider(what, tracks, overlap)
     settings = {"oracles": list(oracles), "sdr_only": sdr_only, "precision": _precision(tracks)}
-    if estimates is None:
-        scored = Separations(model, overlap)
+    if isinstance(scored, ModelEstimates):
         settings |= {"overlap": overlap, "weights": scored.weights}
-    else:
-        scored = Estimates(estimates, tracks)
-    name = scored.name if estimates is None or model is None else str(model)
-    scores = Scores(name, scored.sources, protocol=protocol, settings=settings)
+    scores = Scores(name or scored.name, tuple(scored.sources), protocol=protocol, settings=settings)
     if resume:
         _take_finished(scores, tracks, output)
     _score(scores, Scorer(scored, protocol, oracles, sdr_only), tracks, output, jobs, progress)
@@ -113,8 +122,18 @@ def evaluate(
     return scores
 
 
+def _provider(what, tracks, overlap) -> Estimates:
+    is_provider = isinstance(what, Estimates)
+    is_function = isinstance(what, Callable) and not hasattr(what, "sources")
+    if overlap is not None and (is_provider or is_function):
+        raise ValueError(f"overlap is for models, not for {what!r:.100}. Received: overlap={overlap}.")
+    if is_provider:
+        return what
+    return FunctionEstimates(what, tracks) if is_function else ModelEstimates(what, overlap)
+
+
 def _precision(tracks):
-    """How the tracks are read, which decides about ISR, SIR and SAR."""
+    """Return how the tracks are read, on which ISR, SIR and SAR depend."""
     return " and ".join(sorted({track.precision for track in tracks}))
 
 
@@ -128,14 +147,12 @@ def _check_names(names):
         raise ValueError(f"A track is named {Path(SUMMARY).stem!r}, as the result file is. Rename the track.")
 
 
-def _check_options(name, oracles, estimates, sdr_only, overlap, jobs):
+def _check_options(name, oracles, sdr_only, jobs):
     check_protocol(name)
     for oracle in oracles:
         check_oracle(oracle)
     if sdr_only and name != DEFAULT_PROTOCOL:
         raise ValueError(f"sdr_only=True is for {DEFAULT_PROTOCOL}. Received: protocol={name!r}.")
-    if estimates is not None and overlap is not None:
-        raise ValueError(f"overlap={overlap} is for separation, and estimates={str(estimates)!r} are separated.")
     check_integer("jobs", jobs)
 
 
@@ -146,7 +163,7 @@ def _prepare_folder(output, tracks, resume):
         return
     if not resume:
         _check_unused(Path(output), tracks)
-    Path(output).mkdir(parents=True, exist_ok=True)  # now: what cannot be written is found before the work
+    Path(output).mkdir(parents=True, exist_ok=True)  # fail before the work, not after it
 
 
 def _check_unused(output, tracks):
@@ -176,7 +193,7 @@ def _check_length(track, seconds, output):
 
 
 def _score(scores, scorer, tracks, output, jobs, progress):
-    """Scores the tracks that `scores` does not hold yet, and stores each as it is done."""
+    """Score the tracks that are not yet in `scores`, and save each as it is done."""
     left = [track for track in tracks if track.name not in scores.tracks]
     results = _results(scorer, left, jobs)
     failures: dict[str, Failure] = {}
@@ -206,7 +223,7 @@ def _warn_of_sensitivity(sensitivity):
     if moved:
         worst = max(moved, key=moved.get)
         _log.warning(
-            "ISR, SIR and SAR of %d of %d tracks depend on inaudible detail: noise of 1e-6 on the references moves "
+            "ISR, SIR and SAR of %d of %d tracks depend on inaudible detail: noise of 1e-6 on the references changes "
             "them by up to %.1f dB (%s). Compare SDR, or evaluate stems of 16 bits; see tfsep.evaluation.bss_eval.",
             len(moved),
             len(sensitivity),

@@ -18,12 +18,11 @@ from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import mixture_estimates, oracle
 from tfsep.evaluation.protocols import protocol
 from tfsep.evaluation.scores import Frames, TrackResult
-from tfsep.evaluation.separations import Separations
 
-# Share of the mixture's energy from which on what the stems do not explain is a source of its own. A codec's residual
-# stays below: on MUSDB18's previews it is -24 dB at most.
+# Share of the mixture's energy above which the residual of the stems is a source of its own. The residual of a codec is
+# smaller: at most -24 dB on MUSDB18's previews.
 _UNEXPLAINED = 0.05
-_NOISE = 1e-6  # what no score should depend on
+_NOISE = 1e-6  # root mean square of the noise that no score should depend on
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Failure:
 
     Args:
         message: str.
-        wrong_use: bool, whether the caller can put it right by calling otherwise.
+        wrong_use: bool, whether the arguments of the call are at fault.
     """
 
     message: str
@@ -44,19 +43,19 @@ class Scorer:
     """Scores tracks one by one, in any process.
 
     Args:
-        estimates: what is scored.
-        protocol: str, how.
+        estimates: the estimates to score.
+        protocol: str, name of the protocol.
         oracles: names of the oracles.
-        sdr_only: bool, leaves ISR, SIR and SAR out.
+        sdr_only: bool, skip ISR, SIR and SAR.
     """
 
-    estimates: Estimates | Separations
+    estimates: Estimates
     protocol: str
     oracles: tuple[str, ...]
     sdr_only: bool
 
     def __call__(self, track: Track) -> TrackResult | Failure:
-        """Scores a track; a fault of its data is returned, one of the program raised."""
+        """Score a track. Faults of its data are returned, those of the program raised."""
         try:
             return self._score(track)
         except (AudioError, DamagedError, OSError, ValueError) as error:
@@ -88,21 +87,34 @@ class Scorer:
         return TrackResult(_improved(rows, rules.improvements), leaked, seconds, sensitivity)
 
     def _rows(self, track, mixture, stems, targets) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
-        """What makes the estimates of each row, one after another: all together take much memory."""
+        """Functions that compute the estimates of each row: one row at a time, to save memory."""
         mixtures = mixture_estimates(mixture, targets, tuple(stems))
         transform = protocol(self.protocol).stft
         return {
-            # What the model lacks is filled up.
-            "model": lambda: {**mixtures, **self.estimates.read(track)},
+            "model": lambda: {**mixtures, **self._read(track, mixture)},
             "mixture": lambda: mixtures,
             **{name: partial(oracle, name, mixture, stems, targets, transform) for name in self.oracles},
         }
 
+    def _read(self, track, mixture):
+        """Read the estimates of a track and check them."""
+        estimates = self.estimates.read(track)
+        for source in self.estimates.sources:
+            if source not in estimates:
+                raise ValueError(f"{track.name} has no estimate of {source!r}. Received: {', '.join(estimates)}.")
+            estimate = np.asarray(estimates[source])
+            if estimate.shape != mixture.shape or not np.issubdtype(estimate.dtype, np.floating):
+                raise ValueError(
+                    f"The estimate of {source!r} of {track.name} must be floats of shape {mixture.shape}, in [-1, 1]. "
+                    f"Received: {estimate.dtype} of shape {estimate.shape}."
+                )
+        return {source: np.asarray(estimates[source]) for source in self.estimates.sources}
+
 
 def _stems(track, mixture, targets) -> dict[str, np.ndarray]:
-    """Reads a track's stems; what they do not explain of the mixture is one more, if it is much or all that is left.
+    """Read a track's stems, with the residual as one more if it is large or the only thing left.
 
-    Stems of which one is the sum of what is left, such as MUSDB18's, are all there is of a song.
+    Stems with a sum of all others, such as MUSDB18's, are complete.
     """
     stems = track.read_sources(track.sources)
     if stems.keys() & {*LEFT_OVER, RESIDUAL}:
@@ -117,22 +129,22 @@ def _stems(track, mixture, targets) -> dict[str, np.ndarray]:
 
 
 def _references(targets, sources) -> dict[str, tuple[str, ...]]:
-    """Says which stems add up to each reference."""
-    parts = components(targets, sources)  # raises where the track lacks one
+    """Return which stems add up to each reference."""
+    parts = components(targets, sources)  # raises if the track lacks one
     if set(targets) <= set(sources):
         return components(sources, sources)
-    return parts  # with a sum of all that the others leave
+    return parts  # with a sum of all other stems
 
 
 def _largest_change(values, noisy, targets) -> float:
-    """The most by which SIR or SAR of a target differ in any window, in dB."""
+    """Return the largest change of SIR or SAR of the targets in any window, in dB."""
     with np.errstate(invalid="ignore"):  # infinite for perfect estimates
         changes = [np.abs(values[measure][targets] - noisy[measure][targets]) for measure in ("SIR", "SAR")]
     return float(np.max(changes, where=np.isfinite(changes), initial=0.0))
 
 
 def _improved(rows: dict[str, Frames], improvements) -> dict[str, Frames]:
-    """Adds measures that are differences to the mixture row; NaN for a perfect estimate beside a perfect mixture."""
+    """Add the improvements over the mixture row; NaN where both are perfect."""
     with np.errstate(invalid="ignore"):
         return {
             row: {

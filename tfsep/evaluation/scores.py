@@ -276,7 +276,7 @@ class Scores:
         return np.array([self.seconds[track] for track in self.rows[row]])
 
     def _aggregate(self, matrix, weights):
-        """Reduce `[..., tracks, targets]` by weights `[..., tracks]` to `[..., targets]`; NaN where there is no score."""
+        """Reduce `[..., tracks, targets]` to `[..., targets]` by weights `[..., tracks]`; NaN without any score."""
         if not protocol(self.protocol).weighted_mean:
             return _nanmedian(matrix, axis=-2)
         weights = np.where(np.isnan(matrix), 0, weights[..., np.newaxis])
