@@ -379,7 +379,6 @@ def prepare(
     sample_rate: Annotated[int | None, typer.Option(help="Default: that of the first track.")] = None,
     channels: Annotated[int | None, typer.Option(help="Default: the most that a track has.")] = None,
     format: Annotated[str, typer.Option(help="tfrecord or lmdb.")] = "tfrecord",
-    dtype: Annotated[str, typer.Option(help="int16 or float32.")] = "int16",
     shards: Annotated[int | None, typer.Option(help="Number of files. Default: of about 256 MB.")] = None,
     runner: Annotated[str | None, typer.Option(help="Apache Beam's runner, such as DirectRunner.")] = None,
     runner_options: Annotated[str, typer.Option(help="Further options of Beam, in one string.")] = "",
@@ -397,7 +396,6 @@ def prepare(
         sample_rate=sample_rate,
         channels=channels,
         format=format,
-        dtype=dtype,
         shards=shards,
         run=run,
     )

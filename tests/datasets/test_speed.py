@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfsep import datasets
-from tfsep.pipeline.cache import decode
+from tfsep.pipeline.cache import SCALE, decode
 
 RATE = 8000
 
@@ -22,11 +22,11 @@ def song(tmp_path, write_song):
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.25])
 def test_tempo_and_pitch_change_together(song, factor, tmp_path):
     (track,) = datasets.change_speed([song], [factor])
-    (stems,) = decode([track], RATE, 1, tmp_path / "cache", dtype="float32")
+    (stems,) = decode([track], RATE, 1, tmp_path / "cache")
     samples = stems.shape[1]
     assert samples == round(RATE / factor)
     for source, tone, level in (("vocals", 400, 0.5), ("other", 1000, 0.2)):
-        audio = stems[track.sources.index(source), :, 0]
+        audio = stems[track.sources.index(source), :, 0] / SCALE
         spectrum = np.abs(np.fft.rfft(audio * np.hanning(samples)))
         assert np.argmax(spectrum) * RATE / samples == pytest.approx(tone * factor, abs=1)
         assert np.abs(audio[100:-100]).max() == pytest.approx(level, rel=1e-2)

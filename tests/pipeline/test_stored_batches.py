@@ -52,22 +52,11 @@ def test_batches_of_a_store_are_those_of_the_corpus(songs, make_model, tmp_path,
     assert any(array.any() for array in training) and any(array.any() for array in validation)
 
 
-def test_float_stores_are_not_rounded(songs, make_track, make_model, tmp_path, no_decoding):
-    quiet = make_track("quiet", {"vocals": np.full(40, 0.3), "drums": np.full(40, 0.2)})
-    model = make_model()
-    store = Store(prepare({"train": [quiet]}, tmp_path / "store", dtype="float32"))
-    no_decoding()
-    for mixture, sources in windows(store, model):
-        np.testing.assert_allclose(sources["vocals"] * 8192, np.full((5, 8, 1), 0.3), rtol=1e-6)
-        np.testing.assert_allclose(mixture * 8192, np.full((5, 8, 1), 0.5), rtol=1e-6)
-
-
 def test_a_store_beside_other_tracks(songs, make_model, tmp_path):
     model = make_model()
-    for dtype in ("int16", "float32"):
-        store = Store(prepare({"train": songs[:2]}, tmp_path / dtype, dtype=dtype))
-        mixed = arrays(windows([*store, *songs[2:]], model, 5))
-        np.testing.assert_equal(mixed, arrays(windows(songs, model, 5)))
+    store = Store(prepare({"train": songs[:2]}, tmp_path / "store"))
+    mixed = arrays(windows([*store, *songs[2:]], model, 5))
+    np.testing.assert_equal(mixed, arrays(windows(songs, model, 5)))
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(4000, 1), (8000, 2)])

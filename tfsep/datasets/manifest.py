@@ -25,10 +25,10 @@ def read_manifest(folder: Path) -> dict | None:
     if not path.is_file():
         return None
     manifest = unseal(path)
-    if manifest["version"] != VERSION:
+    if (manifest["version"], manifest["dtype"]) != (VERSION, "int16"):
         raise ValueError(
-            f"{path} is of version {manifest['version']}, while this tfsep reads {VERSION}. Prepare the store anew in "
-            "another folder."
+            f"{path} is of version {manifest['version']} in {manifest['dtype']}, while this tfsep reads {VERSION} in "
+            "int16. Prepare the store again in another folder."
         )
     return manifest
 

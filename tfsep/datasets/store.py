@@ -4,8 +4,8 @@ A store is a folder with the manifest `store.json` and shards. A shard is a TFRe
 same messages under integer keys. A message is a `tf.train.Example` that holds some seconds of a song:
 
 - `name` (the song), `sample_rate`, `channels`, `start` and `samples` (its place in the song);
-- `audio/<source>` and `audio/residual`: samples as little-endian int16, in units of 1 / 8192, or as float32, with
-  the channels interleaved. A source that is silent throughout the message is left out;
+- `audio/<source>` and `audio/residual`: samples as little-endian int16, in units of 1 / 8192, with the
+  channels interleaved. A source that is silent throughout the message is left out;
 - `active/<source>`: starts and ends, in samples from `start`, of the stretches where the source is heard.
 
 The manifest says where in a shard each source's samples lie, so that an excerpt is read from the mapped file
@@ -32,7 +32,7 @@ from tfsep.datasets.manifest import MANIFEST, DamagedError, file_sha256, read_ma
 from tfsep.datasets.stems import digest
 from tfsep.datasets.track import RESIDUAL, Corpus, Track
 
-DTYPES = {"int16": "<i2", "float32": "<f4"}
+DTYPE = np.dtype("<i2")
 
 # Shards of a store that are open at a time.
 _OPEN = 32
@@ -84,14 +84,13 @@ class StoredTrack(Track):
     def __init__(self, facts: dict, manifest: dict, messages: Messages):
         self.facts = facts
         self.messages = messages
-        self.dtype = np.dtype(DTYPES[manifest["dtype"]])
         self.stored_rate, self.stored_channels = manifest["sample_rate"], manifest["channels"]
         self.record_samples = manifest["record_samples"]
         mixture = StoredStem(self, None) if facts["residual"] else None
         super().__init__(facts["name"], {source: StoredStem(self, source) for source in facts["sources"]}, mixture)
 
     def digest(self) -> str:
-        return digest(self.facts["digest"], self.stored_rate, self.stored_channels, self.dtype.name)
+        return digest(self.facts["digest"], self.stored_rate, self.stored_channels, DTYPE.name)
 
     def active(self, source: str) -> list[tuple[int, int]]:
         """Starts and ends, in samples, of the stretches where a source is heard."""
@@ -108,19 +107,19 @@ class StoredTrack(Track):
                 row[first - start : last - start] = self._samples(record, source, first - begin, last - begin)
 
     def _read_stems(self, names: set[str], start: int, samples: int) -> dict[str, np.ndarray]:
-        rows = np.zeros((len(self.sources) + 1, samples, self.stored_channels), self.dtype)
+        rows = np.zeros((len(self.sources) + 1, samples, self.stored_channels), DTYPE)
         self.copy_into(rows, start)
-        stems = rows.astype(np.float32) / (SCALE if self.dtype.kind == "i" else 1)
+        stems = rows.astype(np.float32) / SCALE
         return {name: stems.sum(axis=0) if name == "mixture" else stems[self.sources.index(name)] for name in names}
 
     def _samples(self, record: dict, source: str, first: int, last: int) -> np.ndarray | float:
         if source not in record["audio"]:
             return 0
-        frame = self.dtype.itemsize * self.stored_channels
+        frame = DTYPE.itemsize * self.stored_channels
         content = self.messages.read(
             self.facts["shard"], record["place"], record["audio"][source] + first * frame, (last - first) * frame
         )
-        return np.frombuffer(content, self.dtype).reshape(-1, self.stored_channels)
+        return np.frombuffer(content, DTYPE).reshape(-1, self.stored_channels)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.datasets import Track, components
+from tfsep.datasets.store import DTYPE, SCALE
 from tfsep.datasets.track import LEFT_OVER, RESIDUAL, check_tracks
-from tfsep.pipeline import cache as decoded
 from tfsep.pipeline.augment import Gain, Remix
+from tfsep.pipeline.cache import open_audio
 from tfsep.pipeline.python_calls import numpy_function
 
 _log = logging.getLogger("tfsep")
@@ -108,7 +109,7 @@ def excerpts(
     # A generator would be finalised by one more call of Python, at which the interpreter's end can hang.
     numbers = tf.data.Dataset.from_tensors(0).flat_map(batch_numbers)
     dataset = numbers.map(
-        lambda number: assemble(stems.with_shape(numpy_function(load, [number], stems.dtype), batch_size), number),
+        lambda number: assemble(stems.with_shape(numpy_function(load, [number], DTYPE), batch_size), number),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -134,7 +135,7 @@ def windows(
     ]
 
     def assemble(places: tf.Tensor) -> tuple:
-        batch = stems.with_shape(numpy_function(stems.load, [places], stems.dtype), None)
+        batch = stems.with_shape(numpy_function(stems.load, [places], DTYPE), None)
         return stems.split(stems.to_float(batch))
 
     dataset = tf.data.Dataset.from_tensor_slices(np.array(positions)).batch(batch_size)
@@ -168,8 +169,7 @@ class _Stems:
         self.parts = self._parts(model.sources)
         self.segment, self.context = model.segment, model.context
         self.shape = (len(self.sources) + 1, model.segment + 2 * model.context, model.channels)
-        self.audio = decoded.open_audio(tracks, model.sample_rate, model.channels, cache)
-        self.dtype = np.result_type(*(audio.dtype for audio in self.audio))
+        self.audio = open_audio(tracks, model.sample_rate, model.channels, cache)
         self.samples = [audio.samples for audio in self.audio]
         self.windows = sum(-(-samples // self.segment) for samples in self.samples)
         # The rows of each track's sources and of its residual.
@@ -255,7 +255,7 @@ class _Stems:
         return track, np.random.default_rng((seed, 1, int(example), attempt)).integers(last + 1)
 
     def _is_silent(self, window: np.ndarray) -> bool:
-        loudest = _SILENCE * (decoded.SCALE if self.dtype.kind == "i" else 1)
+        loudest = _SILENCE * SCALE
         # Most windows show at a glance that they are not.
         return not any((np.abs(window[row, ::step]) > loudest).any() for step in (_GLANCE, 1) for row in self.wanted)
 
@@ -265,14 +265,12 @@ class _Stems:
         Zeros stand beyond a song's ends, and for sources that it lacks.
         """
         places = list(places)
-        batch = np.zeros((len(places), *self.shape), self.dtype)
+        batch = np.zeros((len(places), *self.shape), DTYPE)
         for window, (track, start) in zip(batch, places, strict=True):
             begin, end = start - self.context, start + self.segment + self.context
             first, last = max(begin, 0), min(end, self.samples[track])
             inside = [window[row, first - begin : last - begin] for row in self.rows[track]]
             self.audio[track].copy_into(inside, first)
-            if self.dtype != self.audio[track].dtype:  # 16-bit songs beside float ones
-                window /= decoded.SCALE
         return batch
 
     def with_shape(self, batch: tf.Tensor, batch_size: int | None) -> tf.Tensor:
@@ -281,7 +279,7 @@ class _Stems:
 
     def to_float(self, batch: tf.Tensor) -> tf.Tensor:
         """What `load` gave, as float32 audio."""
-        return tf.cast(batch, tf.float32) / decoded.SCALE if self.dtype.kind == "i" else batch
+        return tf.cast(batch, tf.float32) / SCALE
 
     def split(self, batch: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Rows `[batch, sources + residual, samples, channels]` -> mixture and the model's sources."""

@@ -14,7 +14,7 @@ import numpy as np
 from tfsep import audio
 from tfsep.datasets import Track
 from tfsep.datasets.stems import digest
-from tfsep.datasets.store import DTYPES, SCALE, StoredTrack
+from tfsep.datasets.store import DTYPE, SCALE, StoredTrack
 from tfsep.files import replacing
 from tfsep.progress import progress_bar
 
@@ -36,14 +36,14 @@ def open_audio(
         tracks, sample_rate, channels, folder: see `decode`.
 
     Returns:
-        One object a track, which has `samples`, `dtype` and `copy_into(rows, start)`.
+        One object a track, which has `samples` and `copy_into(rows, start)`.
     """
 
     def fits(track: Track) -> bool:
         return isinstance(track, StoredTrack) and (track.sample_rate, track.channels) == (sample_rate, channels)
 
     others = [track for track in tracks if not fits(track)]
-    paths = iter(_decoded_files(others, sample_rate, channels, folder, "int16") if others else ())
+    paths = iter(_decoded_files(others, sample_rate, channels, folder) if others else ())
     return [track if fits(track) else Decoded(next(paths)) for track in tracks]
 
 
@@ -57,32 +57,25 @@ class Decoded:
         self.path = path
         with open(path, "rb") as file:
             np.lib.format.read_magic(file)
-            (_, self.samples, self.channels), _, self.dtype = np.lib.format.read_array_header_1_0(file)
+            (_, self.samples, self.channels), _, _ = np.lib.format.read_array_header_1_0(file)
             self._first = file.tell()
 
     def copy_into(self, rows: Sequence[np.ndarray], start: int) -> None:
         """Fills a row `[samples, channels]` for each source and for the residual from `start` on."""
-        frame = self.dtype.itemsize * self.channels
+        frame = DTYPE.itemsize * self.channels
         try:
             with open(self.path, "rb", buffering=0) as file:
                 for number, row in enumerate(rows):
-                    block = row if row.dtype == self.dtype else np.empty(row.shape, self.dtype)
                     file.seek(self._first + frame * (number * self.samples + start))
-                    if file.readinto(memoryview(block).cast("B")) < block.nbytes:
+                    if file.readinto(memoryview(row).cast("B")) < row.nbytes:
                         raise OSError(errno.EIO, "it is shorter than it was")
-                    if block is not row:
-                        row[:] = block
         except OSError as error:
             reason = f"decoded audio can no longer be read ({error.strerror}); start again, it is decoded anew"
             raise OSError(error.errno, reason, str(self.path)) from error
 
 
 def decode(
-    tracks: Sequence[Track],
-    sample_rate: int,
-    channels: int,
-    folder: str | Path | None = None,
-    dtype: str = "int16",
+    tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None = None
 ) -> list[np.ndarray]:
     """Decodes and resamples tracks, or finds them in the cache.
 
@@ -94,19 +87,16 @@ def decode(
         sample_rate: int, samples per second wanted.
         channels: int, channels wanted. To one: the mean. From one: duplicated.
         folder: path of the cache. Defaults to `default_folder()`.
-        dtype: `"int16"`, in units of `1 / SCALE`, or `"float32"`. Defaults to `"int16"`.
 
     Returns:
         One array a track, mapped into memory, `[sources + 1, samples, channels]`. The last row is the residual:
         the mixture less the sum of the stems.
     """
-    paths = _decoded_files(tracks, sample_rate, channels, folder, dtype)
+    paths = _decoded_files(tracks, sample_rate, channels, folder)
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
-def _decoded_files(
-    tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None, dtype: str
-) -> list[Path]:
+def _decoded_files(tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None) -> list[Path]:
     """The file of each track in the cache, which is written where it is missing."""
     folder = Path(folder) if folder is not None else default_folder()
     try:
@@ -116,9 +106,9 @@ def _decoded_files(
         raise OSError(error.errno, reason, str(folder)) from error
 
     def decode_one(track: Track) -> Path:
-        path = folder / f"{digest(track.digest(), sample_rate, channels, dtype, SCALE)}.npy"
+        path = folder / f"{digest(track.digest(), sample_rate, channels, DTYPE.name, SCALE)}.npy"
         if not path.exists():
-            _decode(track, sample_rate, channels, np.dtype(DTYPES[dtype]), path)
+            _decode(track, sample_rate, channels, path)
         return path
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -131,17 +121,17 @@ def _decoded_files(
             return paths
 
 
-def _decode(track: Track, sample_rate: int, channels: int, dtype: np.dtype, path: Path) -> None:
+def _decode(track: Track, sample_rate: int, channels: int, path: Path) -> None:
     samples = round(track.samples * sample_rate / track.sample_rate)
-    header = {"descr": dtype.str, "fortran_order": False, "shape": (len(track.sources) + 1, samples, channels)}
+    header = {"descr": DTYPE.str, "fortran_order": False, "shape": (len(track.sources) + 1, samples, channels)}
     # Written, not mapped: a full disk under a map would kill the process.
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         first, start = file.tell(), 0
         for rows in _blocks(track, sample_rate, channels):
             for row, block in enumerate(rows):
-                file.seek(first + dtype.itemsize * channels * (row * samples + start))
-                _write(file, _units(block, track) if dtype.kind == "i" else block, dtype, track.name)
+                file.seek(first + DTYPE.itemsize * channels * (row * samples + start))
+                _write(file, _units(block, track), track.name)
             start += len(rows[0])
 
 
@@ -170,9 +160,9 @@ def _units(samples: np.ndarray, track: Track) -> np.ndarray:
     return np.clip(units, -(2**15), 2**15 - 1)
 
 
-def _write(file: BinaryIO, samples: np.ndarray, dtype: np.dtype, name: str) -> None:
+def _write(file: BinaryIO, samples: np.ndarray, name: str) -> None:
     try:
-        file.write(samples.astype(dtype, order="C"))
+        file.write(samples.astype(DTYPE, order="C"))
         file.flush()
     except OSError as error:
         advice = "free space, or choose another folder (TFSEP_CACHE)"

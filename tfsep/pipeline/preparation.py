@@ -18,7 +18,7 @@ from tfsep.checks import check_choice, check_integer
 from tfsep.datasets import Track
 from tfsep.datasets.folders import SPLITS
 from tfsep.datasets.manifest import MANIFEST, VERSION, DamagedError, file_sha256, read_manifest, seal, unseal
-from tfsep.datasets.store import DTYPES, RESIDUAL, SCALE, import_lmdb
+from tfsep.datasets.store import DTYPE, RESIDUAL, SCALE, import_lmdb
 from tfsep.datasets.track import check_tracks
 from tfsep.files import is_scratch, locked, remove_leftovers, replacing, scratch, write_text
 from tfsep.pipeline import cache
@@ -38,7 +38,6 @@ def prepare(
     sample_rate: int | None = None,
     channels: int | None = None,
     format: str = "tfrecord",
-    dtype: str = "int16",
     shards: int | None = None,
     run: Callable[[Plan, list[int]], None] | None = None,
 ) -> Path:
@@ -53,7 +52,6 @@ def prepare(
         sample_rate: int. Defaults to that of the first track.
         channels: int. Defaults to the most that a track has.
         format: `"tfrecord"` or `"lmdb"`. Defaults to `"tfrecord"`.
-        dtype: `"int16"` or `"float32"`. Defaults to `"int16"`.
         shards: int. Defaults to as many as make shards of about 256 MB; there is never more than one a track.
         run: function that writes the shards of a `Plan` with the given numbers. Defaults to threads of this
             process; `runner` of `tfsep.pipeline.beam` makes one for Apache Beam.
@@ -68,7 +66,6 @@ def prepare(
         OSError: if the store cannot be written; the same call goes on where this one ended.
     """
     check_choice("format", format, WRITERS)
-    check_choice("dtype", dtype, DTYPES)
     if not isinstance(corpora, Mapping):
         raise ValueError(f"corpora must be a dict from split to tracks. Received: a {type(corpora).__name__}.")
     for split, tracks in corpora.items():
@@ -87,7 +84,7 @@ def prepare(
         check_integer(name, value, optional=True)
     if format == "lmdb":
         import_lmdb()
-    plan = _plan(Path(output).expanduser(), tracks, sample_rate, channels, format, dtype, shards)
+    plan = _plan(Path(output).expanduser(), tracks, sample_rate, channels, format, shards)
     plan.folder.mkdir(parents=True, exist_ok=True)
     with locked(plan.folder):  # a second run waits, and finds the shards of the first
         _begin(plan)
@@ -122,19 +119,19 @@ class Plan:
         return self.folder / f"{name}.{suffix or self.settings['format']}"
 
 
-def _plan(folder, tracks, sample_rate, channels, format, dtype, shards) -> Plan:
+def _plan(folder, tracks, sample_rate, channels, format, shards) -> Plan:
     sample_rate = sample_rate or tracks[0][1].sample_rate
     channels = channels or max(track.channels for _, track in tracks)
     for _, track in tracks:
         if channels > 1 and track.channels not in (1, channels):
             raise ValueError(f"{track.name} has {track.channels} channels. Expected mono, or channels={channels}.")
     seconds = sum(track.samples / track.sample_rate * (len(track.sources) + 1) for _, track in tracks)
-    size = seconds * sample_rate * channels * np.dtype(DTYPES[dtype]).itemsize
+    size = seconds * sample_rate * channels * DTYPE.itemsize
     settings = {
         "version": VERSION,
         "format": format,
-        "dtype": dtype,
-        "scale": SCALE if dtype == "int16" else 1.0,
+        "dtype": DTYPE.name,
+        "scale": SCALE,
         "sample_rate": sample_rate,
         "channels": channels,
         "record_samples": round(_RECORD_SECONDS * sample_rate),
@@ -266,7 +263,7 @@ def _decoded(plan: Plan, track: Track) -> Iterator[np.ndarray]:
     settings = plan.settings
     try:
         with scratch(plan.folder) as folder:
-            yield cache.decode([track], settings["sample_rate"], settings["channels"], folder, settings["dtype"])[0]
+            yield cache.decode([track], settings["sample_rate"], settings["channels"], folder)[0]
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
