@@ -31,16 +31,14 @@ def public(module) -> dict[str, object]:
 PENDING = (
     "checkpoints",
     "datasets",
-    "evaluation",
     "layers",
     "losses",
-    "metrics",
     "models",
     "pipeline",
     "plotting",
     "presets",
 )
-PENDING += ("report", "separation", "training")
+PENDING += ("separation", "training")
 PUBLIC = {
     name: thing
     for module in MODULES

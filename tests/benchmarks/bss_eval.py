@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio, datasets
-from tfsep.evaluation import MEASURES, bss_eval, bss_eval_sources, ideal_ratio_mask
+from tfsep.evaluation import MEASURES, bss_eval, bss_eval_sources, oracle
 
 AT_LEAST = {"times_faster_v4": 15.0, "times_faster_v3": 5.0}
 AT_MOST = {
@@ -71,7 +71,7 @@ def save_track(tracks, seconds: int, folder: Path) -> int:
             samples += track.samples
     references = np.concatenate(references, axis=1)[:, : seconds * sample_rate]
     mixture = np.concatenate(mixtures)[: seconds * sample_rate]
-    estimates = ideal_ratio_mask(mixture, dict(zip(sources, references, strict=True)))
+    estimates = oracle("IRM1", mixture, dict(zip(sources, references, strict=True)))
     np.save(folder / "references.npy", references)
     np.save(folder / "estimates.npy", np.stack([estimates[source] for source in sources]))
     return sample_rate
@@ -162,7 +162,7 @@ def clip(track) -> tuple[np.ndarray, np.ndarray]:
         name: audio.resample(stem.mean(axis=1, keepdims=True), track.sample_rate, 16000)
         for name, stem in track.read_sources(names).items()
     }
-    estimates = ideal_ratio_mask(sum(stems.values()), stems)
+    estimates = oracle("IRM1", sum(stems.values()), stems)
     return tuple(np.stack([sources[name][:, 0] for name in names]).astype(np.float64) for sources in (stems, estimates))
 
 

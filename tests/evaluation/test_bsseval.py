@@ -94,7 +94,7 @@ def test_wrong_arrays_are_refused(noise):
         sdr(audio[0], audio[0], RATE)
     with pytest.raises(ValueError, match="non-empty"):
         sdr(audio[:, :0], audio[:, :0], RATE)
-    with pytest.raises(ValueError, match="estimates hold NaN"):
+    with pytest.raises(ValueError, match="estimates contain NaN"):
         sdr(audio, broken, RATE)
     with pytest.raises(ValueError, match=r"hop=0\.0005"):
         sdr(audio, audio, RATE, hop=0.0005)

@@ -10,7 +10,7 @@ from tfsep.evaluation import (
     bss_eval,
     bss_eval_sources,
     bss_eval_sources_framewise,
-    ideal_ratio_mask,
+    oracle,
     sdr,
 )
 
@@ -28,7 +28,7 @@ def song(falcon):
         {name: stem[: 5 * sample_rate // 2] for name, stem in stems.items()},
     )
     targets = ("vocals", "accompaniment")
-    estimates = ideal_ratio_mask(mixture, stems, targets)
+    estimates = oracle("IRM1", mixture, stems, targets)
     references = np.stack([stems["vocals"], stems["drums"] + stems["bass"] + stems["other"]])
     return references, np.stack([estimates[target] for target in targets]), sample_rate
 

@@ -7,7 +7,7 @@ import pytest
 from evaluation_material import RATE, STEMS, FakeTrack
 
 from tfsep.audio import AudioError
-from tfsep.evaluation import MEASURES, bss_eval, evaluate, ideal_ratio_mask, mixture_estimates, read_results
+from tfsep.evaluation import MEASURES, bss_eval, evaluate, mixture_estimates, oracle, read_results
 from tfsep.evaluation.result_files import summary
 
 
@@ -65,7 +65,7 @@ def test_sources_that_the_model_lacks_count_in_the_windows_and_are_not_reported(
     for row, estimates in {
         "model": separated,
         "mixture": mixtures,
-        "IRM1": ideal_ratio_mask(mixture, references),
+        "IRM1": oracle("IRM1", mixture, references),
     }.items():
         expected = _frames(references, estimates)
         assert np.isnan(expected[:, 0]).all()
@@ -107,7 +107,7 @@ def test_accompaniment_is_the_sum_of_all_other_stems(separate):
     rows = {
         "model": dict.fromkeys(references, np.float32(0.4) * mixture),
         "mixture": {"vocals": 0.25 * mixture, "accompaniment": 0.75 * mixture},
-        "IRM1": ideal_ratio_mask(mixture, stems, ("vocals", "accompaniment")),
+        "IRM1": oracle("IRM1", mixture, stems, ("vocals", "accompaniment")),
     }
     for row, estimates in rows.items():
         expected = _frames(references, estimates)
@@ -234,7 +234,7 @@ def test_what_the_stems_do_not_explain_is_a_source(separate):
             share = 1 / len(stems)
             for row, estimates in {
                 "mixture": {name: (share if name != "accompaniment" else 1 - share) * mixture for name in true},
-                "IRM1": ideal_ratio_mask(mixture, stems, tuple(true)),
+                "IRM1": oracle("IRM1", mixture, stems, tuple(true)),
             }.items():
                 expected = dict(zip(true, _frames(true, estimates), strict=True))
                 for name in sources:
@@ -247,7 +247,7 @@ def test_a_codec_s_residual_is_no_source(separate):
     scores = evaluate(_model("vocals", "drums"), [track], sdr_only=True)
     expected = _frames(
         {name: track.stems[name] for name in track.sources},
-        ideal_ratio_mask(track.stems["mixture"], {name: track.stems[name] for name in track.sources}),
+        oracle("IRM1", track.stems["mixture"], {name: track.stems[name] for name in track.sources}),
     )
     np.testing.assert_allclose(scores.rows["IRM1"]["a"]["vocals"]["SDR"], expected[0], atol=1e-5)
 

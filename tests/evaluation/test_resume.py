@@ -80,7 +80,7 @@ def test_an_empty_folder_is_begun(model, tmp_path):
 
 
 def test_without_resume_finished_tracks_are_not_overwritten(model, interrupted):
-    with pytest.raises(FileExistsError, match=r"holds 1 tracks of an unfinished evaluation.*--resume"):
+    with pytest.raises(FileExistsError, match=r"contains 1 tracks of an unfinished evaluation.*--resume"):
         evaluate(model, TRACKS, output=interrupted)
     assert model.calls == []
 

@@ -156,7 +156,7 @@ def test_estimates_on_another_timeline(results, tmp_path, data, estimates):
     refused("vocals.flac", audio.AudioError)
     for stem in folder.iterdir():
         stem.unlink()
-    refused("beta holds no stem. Expected audio files such as vocals.wav")
+    refused("beta contains no stem. Expected audio files such as vocals.wav")
     folder.rmdir()
     refused("beta is not a folder", FileNotFoundError)
 

@@ -1,10 +1,10 @@
-"""How good a separation is: BSS Eval, SI-SDR, the field's protocols, bounds above and below, tables."""
+"""Measure separations: BSS Eval, SI-SDR, the protocols of the field, oracles, tables of scores."""
 
 from tfsep.evaluation.bsseval import MEASURES, bss_eval, bss_eval_sources, bss_eval_sources_framewise, sdr
 from tfsep.evaluation.estimates import Estimates, FolderEstimates, FunctionEstimates, ModelEstimates
 from tfsep.evaluation.evaluator import evaluate
 from tfsep.evaluation.leaked_energy import leakage
-from tfsep.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_estimates, oracle
+from tfsep.evaluation.oracles import ORACLES, mixture_estimates, oracle
 from tfsep.evaluation.protocols import PROTOCOLS
 from tfsep.evaluation.result_files import read_results
 from tfsep.evaluation.scale_invariant import si_sdr
@@ -25,7 +25,6 @@ __all__ = [
     "bss_eval_sources_framewise",
     "check_comparable",
     "evaluate",
-    "ideal_ratio_mask",
     "leakage",
     "mixture_estimates",
     "oracle",

@@ -1,4 +1,4 @@
-"""BSS Eval v4 and v3: how good estimates are, in windows, by museval's and mir_eval's conventions."""
+"""BSS Eval v4 and v3 in windows, by the conventions of museval and mir_eval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfsep.evaluation.projections import ENERGIES
 
 MEASURES = ("SDR", "ISR", "SIR", "SAR")
 
-# Energies above and below the fraction of each measure; see tfsep.evaluation.projections for the letters.
+# Energies whose ratio is the measure; tfsep.evaluation.projections explains the letters.
 _IMAGES = {"SDR": ("s", "e-s"), "ISR": ("s", "S-s"), "SIR": ("S", "P-S"), "SAR": ("P", "e-P")}
 _SOURCES = {"SDR": ("S", "e-S"), "SIR": ("S", "P-S"), "SAR": ("P", "e-P")}
 
@@ -22,15 +22,14 @@ def sdr(
     window: float = 1.0,
     hop: float = 1.0,
 ) -> np.ndarray:
-    """Signal-to-distortion ratio of each source in each window, as BSS Eval v4 defines it.
+    """Compute the signal-to-distortion ratio of each source in each window (BSS Eval v4).
 
-    For images the distortion filters cancel out of the SDR, which leaves
-    `10 log10(sum(s^2) / sum((e - s)^2))` over the samples and channels of a window: no filter is estimated.
+    The distortion filters cancel out of the SDR of images, so none is estimated: the ratio is
+    `10 log10(sum(s^2) / sum((e - s)^2))` over the samples and channels of a window.
 
-    The conventions are museval's. Only whole windows count, so a last partial one is left out; a track
-    shorter than a window is one window. A window in which any reference or estimate is silent is NaN for
-    every source; silent means that the channels add up to zero at each sample. A perfect estimate gives
-    infinity.
+    The conventions are museval's. A last partial window is dropped; a track shorter than a window is one window. A
+    window in which any reference or estimate is silent is NaN for every source; silent means that the channels add up
+    to zero at each sample. A perfect estimate gives infinity.
 
     Args:
         references: float array `[sources, samples, channels]`, the true sources.
@@ -45,6 +44,15 @@ def sdr(
     Raises:
         ValueError: for arrays that are empty, not of floats, not finite or of differing shapes, and for a
             window or hop of less than a sample.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> references = rng.normal(0, 0.1, (2, 16000, 1))
+    >>> estimates = references + rng.normal(0, 0.01, references.shape)
+    >>> tfsep.evaluation.sdr(references, estimates, sample_rate=8000).round()
+    array([[20., 20.],
+           [20., 20.]])
 
     Reference:
 
@@ -72,23 +80,22 @@ def bss_eval(
     permutation: bool = False,
     noise: float = 0.0,
 ) -> dict[str, np.ndarray]:
-    """SDR, ISR, SIR and SAR of each source in each window (BSS Eval v4 or v3, images).
+    """Compute SDR, ISR, SIR and SAR of each source in each window (BSS Eval v4 or v3, images).
 
-    Version 4 estimates the distortion filters, of 512 taps, once on the whole track; version 3
-    (`framewise_filters`) anew in each window. With `window=math.inf` they are the same.
+    Version 4 estimates the distortion filters of 512 taps once on the whole track, version 3 (`framewise_filters`) in
+    each window. With `window=math.inf` they are equal.
 
-    The conventions are museval's, those of `tfsep.evaluation.sdr`: whole windows, NaN for all sources in a
-    window with a silent one. So a source that is silent throughout, which museval refuses, makes all windows
-    NaN. Where references depend on each other, such as the equal channels of a mono stem, the normal
-    equations are solved as if white noise lay 140 dB (more where rounding asks for it) below each reference:
-    a least-squares solution, finite.
+    The conventions are museval's, see `tfsep.evaluation.sdr`: whole windows, NaN for all sources in a window with a
+    silent one. A source that is silent throughout, which museval refuses, makes all windows NaN. Where references
+    are linearly dependent, such as the equal channels of a mono stem, the normal equations are regularised with white
+    noise 140 dB below each reference (louder if rounding requires it), and scores stay finite.
 
-    What lies in the references' empty bands conditions these equations. A lossy codec (AAC, mp3, Opus) leaves the
-    highest frequencies empty; the filters are free there, and ISR, SIR and SAR, by up to 30 dB, a matter of the last
-    bits of a decoder. Rounding to 16 bits fills the bands with noise of 1e-5 (-101 dB), after which the
-    scores depend on the music. That is what STEM files were always scored with: musdb reads them in 16 bits, as
-    `tfsep.datasets.MUSDB18` does. Wav and flac of 16 bits hold that noise already. Decode other lossy stems to 16 bits,
-    or compare SDR, which takes no filters. `noise` shows which scores can be trusted: those that 1e-6 does not move.
+    ISR, SIR and SAR depend on the emptiest bands of the references. A lossy codec (AAC, mp3, Opus) leaves the highest
+    frequencies empty, where the filters are undetermined: the last bits of a decoder change scores by up to 30 dB.
+    Rounding to 16 bits fills these bands with noise of 1e-5 (-101 dB), after which scores depend on the music. musdb
+    and `tfsep.datasets.MUSDB18` read STEM files in 16 bits; wav and flac of 16 bits contain that noise already. Decode
+    other lossy stems to 16 bits, or compare SDR, which needs no filters. Trust scores that `noise=1e-6` does not
+    change.
 
     Memory does not grow with the track. The filters' normal equations take 8 (512 x sources x channels)^2
     bytes: 134 MB for four stereo sources.
@@ -99,13 +106,11 @@ def bss_eval(
         sample_rate: int, samples per second.
         window: float, length of a window in seconds, `math.inf` for the whole track. Defaults to 1.0.
         hop: float, distance between the starts of windows in seconds. Defaults to 1.0.
-        sdr_only: bool, leaves ISR, SIR and SAR out, and the permutation: only `tfsep.evaluation.sdr` is
-            computed. Defaults to False.
-        framewise_filters: bool, version 3 in the place of version 4. Defaults to False.
-        permutation: bool, pairs references and estimates so that the mean SIR is highest: once for the track
-            in version 4, in each window in version 3. Defaults to False: in the order given.
-        noise: float, root mean square of white noise that the equations take the references to hold besides.
-            Defaults to 0.0.
+        sdr_only: bool, compute only `tfsep.evaluation.sdr`. Defaults to False.
+        framewise_filters: bool, version 3 instead of version 4. Defaults to False.
+        permutation: bool, pair references and estimates so that the mean SIR is highest: once for the track in
+            version 4, in each window in version 3. Defaults to False, the given order.
+        noise: float, root mean square of white noise added to the references in the normal equations. Defaults to 0.0.
 
     Returns:
         dict from measure to float64 `[sources, windows]`, in dB. With `permutation` also `"permutation"`, int
@@ -116,8 +121,14 @@ def bss_eval(
 
     Example:
 
-    >>> values = tfsep.evaluation.bss_eval(references, estimates, sample_rate=44100)
-    >>> np.nanmedian(values["SDR"], axis=1)
+    >>> rng = np.random.default_rng(0)
+    >>> references = rng.normal(0, 0.1, (2, 16000, 1))
+    >>> estimates = references + rng.normal(0, 0.01, references.shape)
+    >>> values = tfsep.evaluation.bss_eval(references, estimates, sample_rate=8000)
+    >>> list(values)
+    ['SDR', 'ISR', 'SIR', 'SAR']
+    >>> np.nanmedian(values["SDR"], axis=1).round()
+    array([20., 20.])
 
     Reference:
 
@@ -140,18 +151,17 @@ def bss_eval(
 def bss_eval_sources(
     references: np.ndarray, estimates: np.ndarray, permutation: bool = False, noise: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """SDR, SIR and SAR of mono sources over the whole signal (BSS Eval v3, `bss_eval_sources`).
+    """Compute SDR, SIR and SAR of mono sources over the whole signal (BSS Eval v3, `bss_eval_sources`).
 
-    Here a reference counts as equal to itself filtered by 512 taps, so the SDR forgives any change of level and
-    tone colour; GNSDR, GSIR and GSAR on MIR-1K are made of these. The conventions are mir_eval's
-    (`compute_permutation=True` there is `permutation=True` here). If a reference or an estimate is silent,
-    which mir_eval refuses, every value is NaN.
+    The SDR allows the reference to be filtered by 512 taps, and so ignores changes of level and timbre. GNSDR, GSIR
+    and GSAR on MIR-1K are means of these measures. The conventions are mir_eval's (`compute_permutation` there is
+    `permutation` here). If a reference or an estimate is silent, which mir_eval refuses, every value is NaN.
 
     Args:
         references: float array `[sources, samples]` or `[sources, samples, 1]`, the true sources.
         estimates: float array of the same shape.
-        permutation: bool, pairs references and estimates so that the mean SIR is highest. Defaults to False:
-            in the order given.
+        permutation: bool, pair references and estimates so that the mean SIR is highest. Defaults to False, the given
+            order.
         noise: float, see `bss_eval`. Defaults to 0.0.
 
     Returns:
@@ -164,7 +174,11 @@ def bss_eval_sources(
 
     Example:
 
-    >>> values = tfsep.evaluation.bss_eval_sources(np.stack([voice, music]), np.stack([voice_hat, music_hat]))
+    >>> rng = np.random.default_rng(0)
+    >>> references = rng.normal(0, 0.1, (2, 16000))
+    >>> values = tfsep.evaluation.bss_eval_sources(references, references[::-1], permutation=True)
+    >>> values["permutation"]
+    array([1, 0])
 
     Reference:
 
@@ -182,7 +196,7 @@ def bss_eval_sources(
 def bss_eval_sources_framewise(
     references: np.ndarray, estimates: np.ndarray, window: int = 30 * 44100, hop: int = 15 * 44100
 ) -> dict[str, np.ndarray]:
-    """`bss_eval_sources` in each of the overlapping windows of a signal, as mir_eval's function of this name has it.
+    """Compute `bss_eval_sources` in overlapping windows, as mir_eval's function of this name.
 
     A window in which a reference or an estimate is silent is NaN. A signal of fewer than two windows is one window.
 
@@ -197,6 +211,20 @@ def bss_eval_sources_framewise(
 
     Raises:
         ValueError: as `bss_eval_sources`, and for a window or hop of less than a sample.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> references = rng.normal(0, 0.1, (2, 12000))
+    >>> estimates = references + rng.normal(0, 0.01, references.shape)
+    >>> values = tfsep.evaluation.bss_eval_sources_framewise(references, estimates, window=8000, hop=4000)
+    >>> values["SIR"].shape
+    (2, 2)
+
+    Reference:
+
+    - [Vincent et al., 2006, Performance measurement in blind audio source separation](
+      https://doi.org/10.1109/TSA.2005.858005)
     """
     references, estimates = _mono(references, estimates)
     spans = windows.windows(references.shape[1], 1, window, hop)
@@ -206,13 +234,13 @@ def bss_eval_sources_framewise(
 
 
 def decibels(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """`10 log10(above / below)`; infinity where nothing is below, even 0 / 0, as in museval."""
+    """Return `10 log10(above / below)`; infinity where `below` is 0, even for 0 / 0, as in museval."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(below == 0, np.inf, 10 * np.log10(above / below))
 
 
 def _scores(references, estimates, spans, formulas, framewise_filters, permutation, noise=0.0):
-    """(measures `[sources, windows]`, the index of each reference's estimate `[sources, windows]`)."""
+    """Return measures and the index of each reference's estimate, both `[sources, windows]`."""
     sources = range(len(references))
     pairs = [(j, k) for j in sources for k in (sources if permutation else [j])]
     parts = _energies(references, estimates, pairs, spans, framewise_filters, noise)
@@ -222,7 +250,7 @@ def _scores(references, estimates, spans, formulas, framewise_filters, permutati
         scores[measure][tuple(np.transpose(pairs))] = decibels(parts[above], parts[below])
     order = np.tile(np.arange(len(sources))[:, np.newaxis], len(spans))
     if permutation:
-        # One mean for the track, or one a window.
+        # Pair once for the track, or in each window.
         groups = [[index] for index in range(len(spans))] if framewise_filters else [list(range(len(spans)))]
         for group in groups:
             order[:, group] = _best_order(scores["SIR"][:, :, group])[:, np.newaxis]
@@ -232,31 +260,31 @@ def _scores(references, estimates, spans, formulas, framewise_filters, permutati
 
 
 def _energies(references, estimates, pairs, spans, framewise_filters, noise):
-    """dict of `projections.ENERGIES` to `[pairs, windows]`, NaN in windows with a silent source."""
+    """Return a dict from `projections.ENERGIES` to `[pairs, windows]`; NaN in windows with a silent source."""
     energies = np.full((len(ENERGIES), len(pairs), len(spans)), np.nan)
-    heard = [
+    active = [
         index
         for index, span in enumerate(spans)
         if not (windows.any_silent(references[:, span]) or windows.any_silent(estimates[:, span]))
     ]
     if framewise_filters:
-        for index in heard:
+        for index in active:
             span = spans[index]
             filters = projections.distortion_filters(references[:, span], estimates[:, span], pairs, noise)
             energies[:, :, [index]] = projections.energies(references, estimates, filters, pairs, [span])
-    elif heard:
+    elif active:
         filters = projections.distortion_filters(references, estimates, pairs, noise)
-        counted = [spans[index] for index in heard]
-        energies[:, :, heard] = projections.energies(references, estimates, filters, pairs, counted)
+        counted = [spans[index] for index in active]
+        energies[:, :, active] = projections.energies(references, estimates, filters, pairs, counted)
     return dict(zip(ENERGIES, energies, strict=True))
 
 
 def _best_order(sir):
-    """The estimate of each reference for which the mean of `[references, estimates, windows]` is highest."""
+    """Return the estimate of each reference for which the mean SIR over references and windows is highest."""
     sir = sir[:, :, ~np.isnan(sir).any(axis=(0, 1))]
     if not sir.size:
         return np.arange(len(sir))
-    # Infinite for a perfect estimate; the assignment wants numbers.
+    # Perfect estimates are infinite; the assignment needs finite numbers.
     return scipy.optimize.linear_sum_assignment(
         np.nan_to_num(sir, posinf=1e3, neginf=-1e3).mean(axis=2), maximize=True
     )[1]

@@ -265,7 +265,7 @@ class FolderEstimates:
         if not self._files:
             first = tracks[0].name if tracks else "TRACK"
             raise ValueError(
-                f"{self.folder} holds no folder named after one of {len(tracks)} tracks. Expected TRACK/SOURCE.wav, "
+                f"{self.folder} contains no folder named after one of {len(tracks)} tracks. Expected TRACK/SOURCE.wav, "
                 f"for example {first}/vocals.wav."
             )
         places = [self.folder, *(self.folder / split for split in SPLITS)]
@@ -284,8 +284,8 @@ class FolderEstimates:
         left_out = sorted(found - set(sources))
         if not sources:
             raise ValueError(
-                f"{self.folder} holds no estimate of a source of the data. Received: {_listed(left_out) or 'no audio'}."
-                f" Expected file names of: {', '.join(known)}."
+                f"{self.folder} contains no estimate of a source of the data. "
+                f"Received: {_listed(left_out) or 'no audio'}. Expected file names of: {', '.join(known)}."
             )
         if left_out:
             _log.warning("%s: no sources of the data, left out: %s.", self.folder, _listed(left_out))

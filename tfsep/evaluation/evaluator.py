@@ -139,10 +139,10 @@ def _precision(tracks):
 
 def _check_names(names):
     if not names:
-        raise ValueError("tracks holds no track. Expected at least one.")
+        raise ValueError("tracks contains no track. Expected at least one.")
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
-        raise ValueError(f"tracks holds {count} tracks named {name!r}. Expected names that differ.")
+        raise ValueError(f"tracks contains {count} tracks named {name!r}. Expected names that differ.")
     if Path(SUMMARY).stem in names:
         raise ValueError(f"A track is named {Path(SUMMARY).stem!r}, as the result file is. Rename the track.")
 
@@ -172,7 +172,7 @@ def _check_unused(output, tracks):
     finished = [track.name for track in tracks if track_path(output, track.name).exists()]
     if finished:
         raise FileExistsError(
-            f"{output} holds {len(finished)} tracks of an unfinished evaluation. Go on with it by resume=True "
+            f"{output} contains {len(finished)} tracks of an unfinished evaluation. Continue it with resume=True "
             "(--resume), or choose another output folder."
         )
 

@@ -1,4 +1,4 @@
-"""What estimates let through where their reference is silent, which BSS Eval cannot score."""
+"""Energy of estimates where their reference is silent, which BSS Eval cannot score."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ def leakage(
     window: float = 1.0,
     hop: float = 1.0,
 ) -> np.ndarray:
-    """Energy of each estimate where its reference is silent, relative to the mixture, in dB.
+    """Compute the energy of each estimate where its reference is silent, relative to the mixture.
 
-    In a window in which every sample of a reference is zero BSS Eval says nothing. There this measure is
-    `10 log10(sum(e^2) / sum(x^2))`, where `x` is the sum of all references: the share of the other sources that
-    an estimate lets through. It does not depend on the level of the track; 0 dB is the mixture itself, -inf an
-    estimate that is silent as well. It is NaN in all other windows, and where the mixture is silent too, so that
-    nothing can leak. The windows that count are those of a source that are not NaN.
+    BSS Eval is undefined in a window in which every sample of a reference is zero. This measure is
+    `10 log10(sum(e^2) / sum(x^2))` there, where `x` is the sum of all references: the share of the other sources that
+    leaks into the estimate, independent of the level of the track. 0 dB is the mixture itself, -inf a silent estimate.
+    Windows in which the source is active or the mixture is silent are NaN.
 
     Args:
         references: float array `[sources, samples, channels]`, the true sources.
@@ -37,8 +36,12 @@ def leakage(
 
     Example:
 
-    >>> leaked = tfsep.evaluation.leakage(references, estimates, sample_rate=44100)
-    >>> np.count_nonzero(~np.isnan(leaked), axis=1), np.nanmedian(leaked, axis=1)
+    >>> references = np.zeros((2, 16000, 1))
+    >>> references[1], references[0, 8000:] = 0.1, 0.1  # the first source is silent for a second
+    >>> estimates = np.full(references.shape, 0.01)
+    >>> tfsep.evaluation.leakage(references, estimates, sample_rate=8000).round()
+    array([[-20.,  nan],
+           [ nan,  nan]])
     """
     references, estimates = windows.checked(references, estimates)
     spans = windows.windows(references.shape[1], sample_rate, window, hop)

@@ -1,4 +1,4 @@
-"""Tracks in parallel processes."""
+"""A function called in parallel processes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ENVIRONMENT = {**dict.fromkeys(_ONE_THREAD, "1"), "TF_FORCE_GPU_ALLOW_GROWTH": 
 
 
 def in_processes(function: Callable, arguments: Sequence, jobs: int) -> Iterator[tuple]:
-    """Calls a function in processes of one thread each, and yields results as they come.
+    """Call a function in processes of one thread each, and yield results as they arrive.
 
-    The processes are new ones ("spawn"), so that the numbers of threads are read before any library counts cores,
-    and so that nothing of TensorFlow in this process is copied. When the iteration ends early, by Ctrl-C as well,
-    they are ended. What they log is logged here.
+    Processes are spawned, not forked, so that libraries read the numbers of threads before they count cores and no
+    state of TensorFlow is copied. They are terminated when the iteration ends early, also by Ctrl-C. Their log records
+    are logged here.
 
     Args:
-        function: a function of one argument that can be pickled. A process gets it once.
+        function: a function of one argument that can be pickled, sent once to each process.
         arguments: its arguments.
         jobs: int, number of processes.
 
@@ -43,14 +43,14 @@ def in_processes(function: Callable, arguments: Sequence, jobs: int) -> Iterator
 
     Raises:
         ValueError: if the function or an argument cannot be pickled.
-        RuntimeError: if a process ended by itself.
+        RuntimeError: if a process died.
     """
     _check_sendable(function, arguments)
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (function,))
     workers = set()
     try:
-        with _environment():  # as long as processes are started
+        with _environment():  # while processes are started
             futures = {pool.submit(_call, argument): index for index, argument in enumerate(arguments)}
             workers = set(multiprocessing.active_children()) - before
         for future in as_completed(futures):
@@ -60,8 +60,8 @@ def in_processes(function: Callable, arguments: Sequence, jobs: int) -> Iterator
             yield futures.pop(future), result
     except BrokenProcessPool as error:
         raise RuntimeError(
-            "A process that scored a track ended by itself: for want of memory (try fewer jobs), or because the "
-            "script that asks for jobs does not do so under `if __name__ == '__main__':`."
+            "A process that scored a track ended by itself: memory ran out (use fewer jobs), or the script does not "
+            "call this under `if __name__ == '__main__':`."
         ) from error
     except BaseException:
         for worker in workers:
@@ -75,9 +75,9 @@ def _check_sendable(function, arguments):
     try:
         for value in (function, *arguments):
             pickle.dumps(value)
-    except Exception as error:  # which kind depends on what cannot be pickled
+    except Exception as error:  # its type depends on what cannot be pickled
         raise ValueError(
-            f"Several jobs send the model and the tracks to other processes, which these do not allow ({error}). "
+            f"Several jobs send the model and the tracks to other processes, which is impossible here ({error}). "
             "Give the model by path or name, or take jobs=1."
         ) from error
 
@@ -85,12 +85,12 @@ def _check_sendable(function, arguments):
 def _begin(function):
     global _function
     _function = function
-    # Ctrl-C reaches the whole group of processes; the one that started these ends them.
+    # Ctrl-C reaches the whole process group; the parent terminates the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _call(argument):
-    """(result, what was logged) of the function in a process."""
+    """Return the result of the function and its log records."""
     records = queue.SimpleQueue()
     handler = QueueHandler(records)
     _log.addHandler(handler)
@@ -103,7 +103,7 @@ def _call(argument):
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """What new processes find in their environment."""
+    """Set the environment of new processes."""
     before = {name: os.environ.get(name) for name in _ENVIRONMENT}
     os.environ.update(_ENVIRONMENT)
     try:

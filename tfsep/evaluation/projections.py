@@ -1,9 +1,8 @@
-"""Least-squares projections of estimates onto delayed references, the decomposition under BSS Eval.
+"""Least-squares projections of estimates onto delayed references, the decomposition of BSS Eval.
 
-An estimate `e` is taken apart by two projections: `S`, onto its own reference `s` delayed by 0 to 511 samples, and `P`,
-onto all references so delayed. Both are the references filtered by FIR filters of 512 taps, which solve normal
-equations made of correlations at 512 lags. Everything is done in float64 and in short blocks, so that memory does not
-grow with the track.
+An estimate `e` is decomposed by two projections: `S`, onto its own reference `s` delayed by 0 to 511 samples, and `P`,
+onto all references so delayed. Both are references filtered by FIR filters of 512 taps, which solve normal equations
+of correlations at 512 lags. Computation is in float64 and in short blocks, so that memory does not grow with the track.
 
 In this module a row is one channel of one source: row `source * channels + channel`.
 """
@@ -24,22 +23,22 @@ TAPS = 512
 ENERGIES = ("s", "S", "P", "e-s", "S-s", "P-S", "e-P", "e-S")
 
 _FFT = 4096
-_NEW = _FFT - TAPS + 1  # samples of a block that follow the history which the filters reach back to
-_BLOCKS = 16  # blocks at a time: their spectra stay in the processor's cache
+_NEW = _FFT - TAPS + 1  # new samples of a block, after the history of the filters
+_BLOCKS = 16  # blocks at a time: their spectra fit into the cache
 _THREADS = 4  # at most
-_WORTH_THREADS = 4  # groups: fewer are done before threads have come up
+_WORTH_THREADS = 4  # groups: fewer are faster without threads
 
 
 def distortion_filters(
     references: np.ndarray, estimates: np.ndarray, pairs: Sequence[tuple[int, int]], noise: float = 0.0
 ) -> np.ndarray:
-    """The filters from references to projections that come nearest to the estimates.
+    """Compute the filters from references to the projections nearest to the estimates.
 
     Args:
         references: float array `[sources, samples, channels]`.
         estimates: float array of the same shape.
-        pairs: the pairs (reference, estimate) for which `S` is wanted, in the order of the references.
-        noise: float, root mean square of white noise that the references are taken to hold besides. Defaults to 0.
+        pairs: the pairs (reference, estimate) for which to compute `S`, in the order of the references.
+        noise: float, root mean square of white noise added to the references. Defaults to 0.0.
 
     Returns:
         float64 `[TAPS, rows, outputs]`. The outputs are first the rows of `P`, then the channels of `S` of each
@@ -68,10 +67,10 @@ def energies(
     pairs: Sequence[tuple[int, int]],
     windows: Sequence[slice],
 ) -> np.ndarray:
-    """Energies of the parts of the estimates, window by window.
+    """Compute the energies of the parts of the estimates in each window.
 
-    As in museval, a window of the references is filtered by itself: zeros stand before and after it, and the
-    filters' tail of 511 samples counts.
+    As in museval, each window of the references is filtered with zeros before and after it, and the filters' tail of
+    511 samples counts.
 
     Args:
         references: float array `[sources, samples, channels]`.
@@ -106,7 +105,7 @@ def _part_energies(references, estimates, spectra, pairs, start, blocks):
     history = _rows(references, start - TAPS + 1, stop)
     true, estimated = history[:, TAPS - 1 :], _rows(estimates, start, stop)
     outputs = scipy.fft.rfft(_overlapping(history), axis=1).transpose(1, 0, 2) @ spectra  # [bins, blocks, outputs]
-    # Rows first, so that the sums run along memory. The history's part of a block is wrapped around: dropped.
+    # Rows first, so that sums run along memory. Drop the history of each block, where the convolution wraps around.
     projections = scipy.fft.irfft(outputs.transpose(2, 1, 0), _FFT, axis=2)[:, :, TAPS - 1 :]
     true, estimated = (rows.reshape(len(rows), blocks, _NEW) for rows in (true, estimated))
     sums = np.empty((len(ENERGIES), len(pairs)))
@@ -126,7 +125,7 @@ def _correlations(references, estimates):
     """Sums of reference row [n - lag] times any row [n], `[TAPS lags, reference rows, reference and estimate rows]`."""
     part = partial(_part_correlations, references, estimates)
     correlations = scipy.fft.irfft(sum(_parallel(part, list(_groups(references.shape[1])))), _FFT, axis=0)
-    # Lag 0 stands at -TAPS + 1, because the delayed rows begin TAPS - 1 samples earlier.
+    # Lag 0 is at -TAPS + 1, because the delayed rows begin TAPS - 1 samples earlier.
     return np.roll(correlations, TAPS - 1, axis=0)[:TAPS]
 
 
@@ -141,7 +140,7 @@ def _part_correlations(references, estimates, start, blocks):
 
 
 def _rows(audio, start, stop):
-    """Samples `start` to `stop` as float64 `[rows, samples]`, zeros before and after the audio."""
+    """Return samples `start` to `stop` as float64 `[rows, samples]`, zeros beyond the audio."""
     sources, samples, channels = audio.shape
     rows = np.zeros((sources, channels, stop - start))
     first, last = max(start, 0), min(stop, samples)
@@ -151,22 +150,22 @@ def _rows(audio, start, stop):
 
 
 def _overlapping(history):
-    """View of rows with their history as FFT input, `[blocks, FFT, rows]`."""
+    """Return a view of rows with their history as FFT input, `[blocks, FFT, rows]`."""
     return np.lib.stride_tricks.sliding_window_view(history, _FFT, axis=1)[:, ::_NEW].transpose(1, 2, 0)
 
 
 def _groups(samples) -> Iterator[tuple[int, int]]:
-    """(start, number of blocks) of each group of blocks over so many samples."""
+    """Yield start and number of blocks of each group."""
     for start in range(0, samples, _BLOCKS * _NEW):
         yield start, min(_BLOCKS, -(-(samples - start) // _NEW))
 
 
 def _least_squares(correlations, targets):
-    """Filters `[TAPS, rows, columns]` that solve the normal equations.
+    """Solve the normal equations for filters `[TAPS, rows, columns]`.
 
-    Delayed references may depend on each other: channels that are equal, a source that is silent in one channel, two
-    equal sources. White noise 140 dB below each row, which moves no well-posed score by 1e-6 dB, makes the solution
-    the one of the least energy there, nearly; in a system for which rounding weighs more, as much noise as it needs.
+    Delayed references may be linearly dependent: equal channels, a source silent in one channel, two equal sources.
+    White noise 140 dB below each row, which changes no well-posed score by 1e-6 dB, then selects nearly the solution of
+    least energy. The noise is raised until rounding no longer prevents a factorisation.
     """
     rows, columns = targets.shape[1:]
     right = targets.transpose(1, 0, 2).reshape(rows * TAPS, columns)
@@ -176,7 +175,7 @@ def _least_squares(correlations, targets):
         gram = _gram(correlations)
         gram.flat[:: len(gram) + 1] += noise * power
         try:
-            # The transpose, which is the same, has LAPACK's order in memory: it is overwritten and not copied.
+            # The transpose of this symmetric matrix has LAPACK's memory order, so it is overwritten without a copy.
             factor = scipy.linalg.cho_factor(gram.T, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:
             continue
@@ -186,17 +185,17 @@ def _least_squares(correlations, targets):
 
 
 def _gram(correlations):
-    """Inner products of all delayed rows, `[rows * TAPS, rows * TAPS]`, block Toeplitz."""
+    """Return the inner products of all delayed rows, `[rows * TAPS, rows * TAPS]`, block Toeplitz."""
     rows = correlations.shape[1]
     lags = correlations.transpose(1, 2, 0)
     lags = np.concatenate([lags.transpose(1, 0, 2)[:, :, :0:-1], lags], axis=2)  # from -TAPS + 1 to TAPS - 1
     toeplitz = np.lib.stride_tricks.sliding_window_view(lags, TAPS, axis=2)[..., ::-1]
-    # A matrix of its own: for one row the reshaped one is a view of the lags.
+    # Copy: with one row, reshape returns a view.
     return np.ascontiguousarray(toeplitz.transpose(0, 2, 1, 3).reshape(rows * TAPS, rows * TAPS))
 
 
 def _parallel(function: Callable, arguments: Sequence[tuple]) -> Iterator:
-    """Results in the order of the arguments. NumPy and SciPy let other threads run meanwhile."""
+    """Yield results in the order of the arguments, from threads: NumPy and SciPy release the lock."""
     threads = _threads()
     if len(arguments) < _WORTH_THREADS or threads == 1:
         yield from (function(*values) for values in arguments)
@@ -205,12 +204,12 @@ def _parallel(function: Callable, arguments: Sequence[tuple]) -> Iterator:
         waiting = deque()
         for values in arguments:
             waiting.append(pool.submit(function, *values))
-            if len(waiting) > 2 * threads:  # no more: results that nobody has taken need memory
+            if len(waiting) > 2 * threads:  # bounds the memory of results not yet consumed
                 yield waiting.popleft().result()
         yield from (future.result() for future in waiting)
 
 
 def _threads():
-    """OMP_NUM_THREADS, as for the BLAS beside it, else the processor's cores up to a few."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) else min(_THREADS, os.cpu_count() or 1)
+    """Return OMP_NUM_THREADS, as BLAS does, else the number of cores up to a few."""
+    number = os.environ.get("OMP_NUM_THREADS", "")
+    return int(number) if number.isdigit() and int(number) else min(_THREADS, os.cpu_count() or 1)

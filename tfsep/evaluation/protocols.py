@@ -1,4 +1,4 @@
-"""The protocols by which the field compares separators: what is measured, over which windows, how it is summed up."""
+"""The protocols of the field: measures, windows, and how scores of a corpus are aggregated."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ class Protocol:
     """How separations are scored.
 
     Args:
-        name: str, as results carry it.
-        measure: from references and estimates `[sources, samples, channels]`, their rate, whether only SDR is
-            needed, and the `noise` of `tfsep.evaluation.bss_eval`, to a dict from measure to `[sources, windows]`
+        name: str, name in results.
+        measure: function from references and estimates `[sources, samples, channels]`, their rate, whether only SDR
+            is needed, and the `noise` of `tfsep.evaluation.bss_eval`, to a dict from measure to `[sources, windows]`
             in dB.
-        columns: dict from the measures that a table shows to their names there; the first is the main one.
-        aggregation: str, how a corpus's score is made from the scores of windows.
+        columns: dict from the measures that a table shows to their titles; the first is the main measure.
+        aggregation: str, in words, how scores of windows become that of a corpus.
         window: float, length of a window in seconds, `math.inf` for whole tracks.
         hop: float, distance between the starts of windows in seconds, `math.inf` for whole tracks.
-        improvements: dict from a further measure to the one whose difference to the mixture row it is.
-        mono: bool, stereo tracks cannot be scored.
-        weighted_mean: bool, a corpus's score is the mean over tracks, weighted by their length, in the place of the
-            median over windows, then over tracks.
-        stft: the STFT of the oracles.
+        improvements: dict from a further measure to the measure of which it is the improvement over the mixture.
+            Defaults to none.
+        mono: bool, whether only mono tracks can be scored. Defaults to False.
+        weighted_mean: bool, aggregate by the mean over tracks, weighted by length, instead of the median over windows,
+            then over tracks. Defaults to False.
+        stft: the STFT of the oracles. Defaults to SiSEC's.
     """
 
     name: str
@@ -48,15 +49,15 @@ class Protocol:
 
     @property
     def main(self) -> str:
-        """The measure that is meant where none is named."""
+        """The measure that is used by default."""
         return next(iter(self.columns))
 
 
 def protocol(name: str) -> Protocol:
-    """The protocol of a name: `"bsseval_v4"`, `"bsseval_v3"` or `"si_sdr"`.
+    """Return the protocol of a name: `"bsseval_v4"`, `"bsseval_v3"` or `"si_sdr"`.
 
     Raises:
-        ValueError: if there is none of that name.
+        ValueError: if the name is unknown.
     """
     if name not in PROTOCOLS:
         raise ValueError(f"Unknown protocol {name!r}. Expected one of: {', '.join(PROTOCOLS)}.")
@@ -72,14 +73,14 @@ def _bsseval_v3(references, estimates, sample_rate, sdr_only, noise=0.0):
 
 
 def _si_sdr(references, estimates, sample_rate, sdr_only):
-    # Source by source: another one that is silent is nothing to this measure.
+    # Source by source: a silent one does not affect the others.
     pairs = [(references[index : index + 1], estimates[index : index + 1]) for index in range(len(references))]
     whole = [sdr(*pair, sample_rate, window=math.inf)[0, 0] for pair in pairs]
     return _columns({"SI-SDR": si_sdr(references, estimates), "SDR": np.array(whole)})
 
 
 def _columns(values):
-    """The whole track as the one window."""
+    """Treat the whole track as one window."""
     return {name: value[:, np.newaxis] for name, value in values.items()}
 
 

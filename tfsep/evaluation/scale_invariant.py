@@ -9,21 +9,28 @@ from tfsep.evaluation.bsseval import decibels
 
 
 def si_sdr(references: np.ndarray, estimates: np.ndarray) -> np.ndarray:
-    """Scale-invariant signal-to-distortion ratio of each source over the whole track.
+    """Compute the scale-invariant signal-to-distortion ratio of each source over the whole track.
 
-    The reference is scaled by the factor with which it comes nearest to the estimate; what the estimate differs from
-    that is distortion. Means are not taken away. Each source is judged by itself.
+    The reference is scaled to be nearest to the estimate; their difference is the distortion. Means are not
+    subtracted. For a batch of tensors in training, see `tfsep.metrics.si_sdr`.
 
     Args:
         references: float array `[sources, samples, channels]`, the true sources.
         estimates: float array of the same shape.
 
     Returns:
-        float64 `[sources]`, in dB, over all samples and channels. NaN where the reference or the estimate is silent,
-        infinity where the estimate is the reference but for its level.
+        float64 `[sources]`, in dB, over all samples and channels. NaN if the reference or the estimate is silent,
+        infinity if the estimate is a scaled reference.
 
     Raises:
         ValueError: as `tfsep.evaluation.sdr`.
+
+    Example:
+
+    >>> references = np.random.default_rng(0).normal(0, 0.1, (2, 8000, 1))
+    >>> estimates = 0.5 * references + 0.05 * references[::-1]
+    >>> tfsep.evaluation.si_sdr(references, estimates).round()
+    array([20., 20.])
 
     Reference:
 

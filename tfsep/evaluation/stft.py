@@ -1,4 +1,4 @@
-"""The short-time Fourier transform of oracles."""
+"""The short-time Fourier transform of the oracles, in numpy: models use `tfsep.layers.STFT`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Stft:
     n_fft: int
 
     def forward(self, audio: np.ndarray) -> np.ndarray:
-        """Audio `[samples]` -> complex `[bins, frames]`, as precise as the audio."""
-        # Below one frame scipy would shorten the frame instead.
+        """Transform audio `[samples]` to complex `[bins, frames]` of the audio's precision."""
+        # scipy shortens its frames for audio of less than one frame.
         padded = np.pad(audio, (0, max(0, self.n_fft - len(audio))))
         return scipy.signal.stft(padded, window=self._samples(), nperseg=self.n_fft)[2]
 
     def inverse(self, spectrum: np.ndarray, samples: int) -> np.ndarray:
-        """Complex `[bins, frames]` -> audio `[samples]`."""
+        """Transform complex `[bins, frames]` to audio `[samples]`."""
         return scipy.signal.istft(spectrum, window=self._samples(), nperseg=self.n_fft)[1][:samples]
 
     def _samples(self):

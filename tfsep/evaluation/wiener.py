@@ -9,15 +9,15 @@ import numpy as np
 from tfsep.evaluation.stft import Stft
 
 _BINS = 32  # at a time: covariances take channels^2 times the memory of spectra
-# White noise added to spatial covariances of trace `channels`, so that those of mono stems can be inverted. SiSEC's
-# 2e-16 is lost in rounding.
+# White noise added to spatial covariances of trace `channels`, so that those of mono stems can be inverted: SiSEC's
+# 2e-16 vanishes in rounding.
 _NOISE = 1e-10
 
 
 def wiener_filter(
     mixture: np.ndarray, stems: Mapping[str, np.ndarray], parts: Mapping[str, Sequence[str]], stft: Stft
 ) -> dict[str, np.ndarray]:
-    """Separates all channels jointly under the local Gaussian model with covariances known.
+    """Separate all channels jointly under the local Gaussian model with known covariances.
 
     Of a stem with STFT `y` (a vector over the channels) in one bin:
 
@@ -25,14 +25,14 @@ def wiener_filter(
     - power `P` in each frame: `y^H R^-1 y / channels`.
 
     The estimate is `P R (sum of P R over all stems)^-1 x`, where `x` is the STFT of the mixture. With one channel
-    this is IRM2. SiSEC's own program divides `R` by sums along another axis than the trace's, and loses itself in
-    rounding where the channels of a stem are nearly equal: there its SDR is up to some decibels lower, elsewhere within
-    0.1 dB.
+    this is IRM2. SiSEC's program divides `R` by sums along another axis than the trace's and suffers from
+    rounding where the channels of a stem are nearly equal: its SDR is some decibels lower there, and within 0.1 dB
+    elsewhere.
 
     Args:
         mixture: float array `[samples, channels]`.
         stems: dict from the name of each stem to its audio, shaped as the mixture.
-        parts: dict from target to the stems that it is the sum of.
+        parts: dict from target to the stems whose sum it is.
         stft: the transform.
 
     Returns:
@@ -58,21 +58,21 @@ def wiener_filter(
 
 
 def _spectrum(audio, stft):
-    """Complex64 `[channels, bins, frames]`: half the memory, and more precise than the audio."""
+    """Return the spectrum as complex64 `[channels, bins, frames]`: half the memory, and precise enough."""
     return np.stack([stft.forward(channel.astype(np.float32)) for channel in audio.T])
 
 
 def _separate_bins(mixture, stems):
-    """Spectra of the estimates of all stems, `[channels, bins, frames]` as those given."""
+    """Return the spectra of the estimates of all stems, `[channels, bins, frames]`."""
     models = {name: _model(stem.astype(np.complex128)) for name, stem in stems.items()}
     covariance = sum(_covariance(*model) for model in models.values())  # [bins, frames, channels, channels]
-    covariance[~covariance.any(axis=(2, 3))] = np.eye(len(mixture))  # silence: anything that can be inverted
+    covariance[~covariance.any(axis=(2, 3))] = np.eye(len(mixture))  # silence: any invertible matrix
     whitened = np.linalg.solve(covariance, mixture.transpose(1, 2, 0)[..., np.newaxis].astype(np.complex128))[..., 0]
     return {name: np.einsum("bik,btk,bt->ibt", spatial, whitened, power) for name, (spatial, power) in models.items()}
 
 
 def _model(stem):
-    """(spatial covariance `[bins, channels, channels]`, power `[bins, frames]`) of a stem."""
+    """Return spatial covariance `[bins, channels, channels]` and power `[bins, frames]` of a stem."""
     channels = len(stem)
     energy = np.mean(np.abs(stem) ** 2, axis=0)
     weights = np.divide(1, energy, out=np.zeros_like(energy), where=energy > 0)

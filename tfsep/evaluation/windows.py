@@ -1,4 +1,4 @@
-"""The arrays that measures compare, the windows they are cut into, and what counts as silent in them."""
+"""Checks of the arrays that measures compare, their windows, and silence in them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_BLOCK = 1 << 16  # samples looked at together: a whole track in float64 would take twice its memory
+_BLOCK = 1 << 16  # samples at a time: a whole track in float64 takes twice its memory
 _LARGEST = float(np.finfo(np.float32).max)  # so that no energy overflows in float64
 
 
 def checked(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, once they are known to be comparable audio `[sources, samples, channels]`.
+    """Return both as arrays after checking that they are comparable audio `[sources, samples, channels]`.
 
     Raises:
         ValueError: for arrays that are empty, not of floats, not finite or of differing shapes.
@@ -28,13 +28,13 @@ def checked(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray, 
     for name, audio in (("references", references), ("estimates", estimates)):
         if not np.issubdtype(audio.dtype, np.floating):
             raise ValueError(f"{name} must be floats in [-1, 1]. Received dtype: {audio.dtype}.")
-        if not (audio.min() >= -_LARGEST and audio.max() <= _LARGEST):  # false for NaN as well
-            raise ValueError(f"{name} hold NaN or infinity. Expected finite audio.")
+        if not (audio.min() >= -_LARGEST and audio.max() <= _LARGEST):  # also false for NaN
+            raise ValueError(f"{name} contain NaN or infinity. Expected finite audio.")
     return references, estimates
 
 
 def windows(samples: int, sample_rate: int, window: float, hop: float) -> list[slice]:
-    """The whole windows of a track; the whole track where it is shorter than one.
+    """Return the whole windows of a track, or the whole track if it is shorter than one.
 
     Args:
         samples: int, length of the track.
@@ -49,18 +49,18 @@ def windows(samples: int, sample_rate: int, window: float, hop: float) -> list[s
         raise ValueError(
             f"window and hop must be at least one sample. Received: window={window} s, hop={hop} s at {sample_rate} Hz."
         )
-    # Truncated, not rounded, as museval does it.
+    # Truncate instead of rounding, as museval does.
     length, step = (int(min(seconds * sample_rate, samples)) for seconds in (window, hop))
     return [slice(start, start + length) for start in range(0, samples - length + 1, step)]
 
 
 def any_silent(audio: np.ndarray) -> bool:
-    """Whether a source is silent by museval's rule: its channels add up to zero at each sample."""
+    """Return whether any source is silent by museval's rule: its channels add up to zero at each sample."""
     return any(not any(block.sum(axis=1).any() for block in _blocks(source, 1 << 12)) for source in audio)
 
 
 def energies(audio: np.ndarray, subtracted: np.ndarray | None = None) -> np.ndarray:
-    """Sum of squares of each source over its samples and channels; with `subtracted`, of the difference to it."""
+    """Return the sum of squares of each source over samples and channels, or that of its difference to `subtracted`."""
     if subtracted is None:
         return np.array([sum(np.vdot(block, block) for block in _blocks(source)) for source in audio])
     return np.array(

@@ -1,4 +1,4 @@
-"""Pages to look at and to listen to: one HTML file each, which opens from disk and fetches nothing."""
+"""Pages of scores and sound: one self-contained HTML file each."""
 
 from __future__ import annotations
 

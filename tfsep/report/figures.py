@@ -1,4 +1,4 @@
-"""Figures of a page: box plots as SVG that follows the page's colours, spectrograms as JPEG."""
+"""Figures of a page: box plots as SVG in the page's colours, spectrograms as JPEG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from tfsep.plotting import N_FFT, power_spectrogram
 
-# Colours that matplotlib writes and that become the style sheet's, which differ in light and in dark.
+# Colours that matplotlib writes, replaced by those of the style sheet, which differ between light and dark mode.
 _INK, _FAINT, _BOUND = "#010203", "#010204", "#010205"
 _SERIES = tuple(f"#0102{number:02x}" for number in range(0x10, 0x16))
 _STYLED = {_INK: "currentColor", _FAINT: "var(--rule)", _BOUND: "var(--bound)"} | {
@@ -21,19 +21,19 @@ _STYLED = {_INK: "currentColor", _FAINT: "var(--rule)", _BOUND: "var(--bound)"} 
 }
 _LONGEST_LABEL = 24
 
-_ROWS, _COLUMNS = 128, 800  # of a spectrogram's picture
+_ROWS, _COLUMNS = 128, 800  # pixels of a spectrogram
 _LOWEST, _HIGHEST = 40.0, 16000.0  # Hz
 _RANGE = 80.0  # dB
 
 
 @dataclass(frozen=True)
 class Box:
-    """A line of a box plot.
+    """One line of a box plot.
 
     Args:
         label: str, name of the model or bound.
-        values: one score a track, in dB; NaN is left out.
-        series: int or None, which of the page's colours; None for a bound.
+        values: one score for each track, in dB; NaN is skipped.
+        series: int, number of the page's colour. Defaults to None, that of a bound.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Box:
 
 
 def box_plot(boxes: Sequence[Box], title: str, unit: str, limits: tuple[float, float]) -> str:
-    """Draws scores over tracks: quartiles, whiskers of 1.5 times their distance, every track a dot.
+    """Draw scores over tracks: quartiles, whiskers of 1.5 times their distance, a dot for each track.
 
     Args:
         boxes: the lines, from the top.
@@ -51,12 +51,12 @@ def box_plot(boxes: Sequence[Box], title: str, unit: str, limits: tuple[float, f
         limits: ends of the axis.
 
     Returns:
-        An `<svg>` element to stand inside a page.
+        An `<svg>` element.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    # Text stays text and is set in the page's own font; a name with $ in it is no formula.
+    # Keep text as text, in the page's font; a name with $ is not a formula.
     style = {"svg.fonttype": "none", "svg.hashsalt": title + unit, "text.parse_math": False, "font.size": 10}
     style |= dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
     with matplotlib.rc_context(style), warnings.catch_warnings():
@@ -87,7 +87,7 @@ def _draw_box(axes, place: int, box: Box) -> None:
 
 
 def _draw_quartiles(axes, place: int, values: np.ndarray, color: str) -> None:
-    # By hand: matplotlib's boxplot has no spelling of a horizontal box that all its versions take without warning.
+    # Not matplotlib's boxplot: no option for horizontal boxes works in all versions without a warning.
     low, median, high = np.percentile(values, [25, 50, 75])
     reach = 1.5 * (high - low)
     inside = values[(values >= low - reach) & (values <= high + reach)]
@@ -98,7 +98,7 @@ def _draw_quartiles(axes, place: int, values: np.ndarray, color: str) -> None:
 
 
 def _spread(place: int, count: int) -> np.ndarray:
-    """Heights of dots around a line: the golden ratio's multiples, which are even and the same every time."""
+    """Return heights of dots around a line: multiples of the golden ratio, which are even and reproducible."""
     return place + 0.36 * (np.arange(count) * 0.618034 % 1 - 0.5)
 
 
@@ -115,7 +115,7 @@ def _svg(figure) -> str:
 
 
 def spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Power of audio in dB over time and the logarithm of frequency, from 40 Hz to 16 kHz.
+    """Return the power of audio in dB over time and logarithmic frequency, from 40 Hz to 16 kHz.
 
     Args:
         audio: float array `[samples, channels]`.
@@ -132,13 +132,13 @@ def spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def scale_words(sample_rate: int) -> str:
-    """Says for a page's reader what the axes and the colours of a spectrogram span."""
+    """Describe the axes and colours of a spectrogram for readers of a page."""
     highest = min(_HIGHEST, sample_rate / 2) / 1000
     return f"Spectrograms: {_LOWEST:g} Hz to {highest:g} kHz, logarithmic; {_RANGE:g} dB down from the loudest point."
 
 
 def picture(decibels: np.ndarray, loudest: float) -> bytes:
-    """Paints a spectrogram as a JPEG, black from 80 dB below `loudest`."""
+    """Encode a spectrogram as JPEG, black at 80 dB below `loudest`."""
     from matplotlib import colormaps, image
 
     scaled = np.clip((decibels - loudest) / _RANGE + 1, 0, 1)

@@ -1,4 +1,4 @@
-"""The page itself: templates filled with style sheet, scripts and data, and nothing that is fetched."""
+"""The page itself: templates filled with style sheet, scripts and data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfsep.files import write_text
 
 
 def check_output(path: Path, overwrite: bool) -> None:
-    """Raise FileExistsError if a page would replace something, before the work of making it."""
+    """Raise FileExistsError if the page exists and must not be overwritten, or is a folder."""
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder. Expected the name of a page to write.")
     if path.exists() and not overwrite:
@@ -20,14 +20,14 @@ def check_output(path: Path, overwrite: bool) -> None:
 
 
 def write_page(path: Path, title: str, summary: str, songs: Sequence[dict], **scores) -> None:
-    """Write a page in one step.
+    """Write a page atomically.
 
     Args:
         path: path of the HTML file.
         title: str, the heading, as plain text.
         summary: str, the line below it, as plain text.
-        songs: one dict for each song with sound, see `tfsep.report.songs.song_data`.
-        **scores: what `tfsep.report.score_sections.score_sections` returns, for a page with scores.
+        songs: a dict for each song with sound, see `tfsep.report.songs.song_data`.
+        **scores: the result of `tfsep.report.score_sections.score_sections`, for a page with scores.
 
     Raises:
         OSError: if the file cannot be written.

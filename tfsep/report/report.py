@@ -1,4 +1,4 @@
-"""The report: scores of models beside their bounds, and the sound behind them, in one page."""
+"""The report: scores of models beside their bounds, and their sound, in one page."""
 
 from __future__ import annotations
 
@@ -29,22 +29,21 @@ def write_report(
     start: float | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Writes one HTML file with box plots, tables and, where there is sound, a synchronous player of stems.
+    """Write an HTML file with box plots and tables of scores and, if there is sound, a synchronous player of stems.
 
-    The file holds everything, sound too (mp3), and opens from disk, with no server and no network.
+    The file includes the sound as mp3 and opens from disk, without server or network.
 
     Args:
         results: path of a results folder, or several to compare, as `tfsep evaluate --output` writes them.
         output: path of the folder for the page, `OUTPUT/index.html`.
         tracks: names of the tracks to listen to. Defaults to the best, the middle and the worst track of the first
-            model where `data` or `estimates` are given, else to none.
-        estimates: dict from a model's name to the folder of what it separated, `FOLDER/<track>/<source>.wav`.
-            Under the name that stands in the results its scores are shown beside the sound. Defaults to None.
-        data: the tracks with the true sources, usually the dataset that was evaluated. Defaults to None.
-        seconds: float or None, the most that is taken of each track; None takes whole tracks. Defaults to 30.
-        start: float or None, where the excerpt starts, in seconds; None takes the middle of each track. Defaults
-            to None.
-        overwrite: bool, whether to replace an existing page. Defaults to False.
+            model if `data` or `estimates` are given, else to none.
+        estimates: dict from a model's name to the folder of its estimates, `FOLDER/<track>/<source>.wav`. Scores are
+            shown beside the sound for names that are in the results. Defaults to None.
+        data: the tracks with the true sources, usually the evaluated dataset. Defaults to None.
+        seconds: float, maximum length of the excerpt of each track; None for whole tracks. Defaults to 30.0.
+        start: float, start of the excerpt in seconds. Defaults to None, an excerpt from the middle of each track.
+        overwrite: bool, replace an existing page. Defaults to False.
 
     Returns:
         Path of the page.
@@ -52,13 +51,17 @@ def write_report(
     Raises:
         FileNotFoundError: if a folder or a file is missing.
         FileExistsError: if the page exists and `overwrite` is False.
-        ValueError: if results are damaged or not comparable, if a track is not there, or if truth and estimates
-            differ in length or rate.
+        ValueError: if results are damaged or not comparable, a track is unknown, or sources and estimates differ in
+            length or rate.
         tfsep.audio.AudioError: if a file cannot be read.
 
     Example:
 
-    >>> tfsep.report.write_report("scores/unet", "report", data=tracks, estimates={"unet": "stems"})
+    >>> tracks = tfsep.datasets.StemsFolder("songs", split=None)[:1]
+    >>> _ = tfsep.evaluate("model.keras", tracks, output="scores", sdr_only=True)
+    >>> page = tfsep.report.write_report("scores", "report", data=tracks)
+    >>> page.name
+    'index.html'
     """
     output = Path(output) / "index.html"
     check_excerpt(seconds, start)
@@ -77,7 +80,7 @@ def write_report(
 
 
 def _chosen(scores, tracks, truths, estimates) -> list[str]:
-    """Names of the tracks to listen to."""
+    """Return the names of the tracks to listen to."""
     known = scores[0].tracks
     if tracks is None:
         return _best_middle_worst(scores[0]) if truths or estimates else []
@@ -116,7 +119,7 @@ def _song(name: str, scores: list[Scores], truths: dict[str, Track] | None, esti
 
 
 def _truth(track: Track, scores: list[Scores]):
-    # Model by model, since what the accompaniment is depends on a model's other sources.
+    # Model by model, because the accompaniment depends on a model's other sources.
     def read(first: int, samples: int) -> dict[str, np.ndarray]:
         return {
             target: sound
@@ -132,7 +135,7 @@ def _mixture(track: Track):
 
 
 def _notes(name: str, model: str, scores: list[Scores]) -> dict[str, str]:
-    """A track's scores by source, to stand beside the waveforms."""
+    """Return a track's scores by source, to show beside the waveforms."""
     result = next((result for result in scores if result.model == model), None)
     if result is None:
         return {}

@@ -1,4 +1,4 @@
-"""Scores as a page shows them: for each measure the box plots, the table with bounds and the table of tracks."""
+"""Scores for a page: for each measure the box plots, the table with bounds and the table of tracks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEAN = "mean"
 
 @dataclass(frozen=True)
 class Score:
-    """A corpus's score and the ends of its interval, in dB; NaN where there is none."""
+    """Score of a corpus and the ends of its interval, in dB; NaN if undefined."""
 
     value: float = math.nan
     low: float = math.nan
@@ -31,13 +31,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Line:
-    """A model or a bound, as a line of figure and table.
+    """A model or a bound: a line of figure and table.
 
     Args:
-        label: str, its name in the page.
+        label: str, name in the page.
         result: the `Scores` that it belongs to.
         row: str, `"model"` or the name of a bound.
-        series: int or None, which of the page's colours; None for a bound.
+        series: int, number of the page's colour; None for a bound.
         scores: dict from target, and `"mean"`, to `Score`.
     """
 
@@ -95,7 +95,7 @@ def _section(scores: Sequence[Scores], measure: str) -> dict:
 
 
 def _lines(scores: Sequence[Scores], measure: str, columns: Sequence[str]) -> list[Line]:
-    """Models and bounds. A bound that models share is shown once."""
+    """Return the lines of models and bounds. A bound that models share is shown once."""
     lines = []
     for series, result in enumerate(scores):
         for row in result.rows:
@@ -110,7 +110,7 @@ def _lines(scores: Sequence[Scores], measure: str, columns: Sequence[str]) -> li
 
 
 def _score(result: Scores, row: str, column: str, columns: Sequence[str], measure: str) -> Score:
-    """A cell of the table. A mean over other targets than those of the table would not be comparable."""
+    """Return a cell of the table. Means over other targets than the table's are not comparable and so undefined."""
     if column == MEAN and set(result.targets) == set(columns) - {MEAN}:
         return Score(result.score(None, measure, row), *result.interval(None, measure, row))
     if column in result.targets:
@@ -125,7 +125,7 @@ def _ranked(lines: list[Line], shared: Sequence[str]) -> list[Line]:
 
 
 def _with_distinct_labels(lines: list[Line]) -> list[Line]:
-    """Bounds that models do not share, having other sources, name their model."""
+    """Add the model's name to bounds that differ between models of other sources."""
     counts = Counter(line.label for line in lines)
     return [
         replace(line, label=f"{line.label} of {line.result.model}") if counts[line.label] > 1 else line
@@ -134,7 +134,7 @@ def _with_distinct_labels(lines: list[Line]) -> list[Line]:
 
 
 def _figures(lines: Sequence[Line], targets: Sequence[str], measure: str) -> list[dict]:
-    """A box plot for each target, all on one scale."""
+    """Draw a box plot for each target, all on one scale."""
     boxes = {
         target: [
             Box(line.label, line.result.track_medians(target, measure, line.row), line.series)
@@ -159,28 +159,28 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _words(target: str, lines: Sequence[Line], measure: str) -> str:
-    """What a figure shows, for those who cannot see it."""
+    """Describe a figure for those who cannot see it."""
     found = [(line.label, line.scores[target].value) for line in lines if not math.isnan(line.scores[target].value)]
     return f"{measure} of {target} over tracks: {', '.join(f'{label} {value:.2f} dB' for label, value in found)}."
 
 
 def _track_columns(scores: Sequence[Scores], targets: Sequence[str], shared: Sequence[str], measure: str) -> list[dict]:
-    """Columns of the table of tracks: each track's median for each target, and their mean over the shared ones."""
-    wanted = [(target, [target]) for target in targets] + ([(MEAN, shared)] if shared else [])
+    """Return the columns of the table of tracks: medians for each target, and their mean over shared targets."""
+    columns = [(target, [target]) for target in targets] + ([(MEAN, shared)] if shared else [])
     return [
         {
             "target": title,
             "model": result.model if len(scores) > 1 else "",
             "medians": dict(zip(result.tracks, mean_of_medians(result, parts, measure), strict=True)),
         }
-        for title, parts in wanted
+        for title, parts in columns
         for result in scores
         if measure in result.measures() and set(parts) <= set(result.targets)
     ]
 
 
 def mean_of_medians(result: Scores, targets: Sequence[str], measure: str) -> np.ndarray:
-    """Mean over targets of each track's median over its windows, `[tracks]`."""
+    """Return the mean over targets of each track's median over windows, `[tracks]`."""
     return np.mean([result.track_medians(target, measure) for target in targets], axis=0)
 
 

@@ -1,4 +1,4 @@
-"""The sound of a page: an excerpt of each stem as mp3, with its waveform's outline and spectrogram."""
+"""The sound of a page: an excerpt of each stem as mp3, with outline of the waveform and spectrogram."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ _BLOCK = 65536
 
 @dataclass(frozen=True)
 class Version:
-    """What the sources of a song are said to be: by the truth, or by one model.
+    """One version of the sources of a song: the true ones, or the estimates of a model.
 
     Args:
         name: str, such as `"truth"` or a model's name.
-        read: called with a start and a number of samples; gives a dict from source to float32
-            `[samples, channels]`.
-        notes: dict from source to a few words that stand beside its waveform, such as its score.
+        read: function from a start and a number of samples to a dict from source to float32 `[samples, channels]`.
+        notes: dict from source to a short text beside its waveform, such as its score. Defaults to none.
     """
 
     name: str
@@ -39,14 +38,14 @@ class Version:
 
 @dataclass(frozen=True)
 class Song:
-    """A song of a page with the versions that can be compared.
+    """A song of a page, with the versions to compare.
 
     Args:
         name: str.
         sample_rate: int, in hertz.
         samples: int, length of the whole song.
         versions: the versions, in the order of the page.
-        mixture: as a version's `read` for one array; None where there is no mixture.
+        mixture: like a version's `read`, for one array. Defaults to None, no mixture.
     """
 
     name: str
@@ -57,29 +56,29 @@ class Song:
 
 
 def check_excerpt(seconds: float | None, start: float | None) -> None:
-    """Raises ValueError for an excerpt that no song could have."""
+    """Raise ValueError for an impossible excerpt."""
     check_number("seconds", seconds, above=0, optional=True)
     check_number("start", start, least=0, optional=True)
 
 
 def excerpt_words(seconds: float | None, start: float | None) -> str:
-    """Says for a page's reader what is taken of each song."""
+    """Describe the excerpts for readers of a page."""
     if seconds is None:
         return "whole songs" if start is None else f"from {start:g} s to the end"
     return f"at most {seconds:g} s of each song, " + ("from its middle" if start is None else f"from {start:g} s")
 
 
 def song_data(song: Song, number: int, seconds: float | None, start: float | None) -> dict:
-    """Everything that the player of a page needs of one song.
+    """Return the data of one song for the player of a page.
 
     Args:
         song: the `Song`.
-        number: int, place of the song in the page.
-        seconds: float or None, length of the excerpt at the most; None takes the whole song.
-        start: float or None, start of the excerpt in seconds; None takes the middle of the song.
+        number: int, index of the song in the page.
+        seconds: float, maximum length of the excerpt; None for the whole song.
+        start: float, start of the excerpt in seconds; None for an excerpt from the middle.
 
     Returns:
-        dict of `data`, which the player reads as JSON, and `sounds`, from the name of each to its mp3 in base64.
+        dict of `data`, which the player reads as JSON, and `sounds`, a dict from name to mp3 in base64.
     """
     first, samples = _excerpt(song, seconds, start)
     stems = _read(song, first, samples)
@@ -106,7 +105,7 @@ def song_data(song: Song, number: int, seconds: float | None, start: float | Non
 
 
 def outline(sound: np.ndarray, peak: float) -> list[list[int]]:
-    """The greatest and the least sample of each of at most 1000 spans, as hundredths of `peak`."""
+    """Return the largest and smallest sample of each of at most 1000 spans, in hundredths of `peak`."""
     mono = sound.mean(axis=1)
     edges = np.unique(np.linspace(0, len(mono), _COLUMNS, endpoint=False).astype(int))
     extremes = np.maximum.reduceat(mono, edges), np.minimum.reduceat(mono, edges)
@@ -114,15 +113,15 @@ def outline(sound: np.ndarray, peak: float) -> list[list[int]]:
 
 
 def mp3(sound: np.ndarray, sample_rate: int) -> bytes:
-    """Encodes audio for listening in a page, at about half the size of `tfsep.audio.write`'s mp3.
+    """Encode audio as mp3 of about half the size that `tfsep.audio.write` gives.
 
-    mp3 holds two channels and nine rates: more channels are played as their mean, another rate is resampled.
+    mp3 supports two channels and nine rates: more channels are averaged, other rates are resampled.
     """
     if sound.shape[1] > 2:
         sound = sound.mean(axis=1, keepdims=True)
     if sample_rate not in _MP3_RATES:
-        wanted = next((rate for rate in _MP3_RATES if rate > sample_rate), _MP3_RATES[-1])
-        sound, sample_rate = audio.resample(sound, sample_rate, wanted), wanted
+        rate = next((rate for rate in _MP3_RATES if rate > sample_rate), _MP3_RATES[-1])
+        sound, sample_rate = audio.resample(sound, sample_rate, rate), rate
     buffer = io.BytesIO()
     options = {"format": "MP3", "compression_level": 0.5, "bitrate_mode": "VARIABLE"}
     with soundfile.SoundFile(buffer, "w", sample_rate, sound.shape[1], **options) as file:
@@ -132,20 +131,20 @@ def mp3(sound: np.ndarray, sample_rate: int) -> bytes:
 
 
 def _excerpt(song: Song, seconds: float | None, start: float | None) -> tuple[int, int]:
-    """First sample and number of samples of the excerpt."""
-    wanted = song.samples if seconds is None else max(1, round(seconds * song.sample_rate))
+    """Return first sample and number of samples of the excerpt."""
+    length = song.samples if seconds is None else max(1, round(seconds * song.sample_rate))
     if start is None:
-        samples = min(song.samples, wanted)
+        samples = min(song.samples, length)
         return (song.samples - samples) // 2, samples
     first = round(start * song.sample_rate)
     if first >= song.samples:
-        length = song.samples / song.sample_rate
-        raise ValueError(f"{song.name} is {length:.2f} s long. Received: start={start:g}. Choose an earlier start.")
-    return first, min(song.samples - first, wanted)
+        total = song.samples / song.sample_rate
+        raise ValueError(f"{song.name} is {total:.2f} s long. Received: start={start:g}. Choose an earlier start.")
+    return first, min(song.samples - first, length)
 
 
 def _read(song: Song, first: int, samples: int) -> list[dict]:
-    """The stems in the order of the page; `version` is None for the mixture, which is the same in all."""
+    """Read the stems in the order of the page. `version` is None for the mixture, which all versions share."""
     stems = []
     if song.mixture is not None:
         stems.append({"lane": MIXTURE, "version": None, "note": "", "audio": song.mixture(first, samples)})

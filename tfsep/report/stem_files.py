@@ -11,7 +11,7 @@ import numpy as np
 from tfsep import audio
 from tfsep.datasets.folders import audio_files
 
-_FIRST = ("vocals", "drums", "bass", "other")  # then the others by name
+_FIRST = ("vocals", "drums", "bass", "other")  # then all others by name
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class StemFiles:
     """Stems of one song.
 
     Args:
-        folder: path of the folder that holds them.
-        paths: dict from the stem's name to its file.
-        sample_rate: int, in hertz, the same for all.
-        samples: int, length, the same for all.
+        folder: path of their folder.
+        paths: dict from stem to file.
+        sample_rate: int, samples per second of each stem.
+        samples: int, length of each stem.
     """
 
     folder: Path
@@ -31,7 +31,7 @@ class StemFiles:
     samples: int
 
     def read(self, start: int, samples: int) -> dict[str, np.ndarray]:
-        """The same excerpt of all stems, float32 `[samples, channels]` each."""
+        """Read the same excerpt of all stems, float32 `[samples, channels]` each."""
         return {name: audio.read(path, start, samples)[0] for name, path in self.paths.items()}
 
 
@@ -47,22 +47,22 @@ def find_stems(folder: Path, names: Collection[str] | None = None) -> dict[str, 
 
 
 def open_stems(folder: Path, names: Sequence[str] | None = None) -> StemFiles:
-    """Finds a song's stems and checks that they lie on one timeline.
+    """Find a song's stems and check that they have one rate and one length.
 
     Args:
         folder: path of the song's folder.
-        names: names to take; None takes all that are there. A name without a file is left out.
+        names: names of stems; those without a file are skipped. Defaults to None, all stems.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ValueError: if it holds none of the stems, or stems of unequal rate or length.
+        ValueError: if it contains none of the stems, or stems of different rate or length.
         tfsep.audio.AudioError: if a file cannot be read.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder. Expected a folder with one audio file a stem.")
     paths = find_stems(folder, names)
     if not paths:
-        raise ValueError(f"{folder} holds no stem. Expected audio files such as {(names or _FIRST)[0]}.wav.")
+        raise ValueError(f"{folder} contains no stem. Expected audio files such as {(names or _FIRST)[0]}.wav.")
     infos = {path: audio.info(path) for path in paths.values()}
     first, *others = infos
     for path in others:
@@ -71,7 +71,7 @@ def open_stems(folder: Path, names: Sequence[str] | None = None) -> StemFiles:
 
 
 def check_timeline(name, info, other_name, other) -> None:
-    """Raises ValueError unless two things have one rate and one length; both have `sample_rate` and `samples`."""
+    """Raise ValueError unless two things with `sample_rate` and `samples` agree in both."""
     for unit, value, expected in (
         ("Hz", info.sample_rate, other.sample_rate),
         ("samples", info.samples, other.samples),

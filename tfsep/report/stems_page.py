@@ -22,23 +22,22 @@ def write_stems_page(
     tolerant: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Writes one HTML file in which the stems of songs play in step, to solo, mute and loop.
+    """Write an HTML file with a synchronous player of the stems of songs, to solo, mute and loop.
 
-    The file holds the sound itself (mp3) and opens from disk, with no server and no network.
+    The file includes the sound as mp3 and opens from disk, without server or network.
 
     Args:
-        folder: path of a song's folder, `FOLDER/<stem>.wav`, or of a folder of such folders. A stem named
-            `mixture` is taken for the mixture.
+        folder: path of a song's folder, `FOLDER/<stem>.wav`, or of a folder of such folders. A stem named `mixture`
+            is the mixture.
         output: path of the page. Defaults to `FOLDER/index.html`.
-        songs: dict from song (the name of its folder in `folder`) to the names of its stems, for a page of these alone.
-            Defaults to all that are there.
-        mixtures: dict from song (the name of its folder) to the path of the file that was separated, to hear
-            beside the stems. Defaults to None.
-        seconds: float or None, the most that is taken of each song; None takes whole songs. Defaults to 60.
-        start: float or None, where the excerpt starts, in seconds; None takes the middle of each song.
+        songs: dict from song (the name of its folder in `folder`) to the names of the stems to include. Defaults to
+            all songs and stems.
+        mixtures: dict from song (the name of its folder) to the path of the separated file, to play beside the stems.
             Defaults to None.
-        tolerant: bool, whether to play what is left of damaged mixtures. Defaults to False.
-        overwrite: bool, whether to replace an existing page. Defaults to False.
+        seconds: float, maximum length of the excerpt of each song; None for whole songs. Defaults to 60.0.
+        start: float, start of the excerpt in seconds. Defaults to None, an excerpt from the middle of each song.
+        tolerant: bool, play the readable rest of damaged mixtures. Defaults to False.
+        overwrite: bool, replace an existing page. Defaults to False.
 
     Returns:
         Path of the page.
@@ -46,14 +45,14 @@ def write_stems_page(
     Raises:
         FileNotFoundError: if the folder, or a mixture, does not exist.
         FileExistsError: if the page exists and `overwrite` is False.
-        ValueError: if there are no stems, if the files of a song differ in length or rate, or for a song that is
-            not there.
+        ValueError: if there are no stems, the files of a song differ in length or rate, or a song is unknown.
         tfsep.audio.AudioError: if a file cannot be read.
 
     Example:
 
-    >>> tfsep.separate_file("song.mp3", "stems/song")
-    >>> tfsep.report.write_stems_page("stems/song", mixtures={"song": "song.mp3"})
+    >>> page = tfsep.report.write_stems_page("songs", "page.html", seconds=1.0)
+    >>> page.name
+    'page.html'
     """
     folder = Path(folder)
     output = folder / "index.html" if output is None else Path(output)
@@ -77,7 +76,7 @@ def _song_folders(folder: Path) -> list[Path]:
         return [folder.resolve()]
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and find_stems(path))
     if not folders:
-        raise ValueError(f"{folder} holds no stems. Expected <stem>.wav, or <song>/<stem>.wav, in any audio format.")
+        raise ValueError(f"{folder} contains no stems. Expected <stem>.wav, or <song>/<stem>.wav, in any audio format.")
     return folders
 
 
@@ -85,7 +84,7 @@ def _song(folder: Path, names: Sequence[str] | None, mixture: str | Path | None,
     stems = open_stems(folder, names)
     mixture = stems.paths.pop(MIXTURE, None) if mixture is None else mixture
     if not stems.paths:
-        raise ValueError(f"{folder} holds a mixture alone. Expected stems beside it.")
+        raise ValueError(f"{folder} contains only a mixture. Expected stems beside it.")
     if mixture is not None:
         check_timeline(mixture, audio.info(mixture, tolerant=tolerant), folder, stems)
     return Song(
