@@ -261,9 +261,7 @@ def test_other_versions_are_refused(make_store, corpora, changed, message):
     path = make_store()
     manifest = unseal(path / "store.json")
     (path / "store.json").write_text(seal({**manifest, **changed}))
-    with pytest.raises(
-        ValueError, match=rf"store\.json is of {message}, .*reads 1 in int16\. Prepare the store again"
-    ):
+    with pytest.raises(ValueError, match=rf"store\.json is of {message}, .*reads 1 in int16\. Prepare the store again"):
         Store(path, split=None)
     with pytest.raises(ValueError, match=message):
         make_store()

@@ -19,11 +19,11 @@ def folder(tmp_path):
     return save_estimates(tmp_path / "net", TRACKS, ("drums", "vocals"))
 
 
-def test_they_are_scored_as_a_models_would_be(folder):
-    scores = evaluate(None, TRACKS, estimates=folder)
-    assert (scores.model, scores.targets, scores.tracks) == ("net", ("vocals", "drums"), ("a", "bb"))
-    assert evaluate("u-net", TRACKS, estimates=folder, sdr_only=True).model == "u-net"
-    track = TRACKS[0]
+def test_folders_are_scored_like_models(tmp_path):
+    track = FakeTrack("a", channels=1)
+    folder = save_estimates(tmp_path / "net", [track], ("drums", "vocals"))
+    scores = evaluate(FolderEstimates(folder, [track]), [track])
+    assert (scores.model, scores.targets, scores.tracks) == ("net", ("vocals", "drums"), ("a",))
     fill = np.float32(0.25) * track.stems["mixture"]
     expected = bss_eval(
         np.stack([track.stems[name] for name in STEMS]),
@@ -42,7 +42,7 @@ def test_the_provider_and_the_older_argument_score_alike(folder):
     np.testing.assert_equal(scores.rows, older.rows)
 
 
-def test_folders_as_museval_has_them(tmp_path, folder):
+def test_folders_in_the_layout_of_museval(tmp_path, folder):
     folder.rename(tmp_path / "test")
     estimates = FolderEstimates(tmp_path, TRACKS)
     assert estimates.sources == ("vocals", "drums")
@@ -54,7 +54,7 @@ def test_accompaniment_beside_one_source(tmp_path):
     assert evaluate(None, TRACKS, estimates=folder, sdr_only=True).targets == ("vocals", "accompaniment")
 
 
-def test_accompaniment_beside_several_sources_is_left_out(tmp_path, caplog):
+def test_accompaniment_beside_several_sources_is_skipped(tmp_path, caplog):
     folder = save_estimates(tmp_path / "net", TRACKS, STEMS)
     for track in TRACKS:
         audio.write(folder / track.name / "accompaniment.wav", noisy_stem(track, "bass"), RATE)
@@ -62,7 +62,7 @@ def test_accompaniment_beside_several_sources_is_left_out(tmp_path, caplog):
     assert "left out: accompaniment" in caplog.text
 
 
-def test_what_has_no_name_of_the_data_is_left_out_and_said(folder, caplog):
+def test_unknown_names_are_skipped_with_a_warning(folder, caplog):
     audio.write(folder / "a" / "vokals.wav", noisy_stem(TRACKS[0], "vocals"), RATE)
     audio.write(folder / "a" / "mixture.wav", TRACKS[0].stems["mixture"], RATE)
     (folder / "b").mkdir()
@@ -72,7 +72,7 @@ def test_what_has_no_name_of_the_data_is_left_out_and_said(folder, caplog):
     assert "left out: vokals." in caplog.text
 
 
-def test_a_folder_that_is_no_folder_of_estimates(tmp_path):
+def test_wrong_folders_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         evaluate(None, TRACKS, estimates=tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"no folder named after one of 2 tracks.*a/vocals\.wav"):
@@ -130,7 +130,7 @@ def write_twice(path, stem):
 
 
 @pytest.mark.parametrize("harm", [shorten, change_rate, make_mono, spoil, remove, damage, remove_track])
-def test_a_track_with_bad_estimates_is_left_out_and_named(folder, harm):
+def test_a_track_with_bad_estimates_is_a_failure_of_that_track_alone(folder, harm):
     message = harm(folder / "bb" / "drums.wav", noisy_stem(TRACKS[1], "drums"))
     scores = evaluate(None, TRACKS, estimates=folder, sdr_only=True)
     assert scores.tracks == ("a",)
@@ -138,7 +138,7 @@ def test_a_track_with_bad_estimates_is_left_out_and_named(folder, harm):
 
 
 @pytest.mark.parametrize("difference", [-2304, -1, 1, 2304])
-def test_an_estimate_of_nearly_the_track_s_length_is_fitted_and_the_first_one_named(tmp_path, caplog, difference):
+def test_estimates_of_nearly_the_right_length_are_fitted_with_one_warning(tmp_path, caplog, difference):
     for track in TRACKS:
         (tmp_path / track.name).mkdir()
         for source in STEMS:

@@ -17,9 +17,11 @@ NAMES = {
 }
 # Case 06 is stereo on disk: mir_eval loads the mean of the channels. 09 is of one source.
 CASES = ("01", "02", "03", "05", "06", "07", "08", "09")
+LONG = ("02", "05", "08")  # as images
 
 
-FEW = ("01", "06")  # for what takes long
+def _slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.fixture(params=CASES)
@@ -52,7 +54,7 @@ def test_sources(case):
     np.testing.assert_array_equal(values["permutation"], expected["Sources"]["Source permutation"])
 
 
-@pytest.mark.parametrize("case", FEW, indirect=True)
+@pytest.mark.parametrize("case", ["01", _slow("06")], indirect=True)
 def test_sources_framewise(case):
     references, estimates, expected = case
     expected = expected["Framewise"]
@@ -61,7 +63,11 @@ def test_sources_framewise(case):
 
 @pytest.mark.parametrize(
     ("case", "kind"),
-    [*((name, "Images") for name in CASES), *((name, "Images Framewise") for name in FEW)],
+    [
+        *(_slow(name, "Images") if name in LONG else (name, "Images") for name in CASES),
+        ("01", "Images Framewise"),
+        _slow("06", "Images Framewise"),
+    ],
     indirect=["case"],
 )
 def test_images(case, kind):

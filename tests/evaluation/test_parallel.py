@@ -1,4 +1,4 @@
-"""Tracks in other processes."""
+"""Functions and tracks in other processes."""
 
 import multiprocessing
 import os
@@ -48,8 +48,9 @@ def test_what_cannot_be_sent_is_refused():
 
 
 def test_estimates_scored_in_processes_are_the_same_in_the_same_order(tmp_path):
-    tracks = [FakeTrack(name) for name in ("dddd", "a", "ccc", "bb")]
-    folder = save_estimates(tmp_path / "net", tracks[:3], ("vocals", "drums"))
+    sources = ("vocals", "drums")
+    tracks = [FakeTrack(name, sources=sources, channels=1) for name in ("dddd", "a", "ccc", "bb")]
+    folder = save_estimates(tmp_path / "net", tracks[:3], sources)
     one, two = (
         evaluate(None, tracks, estimates=folder, output=tmp_path / str(jobs), oracles=("IRM1", "MWF"), jobs=jobs)
         for jobs in (1, 2)

@@ -3,12 +3,10 @@
 import json
 import math
 import re
-import sys
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from evaluation_material import RATE, FakeTrack, noisy_stem, save_estimates
+from evaluation_material import RATE, FakeModel, FakeTrack, noisy_stem, save_estimates
 
 from tfsep.evaluation import Scores, bss_eval_sources, evaluate
 from tfsep.evaluation.result_files import summary
@@ -129,13 +127,11 @@ def test_scores_of_nothing_but_silence_are_nan_and_counted(tmp_path):
         json.loads(json.dumps(summary(scores), allow_nan=False))
 
 
-def test_stereo_is_refused_before_it_is_separated(monkeypatch):
-    module = ModuleType("tfsep.separation")
-    module.separate = lambda *arguments, **options: pytest.fail("separated")
-    monkeypatch.setitem(sys.modules, "tfsep.separation", module)
-    model = SimpleNamespace(name="net", sources=("vocals",))
+def test_stereo_is_refused_before_it_is_separated():
+    model = FakeModel("vocals")
     with pytest.raises(ValueError, match=r"a has 2 channels\. bsseval_v3 scores mono; take bsseval_v4"):
         evaluate(model, [FakeTrack("a")], protocol="bsseval_v3")
+    assert not model.calls
 
 
 @pytest.mark.parametrize(
