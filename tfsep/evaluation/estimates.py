@@ -33,10 +33,6 @@ _PROBE = 10  # seconds of a track from which the sources of a function are learn
 class Estimates(Protocol):
     """Anything that gives estimates of tracks, as `tfsep.evaluate` scores them.
 
-    Attributes:
-        name: str, name in tables.
-        sources: names of the sources that are estimated.
-
     Example:
 
     >>> class Silence:
@@ -47,8 +43,13 @@ class Estimates(Protocol):
     True
     """
 
-    name: str
-    sources: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Name in tables."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources that are estimated."""
 
     def read(self, track: Track) -> Mapping[str, np.ndarray]:
         """Return the estimates of a track, a dict from source to float `[samples, channels]`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def evaluate(
 
 def _provider(what, tracks, overlap) -> Estimates:
     is_provider = isinstance(what, Estimates)
-    is_function = isinstance(what, Callable) and not hasattr(what, "sources")
+    is_function = callable(what) and not hasattr(what, "sources")
     if overlap is not None and (is_provider or is_function):
         raise ValueError(f"overlap is for models, not for {what!r:.100}. Received: overlap={overlap}.")
     if is_provider:
