@@ -232,6 +232,11 @@ class ConvSepLoss(_Loss):
         }
 
 
+def total(losses: list):
+    """Sum of what regularizers and `add_loss` gave, as a float32 scalar."""
+    return sum((ops.sum(ops.cast(loss, "float32")) for loss in losses), 0.0)
+
+
 # Names of the configuration of a training run.
 LOSSES = {
     "absolute_and_squared": MeanAbsoluteAndSquaredError,

@@ -21,7 +21,7 @@ found = {"replicas": strategy.num_replicas_in_sync}
 with strategy.scope():
     model = keras.saving.load_model(folder / "model.keras")
 found |= model.fit(mixture, batch, batch_size=len(mixture), shuffle=False, verbose=0).history
-np.savez(folder / "weights.npz", *[weight.numpy() for weight in model.trainable_weights])
+np.savez(folder / "weights.npz", *[weight.numpy() for weight in model.weights])
 
 for option in ({"jit_compile": True}, {"steps_per_execution": 2}):
     with strategy.scope():

@@ -12,6 +12,7 @@ from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.layers import ReplayBuffer
 from tfsep.layers.saved_seed import SavedSeed
 from tfsep.models.adversarial_losses import ADVERSARIAL_LOSSES, AdversarialLoss
+from tfsep.models.frozen import freeze
 from tfsep.models.separator import Separator
 from tfsep.models.wavegan import cyclic_generator, default_blocks, run, total_stride, wavegan_discriminator
 
@@ -51,8 +52,8 @@ class CycleGAN(_Steps, SavedSeed, Separator):
     `.keras` files of a compiled model hold all of them.
 
     A training step logs `loss` (the separation's error, as in validation), each part of what the generators minimise
-    before its weight, their weighted sum `generator_loss`, `discriminator_loss`, and the norms of the gradients of
-    these two.
+    before its weight, their weighted sum `generator_loss`, `discriminator_loss`, both with what regularizers of their
+    networks add, and the norms of the gradients of these two.
 
     Args:
         sources: two names: of the target, and of what is left of the mixture. Defaults to
@@ -191,6 +192,10 @@ class CycleGAN(_Steps, SavedSeed, Separator):
         return config
 
     def compile_from_config(self, config: dict) -> None:
+        self._make_training_networks()
+        if self.frozen_when_saved:
+            # Those of the networks that only training needs as well.
+            freeze(self, self.frozen_when_saved)
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     default_learning_rate = 2e-4

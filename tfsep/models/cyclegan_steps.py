@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from tfsep.losses import total
 from tfsep.models.wavegan import run
 
 _FLOOR = 1e-12
@@ -25,7 +26,9 @@ class CycleGANSteps:
         def generate():
             parts, seen["fake"] = self.generator_losses(level, target)
             seen.update({f"{part}_loss": loss for part, loss in parts.items()})
-            seen["generator_loss"] = sum(self.part_weights[part] * loss for part, loss in parts.items())
+            weighted = sum(self.part_weights[part] * loss for part, loss in parts.items())
+            networks = (self.generator, self.reverse_generator) if self.reverse_generator else (self.generator,)
+            seen["generator_loss"] = weighted + _additional(networks)
             return seen["generator_loss"]
 
         norms = {}
@@ -37,7 +40,7 @@ class CycleGANSteps:
         norms["generator"] = self._minimize(generate, self.optimizer, self.generator_variables)
         # How well the mixtures were separated, in the terms of validation.
         loss = self.compute_loss(mixture, sources, self.split(mixture, seen["fake"] * gain), weights)
-        return self._log_losses(loss, mixture) | self._log_training(seen, norms, tf.shape(mixture)[0])
+        return self._log_loss(loss, mixture) | self._log_training(seen, norms, tf.shape(mixture)[0])
 
     def _minimize(self, objective, optimizer, variables):
         """One update; returns the norm of the gradient."""
@@ -53,12 +56,12 @@ class CycleGANSteps:
     def _discriminator_loss(self, mixture, target):
         # Replicas would each have to write to the one buffer.
         replay = tf.distribute.get_strategy().num_replicas_in_sync == 1
-        adversarial, total = self.adversarial_loss, 0.0
+        adversarial, value = self.adversarial_loss, 0.0
         for network, real, fakes in self.discriminations(mixture, target, replay):
-            total += adversarial.discriminator(run(network, real, True), run(network, fakes, True))
+            value += adversarial.discriminator(run(network, real, True), run(network, fakes, True))
             if adversarial.gradient_penalty:
-                total += adversarial.gradient_penalty * self._gradient_penalty(network, real, fakes)
-        return total
+                value += adversarial.gradient_penalty * self._gradient_penalty(network, real, fakes)
+        return value + _additional(self.discriminators)
 
     def _gradient_penalty(self, network, real, fakes):
         """How far the discriminator's gradient is from a norm of one between real and generated audio."""
@@ -84,3 +87,8 @@ class CycleGANSteps:
                 tracker.update_state(tf.where(counts, value, 0.0), sample_weight=weight)
                 logs[tracker.name] = tracker.result()
         return logs
+
+
+def _additional(networks):
+    """What the networks' regularizers and `add_loss` gave."""
+    return total([loss for network in networks for loss in network.losses])

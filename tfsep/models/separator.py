@@ -11,16 +11,15 @@ from keras import ops
 
 from tfsep.checks import check_integer
 from tfsep.files import check_space, is_file_name, replacing
-from tfsep.losses import MeanAbsoluteAndSquaredError
-from tfsep.metrics import SISDR
+from tfsep.losses import MeanAbsoluteAndSquaredError, total
+from tfsep.metrics import SISDR, SilentReferences
+from tfsep.models.frozen import freeze, frozen
 
 if keras.backend.backend() == "tensorflow":
     from tfsep.models.tensorflow_steps import TensorFlowSteps as _Steps
 else:
-    # Other backends train with Keras's own steps, which call `compute_loss` and report losses alone.
-    class _Steps:
-        def _make_validation_metrics(self) -> None:
-            pass
+    # JAX trains with Keras's own step, which calls `compute_loss`.
+    from tfsep.models.jax_steps import JAXSteps as _Steps
 
 
 # What a SavedModel takes beside its weights, at most.
@@ -42,7 +41,8 @@ class Separator(_Steps, keras.Model):
 
     A subclass builds its network in its constructor and says how a window of mixture becomes estimates in the
     domain where its loss lives (`estimate`), how the references come there (`targets`) and how estimates become
-    audio (`synthesize`). For a network from waveform to waveform only `estimate` is needed.
+    audio (`synthesize`). For a network from waveform to waveform only `estimate` is needed. Layers may also be built
+    at the first call, or by a `build` method.
 
     A window is `segment + 2 * context` samples of mixture; estimates cover its centre of `segment` samples.
 
@@ -94,9 +94,12 @@ class Separator(_Steps, keras.Model):
         self.segment = int(segment)
         self.context = int(context)
         self.input_spec = keras.InputSpec(ndim=3, axes={-1: self.channels})
+        self.frozen_when_saved = []
         self.default_loss = MeanAbsoluteAndSquaredError()
         self.source_losses = [keras.metrics.Mean(name=f"{name}_loss") for name in self.sources]
-        self._make_validation_metrics()
+        self.source_si_sdrs = [SISDR(name=f"{name}_si_sdr") for name in self.sources]
+        self.source_improvements = [SISDR(name=f"{name}_si_sdr_improvement") for name in self.sources]
+        self.silent_references = SilentReferences(name="silent_references")
 
     # What a subclass says.
 
@@ -114,13 +117,15 @@ class Separator(_Steps, keras.Model):
 
     # What every model does.
 
-    def call(self, inputs, training: bool | None = None) -> dict:
+    def call(self, inputs, training: bool | None = None, loss_domain: bool | None = None) -> dict:
         """Mixture `[batch, samples, channels]` of any length -> dict from source to audio of the same shape.
 
-        With `training=True` the inputs are windows and the estimates are left in the domain of the loss.
+        With `loss_domain=True` the inputs are windows and the estimates are left in the domain of the loss. Defaults
+        to `training`.
         """
-        if training:
-            return self.estimate(inputs, training=True)
+        inputs = self._checked(inputs)
+        if training if loss_domain is None else loss_domain:
+            return self.estimate(inputs, training=bool(training))
         if self.fixed_length:
             return self._separate_segments(inputs)
         pad = [[0, 0], [self.context, self.context], [0, 0]]
@@ -144,9 +149,24 @@ class Separator(_Steps, keras.Model):
 
     def separate_window(self, window) -> dict:
         """Mixture with `context` samples on each side -> waveforms of the centre, of any length."""
+        window = self._checked(window)
         estimates = self.estimate(window, training=False)
         waveforms = self.synthesize(estimates, window)
         return {name: ops.cast(waveforms[name], "float32") for name in self.sources}
+
+    def _checked(self, mixture):
+        """The mixture, if its shape is `[batch, samples, channels]`: Keras passes axes that a trace has left open."""
+        shape = tuple(mixture.shape) if mixture.shape is not None else (None,) * 3
+        if len(shape) != 3 or shape[2] not in (None, self.channels):
+            raise ValueError(
+                f"The mixture must be [batch, samples, channels={self.channels}]. Received: shape={shape}."
+            )
+        return self._assert_channels(mixture) if shape[2] is None else mixture
+
+    def ensure_built(self) -> None:
+        """Builds layers that have no weights yet, by estimating a window of silence."""
+        if not all(layer.built for layer in self._flatten_layers()):
+            self(ops.zeros((1, self.segment, self.channels)), training=False)
 
     def centre(self, window):
         """Leaves out the context on both sides of `[batch, samples, channels]`."""
@@ -162,7 +182,8 @@ class Separator(_Steps, keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Sum over sources of the loss, which sees references and estimates stacked as `[batch, source, ...]`.
 
-        The loss is the one given to `compile`, else the model's published one.
+        The loss is the one given to `compile`, else the model's published one. As Keras does, `self.losses` is added:
+        what regularizers and `add_loss` give.
         """
         if sample_weight is not None:
             raise ValueError("Separators take no sample weights. Give batches of (mixture, sources).")
@@ -175,11 +196,16 @@ class Separator(_Steps, keras.Model):
         targets = self.targets(y)
         references = ops.stack([ops.cast(targets[name], "float32") for name in self.sources], axis=1)
         estimates = ops.stack([ops.cast(y_pred[name], "float32") for name in self.sources], axis=1)
+        if None not in (*references.shape, *estimates.shape) and references.shape != estimates.shape:
+            raise ValueError(
+                "References and estimates must have one shape, [batch, source, ...], in the domain of the loss. "
+                f"Received: references {tuple(references.shape)}, estimates {tuple(estimates.shape)}."
+            )
         values = self._loss_values(references, estimates)
         per_source = ops.mean(ops.reshape(ops.swapaxes(values, 0, 1), (len(self.sources), -1)), axis=1)
         for index, tracker in enumerate(self.source_losses):
             tracker.update_state(per_source[index], sample_weight=ops.shape(references)[0])
-        return ops.sum(per_source)
+        return ops.sum(per_source) + total(self.losses)
 
     def fit(self, x=None, *args, callbacks=None, shuffle=None, **kwargs):
         """Trains as `keras.Model.fit` does, with the same arguments.
@@ -196,12 +222,70 @@ class Separator(_Steps, keras.Model):
         return super().fit(x, *args, callbacks=callbacks, shuffle=shuffle, **kwargs)
 
     def _loss_values(self, references, estimates):
+        loss = self._compiled_loss()
+        # A Loss object's `call` is the loss before the mean over the batch, which would mix the sources.
+        values = ops.convert_to_tensor(
+            (loss.call if isinstance(loss, keras.losses.Loss) else loss)(references, estimates)
+        )
+        if len(values.shape) < 2 or values.shape[1] != references.shape[1]:
+            raise ValueError(
+                "The loss must keep the axes of examples and sources: a value for each element, or a mean over the "
+                f"later axes. Received: shape={tuple(values.shape)} for {references.shape[1]} sources, from {loss}."
+            )
+        return values
+
+    def _compiled_loss(self):
+        """The loss in use: that of `compile`, else the published one."""
+        if isinstance(self.loss, dict | list | tuple):
+            raise ValueError(
+                "loss must be one loss for all sources, which sees them stacked as [batch, source, ...]. Received: "
+                f"loss={self.loss!r}."
+            )
         loss = self.default_loss if self.loss is None else keras.losses.get(self.loss)
         names = getattr(loss, "sources", self.sources)
         if tuple(names) != self.sources:
             raise ValueError(f"The loss is for {list(names)}. The model's sources are {list(self.sources)}.")
-        # A Loss object's `call` is the loss before the mean over the batch, which would mix the sources.
-        return loss.call(references, estimates) if isinstance(loss, keras.losses.Loss) else loss(references, estimates)
+        return loss
+
+    def make_train_function(self, force: bool = False):
+        self._check_compiled()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False):
+        self._check_compiled()
+        return super().make_test_function(force)
+
+    def _check_compiled(self) -> None:
+        given = self.get_compile_config()
+        for name in ("loss_weights", "metrics", "weighted_metrics"):
+            if given.get(name):
+                raise ValueError(
+                    f"Separators take no {name}: they report the loss and SI-SDR of each source. Received: "
+                    f"{name}={given[name]!r}. Compile without it."
+                )
+        self._compiled_loss()
+
+    def compute_metrics(self, x=None, y=None, y_pred=None, sample_weight=None) -> dict:
+        """The losses so far: what a training step reports."""
+        return _results((self._loss_tracker, *self.source_losses))
+
+    def validate(self, data) -> dict:
+        """Losses of a batch, in the loss's domain, and SI-SDR of its waveforms: what a test step reports."""
+        mixture, sources, weights = keras.utils.unpack_x_y_sample_weight(data)
+        estimates = self(mixture, training=False, loss_domain=True)
+        loss = self.compute_loss(mixture, sources, estimates, weights, training=False)
+        logs = self._log_loss(loss, mixture)
+        waveforms = self.synthesize(estimates, mixture)
+        for index, name in enumerate(self.sources):
+            reference = self.centre(sources[name])
+            self.source_si_sdrs[index].update_state(reference, waveforms[name])
+            self.source_improvements[index].update_state(reference, waveforms[name], self.centre(mixture))
+            self.silent_references.update_state(reference)
+        return logs | _results((*self.source_si_sdrs, *self.source_improvements, self.silent_references))
+
+    def _log_loss(self, loss, mixture) -> dict:
+        self._loss_tracker.update_state(loss, sample_weight=ops.shape(mixture)[0])
+        return self.compute_metrics()
 
     def get_config(self) -> dict:
         config = super().get_config()
@@ -212,7 +296,34 @@ class Separator(_Steps, keras.Model):
             segment=self.segment,
             context=self.context,
         )
+        if names := frozen(self):
+            config["frozen"] = names
         return config
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Separator:
+        config = dict(config)
+        names = config.pop("frozen", None)
+        model = super().from_config(config, custom_objects)
+        # Before its optimiser, whose state is of the weights that are trained.
+        model.ensure_built()
+        if names:
+            freeze(model, names)
+            model.frozen_when_saved = names
+        return model
+
+    def save_own_variables(self, store) -> None:
+        # Keras calls it before the layers' own.
+        self.ensure_built()
+        super().save_own_variables(store)
+
+    def save_weights(self, *args, **kwargs) -> None:
+        self.ensure_built()
+        super().save_weights(*args, **kwargs)
+
+    def load_weights(self, *args, **kwargs) -> None:
+        self.ensure_built()
+        super().load_weights(*args, **kwargs)
 
     # Of a run where none is named.
     default_learning_rate = 1e-3
@@ -223,6 +334,7 @@ class Separator(_Steps, keras.Model):
 
     def inference_copy(self) -> Separator:
         """An uncompiled copy with the same weights, less what only training needs: what a preset holds."""
+        self.ensure_built()
         copy = self.from_config(self.get_config())
         copy.set_weights(self.get_weights())
         return copy
@@ -253,6 +365,7 @@ class Separator(_Steps, keras.Model):
         filepath = Path(filepath)
         if filepath.exists():
             raise FileExistsError(f"{filepath} exists. Remove it or choose another folder.")
+        self.ensure_built()
         check_space(filepath, 4 * self.count_params() + _GRAPH_BYTES)
         with replacing(filepath) as temporary:
             archive = keras.export.ExportArchive()
@@ -270,3 +383,7 @@ class Separator(_Steps, keras.Model):
         missing = [[0, ops.maximum(0, 1 - batch)], [0, ops.maximum(0, 1 - samples)], [0, 0]]
         estimates = self(ops.pad(mixture, missing), training=False)
         return {name: estimate[:batch, :samples] for name, estimate in estimates.items()}
+
+
+def _results(metrics: Sequence[keras.Metric]) -> dict:
+    return {metric.name: metric.result() for metric in metrics}
