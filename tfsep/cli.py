@@ -31,6 +31,22 @@ app = typer.Typer(
 )
 
 ModelArgument = Annotated[str, typer.Option("--model", "-m", help="Preset, preset folder, .keras or SavedModel.")]
+
+
+def _import(names: list[str] | None) -> None:
+    if names:
+        from tfsep.models.own_classes import import_module
+
+        for name in names:
+            import_module(name)
+
+
+# Imports while the options are read, before anything is loaded.
+Imports = Annotated[
+    list[str] | None,
+    typer.Option("--import", callback=_import, help="Module of your own, which defines the model's class; repeatable."),
+]
+
 AUGMENT_HELP = (
     "Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none. Default: remix,gain."
 )
@@ -222,6 +238,7 @@ def separate(
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the stems of earlier runs.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can read or write files.")] = False,
+    imports: Imports = None,
 ) -> None:
     """Separate audio files into stems."""
     started = time.perf_counter()
@@ -297,7 +314,9 @@ def separate(
 def train(
     model: Annotated[
         str | None,
-        typer.Argument(help="unet, drnn, crn, convsep, waveunet, waveunet-classic or cyclegan. Default: unet."),
+        typer.Argument(
+            help="unet, drnn, crn, convsep, waveunet, waveunet-classic, cyclegan, or your own as mymodel:TinyWave."
+        ),
     ] = None,
     data: Annotated[list[str] | None, typer.Option(help=f"{NOTATION}; repeatable.")] = None,
     valid: Annotated[list[str] | None, typer.Option(help="Validation data, if not that of --data.")] = None,
@@ -324,6 +343,7 @@ def train(
     jit_compile: Annotated[bool | None, typer.Option(help="Compile with XLA. Default: Keras decides.")] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="Preset or checkpoint to fine-tune.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT, as configured.")] = False,
+    imports: Imports = None,
 ) -> None:
     """Train a model; the run is kept in a folder and can be resumed."""
     from tfsep.training import CONFIG, TrainConfig, read_config
@@ -432,6 +452,7 @@ def evaluate(
     overlap: Annotated[float | None, typer.Option(help="Share of a segment that overlaps the next.")] = None,
     jobs: Annotated[int, typer.Option(help="Tracks at a time, each in a process of one thread.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the tracks that OUTPUT holds already.")] = False,
+    imports: Imports = None,
 ) -> None:
     """Score a model, or estimates on disk, by a protocol of the field, beside the mixture and oracles."""
     from tfsep import datasets
@@ -506,6 +527,7 @@ def report(
 def export(
     model: Annotated[str, typer.Argument(help="Preset, preset folder or .keras file.")],
     output: Annotated[Path, typer.Argument(help="Folder of the SavedModel, which must not exist.")],
+    imports: Imports = None,
 ) -> None:
     """Write a model as a SavedModel: waveform in, a waveform for each source out."""
     from tfsep import load_model
@@ -532,6 +554,7 @@ def inspect(
     output: Annotated[Path, typer.Option("--output", "-o", help="Figure of the sources.")] = Path("inspect.png"),
     model: Annotated[str | None, typer.Option("--model", "-m", help="Print this model's layers instead.")] = None,
     track: Annotated[int, typer.Option(help="Which song of a dataset is drawn.")] = 0,
+    imports: Imports = None,
 ) -> None:
     """Draw the sources of a file or dataset with counts and durations, or print a model's layers."""
     from tfsep import inspection
@@ -560,6 +583,7 @@ def doctor() -> None:
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for stems and figure.")] = Path("demo"),
     model: ModelArgument = DEFAULT_MODEL,
+    imports: Imports = None,
 ) -> None:
     """Separate and score the real song that comes with the installation."""
     from tfsep import datasets, separate_file

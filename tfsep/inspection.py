@@ -37,10 +37,10 @@ def inspect_audio(path: str, figure: str | Path, track: int = 0) -> Iterator[str
 
 def print_layers(model) -> None:
     """Prints the layers of a model's network with output shapes and parameters."""
-    if not hasattr(model, "network"):
+    if not hasattr(model, "summary"):
         raise ValueError("An exported SavedModel has no layers to print. Give the model that it was made of.")
     print(f"{type(model).__name__}: " + ", ".join(f"{key} {value}" for key, value in model.describe().items()))
-    model.network.summary()
+    getattr(model, "network", model).summary()
 
 
 def _inspect_file(path: str, figure: str | Path) -> Iterator[str]:

@@ -14,6 +14,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
 
+from tfsep.models.own_classes import import_module, imported
+
 _log = logging.getLogger("tfsep")
 
 _ONE_THREAD = (
@@ -47,7 +49,7 @@ def in_processes(function: Callable, arguments: Sequence, jobs: int) -> Iterator
     """
     _check_sendable(function, arguments)
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (function,))
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (function, imported))
     workers = set()
     try:
         with _environment():  # while processes are started
@@ -82,8 +84,10 @@ def _check_sendable(function, arguments):
         ) from error
 
 
-def _begin(function):
+def _begin(function, modules: list[str]):
     global _function
+    for name in modules:
+        import_module(name)
     _function = function
     # Ctrl-C reaches the whole process group; the parent terminates the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -21,7 +21,8 @@ if keras.backend.backend() == "tensorflow":
 else:
 
     class _Steps:
-        def train_step(self, *arguments):
+        def make_train_function(self, force: bool = False):
+            # Before a step: one that fails under JAX leaves the model without its state.
             raise NotImplementedError(
                 f"CycleGAN trains on the TensorFlow backend alone. Received: {keras.backend.backend()}."
             )

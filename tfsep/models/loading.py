@@ -15,6 +15,7 @@ from tfsep import presets
 from tfsep.models.exported import ExportedSeparator
 from tfsep.models.facts import check_facts
 from tfsep.models.forks import check_fork
+from tfsep.models.own_classes import custom_objects
 from tfsep.models.separator import FACTS, SONG_RULES, Separator
 from tfsep.models.training_free import TRAINING_FREE, TrainingFree
 
@@ -105,19 +106,33 @@ def load_keras(path: Path, compile: bool = False) -> Separator:
     """Loads a `.keras` file, with its optimiser if `compile` is True.
 
     Raises:
-        ValueError: if it holds another kind of model, or code that is not run.
+        ValueError: if it holds another kind of model, code that is not run, or a class of one's own whose module
+            has not been imported.
         RuntimeError: if it is damaged.
     """
     try:
-        model = keras.saving.load_model(path, compile=compile)
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        if not compile:
+            config.pop("compile_config", None)
+    except Exception as error:
+        raise _damage(path, error) from error
+    own = custom_objects(config, path)
+    try:
+        model = keras.saving.load_model(path, own, compile=compile)
     except Exception as error:
         presets.check_safe(path, error)
-        # Keras raises many kinds for a damaged archive, and says of one cut short that there is no file.
-        detail = presets.reason(error) if zipfile.is_zipfile(path) else "it is cut short"
-        raise RuntimeError(f"{path} is not a complete Keras model: it is damaged ({detail}).") from error
+        # Keras raises many kinds for a damaged archive.
+        raise _damage(path, error) from error
     if not isinstance(model, Separator):
         raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
     return model
+
+
+def _damage(path: Path, error: Exception) -> RuntimeError:
+    # Of a file cut short, Python says that it is no zip file and Keras that there is none.
+    detail = presets.reason(error) if zipfile.is_zipfile(path) else "it is cut short"
+    return RuntimeError(f"{path} is not a complete Keras model: it is damaged ({detail}).")
 
 
 def _find(model):

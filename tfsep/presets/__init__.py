@@ -101,22 +101,31 @@ def load(path: str | Path) -> Separator:
     """Reads the model of a preset folder.
 
     Raises:
-        ValueError: if it holds code that is not run.
+        ValueError: if it holds code that is not run, or a class of one's own whose module has not been imported.
         RuntimeError: if the folder's configuration or weights are damaged or of another model.
     """
     import keras
 
-    import tfsep.models  # noqa: F401  registers the classes that the configuration names
+    from tfsep.models.own_classes import custom_objects  # registers tfsep's own classes as well
 
     path = Path(path)
     try:
-        model = keras.saving.deserialize_keras_object(read_config(path)["model"])
+        config = read_config(path)["model"]
+    except Exception as error:
+        raise _damage(path, error) from error
+    own = custom_objects(config, path)
+    try:
+        model = keras.saving.deserialize_keras_object(config, custom_objects=own)
         model.load_weights(path / WEIGHTS)
     except Exception as error:
         check_safe(path, error)
         # Keras raises many kinds for what it cannot read.
-        raise RuntimeError(f"{path} is not a complete preset folder: it is damaged ({reason(error)}).") from error
+        raise _damage(path, error) from error
     return model
+
+
+def _damage(path: Path, error: Exception) -> RuntimeError:
+    return RuntimeError(f"{path} is not a complete preset folder: it is damaged ({reason(error)}).")
 
 
 def check_safe(path: str | Path, error: Exception) -> None:

@@ -19,7 +19,8 @@ class TrainConfig:
     """Everything that a run depends on.
 
     Attributes:
-        model: name of the model class: `unet`.
+        model: name of a model of `tfsep.models.MODELS`, such as `unet`; or of a class of one's own with its module,
+            such as `mymodel:TinyWave`, which is imported. Defaults to `unet`.
         data: corpora to train on, as `tfsep.datasets.from_spec` reads them; their training splits are used. An item is
             such a spec, which draws every track equally often, or `{"spec": ..., "weight": ...}`. As soon as one has a
             weight, each corpus has that share of the examples relative to the other weights, and those without one 1.

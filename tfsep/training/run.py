@@ -17,6 +17,7 @@ from tfsep import datasets
 from tfsep.files import write_text
 from tfsep.losses import LOSSES
 from tfsep.models import MODELS, Separator, load_model
+from tfsep.models.own_classes import import_class
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
 from tfsep.training.config import TrainConfig, read_config, spec_and_weight
@@ -38,6 +39,8 @@ _NUMBERS = (
     "patience",
     "seed",
 )
+# Of a model's configuration, what a run has other settings for or takes from nowhere.
+_NO_OPTIONS = ("name", "trainable", "dtype", "frozen")
 _FIT_ARGUMENTS = (*_NUMBERS, "active", "jit_compile")
 
 
@@ -157,22 +160,21 @@ def _arguments(thing: Callable) -> list[str]:
 
 
 def _model(config: TrainConfig) -> Separator:
-    if config.model not in MODELS:
-        raise ValueError(f"Unknown model {config.model!r}. Known: {', '.join(MODELS)}.")
+    kind = _model_class(config.model)
     options = dict(config.options)
     start = load_model(config.start_from) if config.start_from else None
     if start is not None:
-        if not isinstance(start, MODELS[config.model]):
+        if not isinstance(start, kind):
             raise ValueError(f"{config.start_from} holds a {type(start).__name__}. Expected a model {config.model!r}.")
         # What is not set anew is as in the model to start from.
         options = {**_options(start), **options}
     # With those that a class hands on to its base.
-    classes = [kind for kind in MODELS[config.model].__mro__ if issubclass(kind, Separator)]
-    possible = dict.fromkeys(name for kind in classes for name in _arguments(kind))
+    classes = [base for base in kind.__mro__ if issubclass(base, Separator)]
+    possible = dict.fromkeys(name for base in classes for name in _arguments(base))
     if not set(options) <= set(possible):
         raise ValueError(f"Model {config.model!r} has the options {', '.join(possible)}. Given: {options}.")
     try:
-        model = MODELS[config.model](**options, dtype=config.mixed_precision)
+        model = kind(**options, dtype=config.mixed_precision)
     except TypeError as error:
         raise ValueError(f"Model {config.model!r}: {error}.") from error
     if start is not None:
@@ -180,9 +182,21 @@ def _model(config: TrainConfig) -> Separator:
     return model
 
 
+def _model_class(name: str) -> type[Separator]:
+    """The class of a name of `MODELS`, or of one such as `mymodel:TinyWave`."""
+    if ":" not in name:
+        if name not in MODELS:
+            raise ValueError(f"Unknown model {name!r}. Known: {', '.join(MODELS)}; or your own, as mymodel:TinyWave.")
+        return MODELS[name]
+    found = import_class(name)
+    if not issubclass(found, Separator):
+        raise ValueError(f"{name} is no subclass of tfsep.models.Separator.")
+    return found
+
+
 def _options(model: Separator) -> dict:
     """Arguments of the constructor that make a model of the same kind."""
-    return {name: value for name, value in model.get_config().items() if name not in ("name", "trainable", "dtype")}
+    return {name: value for name, value in model.get_config().items() if name not in _NO_OPTIONS}
 
 
 def _copy_weights(start: Separator, model: Separator, name: str) -> None:
