@@ -9,6 +9,8 @@ sys.modules["tensorflow"] = None  # an import of it fails
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
+import tfsep.models  # noqa: E402, F401  registers the classes
+
 if keras.backend.backend() != "jax":
     raise SystemExit("The backend is not JAX.")
 folder = Path(sys.argv[1])

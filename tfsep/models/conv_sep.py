@@ -231,6 +231,20 @@ class ConvSep(MaskSeparator):
             )
         check_number("compression", self.compression, above=0, most=1)
 
+    def source_weights(self) -> dict[str, list[tuple]]:
+        # Tied decoders also list the encoder's kernels.
+        encoder = {id(weight) for name in ("vertical", "horizontal") for weight in self.network.get_layer(name).weights}
+        return {
+            source: [
+                (weight, ...)
+                for layer in self.network.layers
+                if layer.name.startswith(f"decoder_{number}_")
+                for weight in layer.weights
+                if id(weight) not in encoder
+            ]
+            for number, source in enumerate(self.sources, start=1)
+        }
+
     def get_config(self) -> dict:
         return {
             **super().get_config(),

@@ -10,6 +10,7 @@ from keras import layers, ops
 from tfsep.checks import check_integer, check_number
 from tfsep.layers import Bidirectional
 from tfsep.models.mask_separator import MaskSeparator, channels_as_examples
+from tfsep.models.separator import channel_blocks
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
@@ -147,6 +148,9 @@ class CRN(MaskSeparator):
         features = max(1, filters // 4)
         x = layers.Dense(bins * features, activation="relu", dtype=dtype, name="expand")(x)
         return layers.Reshape((-1, bins, features), dtype=dtype, name="unflatten")(x)
+
+    def source_weights(self) -> dict[str, list[tuple]]:
+        return channel_blocks(self.network.get_layer("output"), self.sources, 1)
 
     def get_config(self) -> dict:
         return {

@@ -157,6 +157,10 @@ class CycleGAN(_Steps, SavedSeed, Separator):
         """Mixture and target -> target and what is left."""
         return dict(zip(self.sources, (target, ops.cast(mixture, "float32") - target), strict=True))
 
+    def source_weights(self) -> dict[str, list[tuple]]:
+        # The other source is what the target leaves.
+        return {self.sources[0]: [(weight, ...) for weight in self.generator.layers[-1].weights]}
+
     def inference_copy(self) -> CycleGAN:
         copy = self.from_config(self.get_config())
         copy.generator.set_weights(self.generator.get_weights())

@@ -11,6 +11,7 @@ from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.layers import Bidirectional
 from tfsep.losses import DiscriminativeMeanSquaredError
 from tfsep.models.mask_separator import MaskSeparator, channels_as_examples
+from tfsep.models.separator import channel_blocks
 
 # Names of Keras's layers, and their options.
 CELLS = {
@@ -162,6 +163,9 @@ class DRNN(MaskSeparator):
         if self.bidirectional:
             return Bidirectional(cell, self.units // 2, options, **common)
         return getattr(layers, cell)(self.units, return_sequences=True, **options, **common)
+
+    def source_weights(self) -> dict[str, list[tuple]]:
+        return channel_blocks(self.network.get_layer("heads"), self.sources, self.stft.bins)
 
     def get_config(self) -> dict:
         return {

@@ -115,6 +115,13 @@ class Separator(_Steps, keras.Model):
         """Estimates in the loss's domain -> waveforms of the window's centre."""
         return estimates
 
+    def source_weights(self) -> dict[str, list[tuple]]:
+        """Weights that belong to one source, for fine-tuning with others: pairs of a variable and an index into it.
+
+        Sources without weights of their own are left out. Defaults to none.
+        """
+        return {}
+
     # What every model does.
 
     def call(self, inputs, training: bool | None = None, loss_domain: bool | None = None) -> dict:
@@ -387,3 +394,9 @@ class Separator(_Steps, keras.Model):
 
 def _results(metrics: Sequence[keras.Metric]) -> dict:
     return {metric.name: metric.result() for metric in metrics}
+
+
+def channel_blocks(layer: keras.Layer, sources: Sequence[str], size: int) -> dict[str, list[tuple]]:
+    """`Separator.source_weights` of a layer that gives `size` channels for each source, one after the other."""
+    parts = [(..., slice(index * size, (index + 1) * size)) for index in range(len(sources))]
+    return {name: [(weight, part) for weight in layer.weights] for name, part in zip(sources, parts, strict=True)}

@@ -72,6 +72,10 @@ class UNet(Separator):
         outputs = self.network(ops.cast(padded, self.compute_dtype), training=training)
         return {name: self.centre(ops.cast(outputs[name], "float32")[:, :length] * gain) for name in self.sources}
 
+    def source_weights(self) -> dict[str, list[tuple]]:
+        heads = {name: self.network.get_layer(_head(name)) for name in self.sources}
+        return {name: [(weight, ...) for weight in head.weights] for name, head in heads.items()}
+
     def get_config(self) -> dict:
         return {**super().get_config(), "filters": self.filters, "depth": self.depth}
 
@@ -90,10 +94,14 @@ def _network(sources: Sequence[str], channels: int, filters: int, depth: int, dt
         x = _block(x, filters * 2**level, 5, f"up_{level + 1}", dtype)
     heads = {}
     for name in sources:
-        # TensorFlow wants names of layers without spaces and the like; those of sources are the user's.
-        head = layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=f"head_{_NO_WORD.sub('_', name)}")
+        head = layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=_head(name))
         heads[name] = head(x)
     return keras.Model(inputs, heads, name="network")
+
+
+def _head(source: str) -> str:
+    """Name of a source's layer: TensorFlow allows no spaces and the like, which sources' names may have."""
+    return f"head_{_NO_WORD.sub('_', source)}"
 
 
 def _block(x, filters: int, kernel_size: int, name: str, dtype):

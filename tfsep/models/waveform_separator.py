@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
-from tfsep.models.separator import Separator
+from tfsep.models.separator import Separator, channel_blocks
 
 
 class WaveformSeparator(Separator):
@@ -66,6 +66,10 @@ class WaveformSeparator(Separator):
         if self.difference:
             estimates.append(self.centre(window) - sum(estimates))
         return dict(zip(self.sources, estimates, strict=True))
+
+    def source_weights(self) -> dict[str, list[tuple]]:
+        estimated = self.sources[: self.outputs // self.channels]
+        return channel_blocks(self.network.get_layer("output"), estimated, self.channels)
 
     def get_config(self) -> dict:
         config = {**super().get_config(), "difference": self.difference}

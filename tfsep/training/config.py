@@ -27,7 +27,8 @@ class TrainConfig:
         output: path of the run's folder.
         valid: corpora whose validation splits choose the best model. Defaults to `data`.
         options: arguments of the model's constructor, such as `sources` and `sample_rate`.
-        start_from: preset, preset folder or `.keras` file whose weights to start from.
+        start_from: preset, preset folder or `.keras` file whose weights to start from; with other sources, those of a
+            source by its name.
         speeds: further speeds at which to train on each track, such as `[0.9, 1.1]`; see
             `tfsep.datasets.change_speed`.
         augment: dict from an augmentation's name to its arguments.

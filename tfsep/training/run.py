@@ -22,6 +22,7 @@ from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
 from tfsep.training.config import TrainConfig, read_config, spec_and_weight
 from tfsep.training.fitting import check_numbers, fit
+from tfsep.training.transfer import carry_over
 
 _log = logging.getLogger("tfsep")
 
@@ -178,7 +179,10 @@ def _model(config: TrainConfig) -> Separator:
     except TypeError as error:
         raise ValueError(f"Model {config.model!r}: {error}.") from error
     if start is not None:
-        _copy_weights(start, model, config.start_from)
+        if start.sample_rate != model.sample_rate:
+            rates = (start.sample_rate, model.sample_rate)
+            _log.warning("%s was trained at %d Hz, and goes on at %d Hz.", config.start_from, *rates)
+        carry_over(start, model, config.start_from)
     return model
 
 
@@ -197,15 +201,6 @@ def _model_class(name: str) -> type[Separator]:
 def _options(model: Separator) -> dict:
     """Arguments of the constructor that make a model of the same kind."""
     return {name: value for name, value in model.get_config().items() if name not in _NO_OPTIONS}
-
-
-def _copy_weights(start: Separator, model: Separator, name: str) -> None:
-    theirs, ours = start.get_weights(), model.get_weights()
-    if [weight.shape for weight in theirs] != [weight.shape for weight in ours]:
-        raise ValueError(f"{name} has other weights than the model to train. Give the same options as it has.")
-    if start.sample_rate != model.sample_rate:
-        _log.warning("%s was trained at %d Hz, and goes on at %d Hz.", name, start.sample_rate, model.sample_rate)
-    model.set_weights(theirs)
 
 
 def _check_same(config: TrainConfig, saved: TrainConfig, output: Path) -> None:
