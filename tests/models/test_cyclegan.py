@@ -94,8 +94,9 @@ class TestPaired(SeparatorCase):
             )
 
     def test_fits_under_a_mirrored_strategy(self, tmp_path, monkeypatch):
-        # Replicas draw shifts of their own, which one device cannot repeat.
-        monkeypatch.setattr(type(self), "options", {**self.options, "phase_shuffle": 0})
+        # Replicas draw shifts of their own, which one device cannot repeat, and compare real with generated examples
+        # among their own where the loss is relativistic.
+        monkeypatch.setattr(type(self), "options", {**self.options, "phase_shuffle": 0, "adversarial": "lsgan"})
         super().test_fits_under_a_mirrored_strategy(tmp_path)
 
     def test_reloads_from_keras_file_with_the_optimizer(self, tmp_path):
@@ -121,6 +122,11 @@ class TestPaired(SeparatorCase):
 class TestCycle(TestPaired):
     options = SMALL_CYCLE
     parts = ("cycle_loss", "identity_loss", "adversarial_loss")
+
+    def batch_for_replicas(self, model):
+        # A replica takes each target from another one of its own examples.
+        mixture, sources = super().batch_for_replicas(model)
+        return mixture[[0, 1, 0, 1]], {name: audio[[0, 1, 0, 1]] for name, audio in sources.items()}
 
 
 def assert_same_state(model, expected):

@@ -127,6 +127,31 @@ class TestLoss:
         estimates["drums"] = estimates["drums"] + 0.5
         np.testing.assert_allclose(model.compute_loss(None, sources, estimates), 0.5**2 + 1.0**2, rtol=1e-5)
 
+    @pytest.mark.parametrize(
+        "loss",
+        [lambda y_true, y_pred: ops.mean(ops.square(y_true - y_pred)), lambda y_true, y_pred: 0.0],
+        ids=["scalar", "number"],
+    )
+    def test_a_loss_of_one_value_is_an_error(self, noise, loss):
+        model = UNet(**SMALL)
+        model.compile("sgd", loss=loss)
+        audio = {"vocals": noise(3, 64, 1), "drums": noise(3, 64, 1)}
+        with pytest.raises(
+            ValueError, match=r"The loss must keep the axes of examples and sources.* shape=\(\)"
+        ) as error:
+            model.compute_loss(None, audio, audio)
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("loss", [{"vocals": "mse", "drums": "mae"}, ["mse", "mae"]], ids=["dict", "list"])
+    @pytest.mark.parametrize("step", ["fit", "evaluate"])
+    def test_a_loss_for_each_source_is_an_error(self, noise, loss, step):
+        model = UNet(**SMALL)
+        model.compile("sgd", loss=loss)
+        audio = {"vocals": noise(3, 64, 1), "drums": noise(3, 64, 1)}
+        with pytest.raises(ValueError, match=r"loss must be one loss for all sources.*Received: loss=") as error:
+            getattr(model, step)(audio["vocals"], audio, verbose=0)
+        assert "\n" not in str(error.value)
+
     def test_acts_in_the_domain_of_the_model_on_the_centre(self, noise):
         model = Halving()
         model.compile("sgd", loss="mse")

@@ -111,7 +111,6 @@ def of_an_unknown_class(data: bytes) -> bytes:
         (presets.CONFIG, lambda data: b"\xff\xfe"),
         (presets.CONFIG, lambda data: None),
         (presets.CONFIG, of_another_model),
-        (presets.CONFIG, of_an_unknown_class),
         (presets.WEIGHTS, truncated),
         (presets.WEIGHTS, lambda data: b""),
         (presets.WEIGHTS, lambda data: b"no weights"),
@@ -128,6 +127,12 @@ def test_damage_is_named_in_one_line(preset, name, damage):
         presets.load(preset)
     assert str(preset) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_class_that_is_not_there_is_named(preset):
+    (preset / presets.CONFIG).write_bytes(of_an_unknown_class((preset / presets.CONFIG).read_bytes()))
+    with pytest.raises(ValueError, match=r"preset needs Nonsense\. Import the module that defines Nonsense first"):
+        presets.load(preset)
 
 
 def test_shipped_presets_load_and_are_small():
