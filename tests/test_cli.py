@@ -51,6 +51,57 @@ def message(err: str) -> str:
     return lines[0]
 
 
+class TestOwnModels:
+    def test_trains_and_separates_a_class_by_name(self, run, song, songs, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "own_model.py").write_text(
+            "from tfsep.models import Separator\n"
+            "class TinyWave(Separator):\n"
+            "    def __init__(self, sources=('vocals', 'drums'), sample_rate=8000, channels=1, segment=512, **other):\n"
+            "        super().__init__(sources, sample_rate, channels, segment, **other)\n"
+            "        self.gain = self.add_weight(shape=(1,), initializer='ones', name='gain')\n"
+            "        self.built = True\n"
+            "    def estimate(self, window, training=False):\n"
+            "        return {name: self.gain * window for name in self.sources}\n"
+        )
+        data = f"stems:{songs}"
+        few = ("--epochs", 1, "--steps-per-epoch", 1, "--batch-size", 1)
+        assert run("train", "own_model:TinyWave", "--data", data, "-o", "run", *few)[0] == 0
+        assert "model: own_model:TinyWave" in (tmp_path / "run" / "config.yaml").read_text()
+
+        del sys.modules["own_model"]
+        code, _, err = run("separate", song, "-o", "out", "-m", "run/best")
+        assert code == 2
+        assert "Import the module that defines TinyWave first; on the command line with --import own_model" in message(
+            err
+        )
+        assert "own_model" not in sys.modules
+        assert run("separate", song, "-o", "out", "-m", "run/best", "--import", "own_model")[0] == 0
+        assert (tmp_path / "out" / "song" / "drums.wav").is_file()
+
+        for name, words in (
+            ("nothing", "No module 'nothing'"),
+            ("broken", "'broken' cannot be imported: ZeroDivision"),
+        ):
+            (tmp_path / "broken.py").write_text("1 / 0")
+            code, _, err = run("separate", song, "-o", "out", "-m", "run/best", "--import", name)
+            assert code == 2
+            assert words in message(err)
+
+    @pytest.mark.parametrize("verb", ["separate", "train", "evaluate", "export", "inspect", "demo"])
+    def test_every_verb_that_loads_a_model_imports(self, run, verb):
+        assert "--import" in run(verb, "--help")[1]
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [("json:TinyWave", "has no class 'TinyWave'"), ("json:JSONDecoder", "no subclass of tfsep.models.Separator")],
+    )
+    def test_what_is_no_model(self, run, songs, tmp_path, name, words):
+        code, _, err = run("train", name, "--data", f"stems:{songs}", "-o", tmp_path / "run")
+        assert code == 2
+        assert words in message(err)
+
+
 class TestSeparate:
     def test_writes_stems_of_the_same_rate_and_length(self, run, song, tmp_path, small_preset):
         code, out, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--residual", "rest", "--plot")
