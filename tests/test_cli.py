@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -625,8 +626,21 @@ class TestOtherVerbs:
     def test_presets(self, run):
         code, out, _ = run("presets")
         assert code == 0
-        assert "unet-vocals-drums" in out
-        assert "mixture" in out
+        lines = {line.split()[0]: line for line in out.splitlines()}
+        assert "vocals 3.86, drums 3.60 (bsseval_v4 SDR" in lines["unet-vocals-drums"]
+        assert "CC BY-NC-SA 4.0" in lines["umxl"] and "not allowed" in lines["umxl"]
+        code, out, _ = run("presets", "--json")
+        assert {row["name"] for row in json.loads(out)} == lines.keys() - {"NAME"}
+
+    def test_convert(self, run, tmp_path):
+        networks = Path(__file__).parent / "checkpoints" / "networks"
+        files = [networks / f"{source}.pth" for source in ("vocals", "drums")]
+        (tmp_path / "options.yaml").write_text("hop: 32\nsample_rate: 8000\n")
+        code, out, _ = run("convert", *files, "-o", tmp_path / "umx", "--config", tmp_path / "options.yaml")
+        assert (code, "OpenUnmix at 8000 Hz -> vocals, drums" in out) == (0, True)
+        code, _, err = run("convert", *files, "-o", tmp_path / "other")
+        assert (code, "Give sample_rate and hop" in message(err)) == (1, True)
+        assert run("fetch", "nothing")[0] == 2
 
     def test_inspect(self, run, song, songs, tmp_path, small_preset):
         code, out, _ = run("inspect", song, "-o", tmp_path / "file.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import errno
+import json
 import logging
 import os
 import signal
@@ -540,12 +541,54 @@ def export(
 
 
 @app.command()
-def presets() -> None:
-    """List the models that come with the package, with their scores."""
+def convert(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files of another project; one for each source, if it has several.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the preset, which must not exist.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of the network's arguments.")] = None,
+    half: Annotated[bool | None, typer.Option(help="Store half precision. Default: as the files do.")] = None,
+) -> None:
+    """Read weights of Spleeter, Open-Unmix, HTDemucs or a RoFormer into a preset folder; nothing in them is run."""
+    from tfsep import checkpoints
+
+    options = checkpoints.read_configuration(config) if config else {}
+    model = checkpoints.convert(files, output, half=half, **options)
+    print(f"{output}: {type(model).__name__} at {model.sample_rate} Hz -> {', '.join(model.sources)}")
+
+
+@app.command()
+def fetch(names: Annotated[list[str], typer.Argument(help="Names of published models; see `tfsep presets`.")]) -> None:
+    """Download published models and convert them, once; `tfsep separate -m NAME` does so by itself."""
+    from tfsep import checkpoints
+
+    for name in names:
+        print(f"{name}: {checkpoints.fetch(name)}")
+
+
+@app.command()
+def presets(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with all facts.")] = False,
+) -> None:
+    """List the models that have a name, of the package and to be fetched: stems, size, scores, licence."""
     from tfsep import presets as shelf
 
-    for name in shelf.names():
-        print("\n    ".join([name, *shelf.summary(name)]))
+    rows = shelf.table()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    lines = [("NAME", "", "MB", "LICENCE", "COMMERCIAL USE", "SDR IN dB")]
+    for row in rows:
+        scores = row["scores"] or {"values": dict.fromkeys(row["sources"]), "data": "no published scores"}
+        values = (f"{name} {value:.2f}" if value is not None else name for name, value in scores["values"].items())
+        protocol = f"{scores['protocol']} {scores['measure']}, " if "protocol" in scores else ""
+        where = "" if row["shipped"] else "fetch"
+        size = f"{row['bytes'] / 1e6:.0f}"
+        result = f"{', '.join(values)} ({protocol}{scores['data']})"
+        lines.append((row["name"], where, size, row["licence"], row["commercial_use"], result))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 @app.command()

@@ -63,11 +63,11 @@ def test_a_path_goes_before_a_preset_of_its_name(model, tmp_path, monkeypatch):
 
 def test_an_unknown_name_lists_the_presets(model, tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "_FOLDER", tmp_path)
-    with pytest.raises(ValueError, match=r"No model 'umx': .* Presets: none\. Without training: hpss, repet-sim\."):
-        load_model("umx")
+    with pytest.raises(ValueError, match=r"No model 'umy': .* none\. To be fetched: .*umx.*: hpss, repet-sim\."):
+        load_model("umy")
     presets.save(model, tmp_path / "unet-vocals")
-    with pytest.raises(ValueError, match=r"No model 'umx': .* Presets: unet-vocals."):
-        load_model("umx")
+    with pytest.raises(ValueError, match=r"No model 'umy': .* Presets: unet-vocals."):
+        load_model("umy")
 
 
 def empty_folder(path, model):

@@ -56,9 +56,13 @@ class PresetCase:
         assert result.median(source) > result.median(source, row="mixture") + margin
         assert result.median(source) < result.median(source, row="IRM1")
 
-    def test_summary_has_both_bounds_beside_the_scores(self, model):
-        text = "\n".join(presets.summary(self.name))
-        assert all(word in text for word in ("bsseval", *model.sources, "mixture", "IRM1"))
+    def test_facts_are_those_of_the_card(self, model):
+        (facts,) = (row for row in presets.table() if row["name"] == self.name)
+        assert facts["sources"] == list(model.sources)
+        assert facts["scores"]["values"].keys() == set(model.sources)
+        assert facts["commercial_use"] == "not allowed"
+        card = (presets.folder(self.name) / presets.CARD).read_text(encoding="utf-8")
+        assert "for research, not in a product" in " ".join(card.split())
 
 
 def _scores(model, track, gain: float) -> dict[str, float]:

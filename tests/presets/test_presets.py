@@ -161,3 +161,27 @@ def test_a_full_disk_is_said_before_writing(model, tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"No space left on device.*MB are needed"):
         model.export(tmp_path / "exported")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_full_precision(model, tmp_path):
+    presets.save(model, tmp_path / "full", half=False)
+    for theirs, ours in zip(presets.load(tmp_path / "full").weights, model.weights, strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+
+
+def test_table_says_of_every_model_under_which_terms_it_comes():
+    rows = {row["name"]: row for row in presets.table()}
+    assert rows.keys() == {*presets.names(), *presets.catalogue()}
+    for row in rows.values():
+        assert row["commercial_use"] in ("allowed", "not allowed", "not stated")
+        assert row["licence"] and row["training_data"]
+        assert row["scores"] is None or row["scores"]["values"].keys() <= set(row["sources"])
+    assert rows["umxl"]["commercial_use"] == "not allowed"
+    assert not rows["spleeter-2stems"]["shipped"]
+
+
+def test_catalogue_gives_hashes_of_every_download():
+    for name, entry in presets.catalogue().items():
+        for file in (file for place in entry["downloads"] for file in place):
+            assert 8 <= len(file["sha256"]) <= 64, name
+            assert file.get("package") or all(address.startswith("https://") for address in file["urls"]), name

@@ -1,6 +1,9 @@
 """Other projects' weights: files that are read as data, and the networks that they fit."""
 
 from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
+from tfsep.checkpoints.configuration import read_configuration
+from tfsep.checkpoints.conversion import build_model, convert
+from tfsep.checkpoints.fetching import fetch
 from tfsep.checkpoints.pickles import Call, Name
 from tfsep.checkpoints.reading import check_hash, read
 from tfsep.checkpoints.safetensors_files import read_safetensors
@@ -12,8 +15,12 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Name",
+    "build_model",
     "check_hash",
+    "convert",
+    "fetch",
     "read",
+    "read_configuration",
     "read_safetensors",
     "read_tensorflow",
     "read_torch",

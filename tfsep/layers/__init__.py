@@ -1,6 +1,7 @@
 """Keras layers that the models share."""
 
 from tfsep.layers.bidirectional import Bidirectional
+from tfsep.layers.centred_stft import CentredSTFT
 from tfsep.layers.conv_block import ConvBlock1D
 from tfsep.layers.cross_transformer import CrossTransformerLayer
 from tfsep.layers.dconv import DConv
@@ -16,10 +17,12 @@ from tfsep.layers.sinc_resampling import SincDownsampling1D, SincUpsampling1D
 from tfsep.layers.spectrogram_conv import SpectrogramConv2D, SpectrogramConv2DTranspose
 from tfsep.layers.spectrogram_masking import FrequencyMasking, TimeMasking
 from tfsep.layers.stft import STFT, magnitude
+from tfsep.layers.wiener import wiener_filter
 
 __all__ = [
     "STFT",
     "Bidirectional",
+    "CentredSTFT",
     "ConvBlock1D",
     "CrossTransformerLayer",
     "DConv",
@@ -39,6 +42,7 @@ __all__ = [
     "binary_masks",
     "magnitude",
     "ratio_masks",
+    "wiener_filter",
 ]
 
 

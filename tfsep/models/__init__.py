@@ -12,7 +12,9 @@ from tfsep.models.htdemucs import HTDemucs
 from tfsep.models.loading import load_keras, load_model
 from tfsep.models.mask_separator import MaskSeparator
 from tfsep.models.mel_band_roformer import MelBandRoFormer
+from tfsep.models.open_unmix import OpenUnmix
 from tfsep.models.separator import Separator
+from tfsep.models.spleeter import Spleeter
 from tfsep.models.unet import UNet
 from tfsep.models.wave_unet import WaveUNet
 
@@ -29,7 +31,9 @@ __all__ = [
     "HTDemucs",
     "MaskSeparator",
     "MelBandRoFormer",
+    "OpenUnmix",
     "Separator",
+    "Spleeter",
     "UNet",
     "WaveUNet",
     "load_keras",
@@ -50,6 +54,8 @@ MODELS = {
     "drnn": DRNN,
     "htdemucs": HTDemucs,
     "mel-roformer": MelBandRoFormer,
+    "openunmix": OpenUnmix,
+    "spleeter": Spleeter,
     "unet": UNet,
     "waveunet": WaveUNet,
     "waveunet-classic": ClassicWaveUNet,

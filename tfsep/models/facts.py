@@ -14,9 +14,11 @@ _RANGES = {
     "segment": (1, _LONGEST),
     "context": (0, _LONGEST),
     "batch_size": (1, 1024),
+    "lead": (0, _LONGEST),
+    "longest_segment": (0, _LONGEST),
 }
 _CHOICES = {
-    "fade": ("overlap", "triangle", "tenth"),
+    "fade": ("overlap", "triangle", "tenth", "frames"),
     "edges": ("zeros", "centred", "reflect"),
     "normalize_song": (False, True),
 }

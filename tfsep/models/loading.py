@@ -33,9 +33,10 @@ def load_model(model: str | Path | Separator, trust: bool = False) -> Separator 
 
     Args:
         model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
-            `.keras` file, of a SavedModel or of a bag (`.yaml`, see `tfsep.models.Bag`); else the name of a preset, or
-            of a separator that needs no training (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`,
-            `nussl-repet-sim`, `nussl-2dft`, `nussl-hpss`).
+            `.keras` file, of a SavedModel or of a bag (`.yaml`, see `tfsep.models.Bag`); else the name of a preset, of a
+            published model (`tfsep presets`), which is downloaded once, or of a separator that needs no training
+            (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`, `nussl-2dft`,
+            `nussl-hpss`).
         trust: bool. Load a SavedModel whatever its graph holds. Defaults to False.
 
     Returns:
@@ -148,7 +149,14 @@ def _find(model):
         return Bag.from_yaml(path)
     if path.exists():
         return path
-    return TRAINING_FREE[str(model)] if str(model) in TRAINING_FREE else presets.folder(str(model))
+    if str(model) in TRAINING_FREE:
+        return TRAINING_FREE[str(model)]
+    if str(model) in presets.catalogue():
+        # Conversion makes models, and so is above them.
+        from tfsep.checkpoints import fetch
+
+        return fetch(str(model))
+    return presets.folder(str(model))
 
 
 def _checked(model: Separator, path: Path) -> Separator:

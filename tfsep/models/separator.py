@@ -29,7 +29,7 @@ _GRAPH_BYTES = 2**22
 FACTS = "assets.extra/tfsep.json"
 
 # Attributes of a model that say how songs are cut and put together.
-SONG_RULES = ("overlap", "batch_size", "fade", "edges", "normalize_song")
+SONG_RULES = ("overlap", "batch_size", "fade", "edges", "normalize_song", "lead", "longest_segment")
 
 # Inside, every mixture has this level, so that a model hears soft and loud songs alike.
 _LEVEL = 0.1
@@ -61,9 +61,11 @@ class Separator(_Steps, keras.Model):
     # How songs are cut and put together (`tfsep.separation`); models of other projects follow their rules.
     overlap = 0.25  # fraction of a segment that overlaps the next, where none is given
     batch_size = 4  # segments at a time, where none is given
-    fade = "overlap"  # cross-fade: over the overlap, "triangle", or "tenth" of the segment at each end
+    fade = "overlap"  # cross-fade: over the overlap, "triangle", "tenth" of the segment, or "frames" (already faded)
     edges = "zeros"  # beyond the ends: "zeros", "centred" (a short last segment too), or "reflect" (the mirrored song)
     normalize_song = False  # hand the whole song over with mean 0 and deviation 1, and undo both in the estimates
+    lead = 0  # samples of zeros before a song; with "frames", of which a segment's last ones lie in the next segment
+    longest_segment = 0  # samples up to which a song is one segment, of its own length
 
     # Whether the network takes segments alone. Longer audio is then estimated segment by segment, side by side.
     fixed_length = False

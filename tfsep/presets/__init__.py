@@ -40,7 +40,7 @@ def folder(name: str) -> Path:
     if name not in names():
         raise ValueError(
             f"No model {name!r}: neither a path that exists nor a preset. Presets: {', '.join(names()) or 'none'}. "
-            "Without training: hpss, repet-sim."
+            f"To be fetched: {', '.join(catalogue())}. Without training: hpss, repet-sim."
         )
     return _FOLDER / name
 
@@ -50,28 +50,57 @@ def read_config(path: str | Path) -> dict:
     return json.loads(Path(path, CONFIG).read_text(encoding="utf-8"))
 
 
-def summary(name: str) -> list[str]:
-    """What a preset is and how it scores, in lines for a person; loads no TensorFlow."""
-    config = read_config(folder(name))
-    model, scores = config["model"], config["scores"]
-    facts = model["config"]
-    lines = [f"{model['class_name']} at {facts['sample_rate']} Hz, {facts['channels']} channel(s)"]
-    lines.append(f"{scores['protocol']} {scores['measure']} in dB on {scores['data']}:")
-    rows = scores["rows"]
-    for source in facts["sources"]:
-        lines.append(f"{source:14}" + ", ".join(f"{row} {rows[row][source]:.2f}" for row in rows))
-    return lines
+def catalogue() -> dict[str, dict]:
+    """Published models of other projects by name, which `tfsep.checkpoints.fetch` downloads."""
+    return json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
 
 
-def save(model: Separator, path: str | Path, card: str = "", **facts) -> None:
+def table() -> list[dict]:
+    """Facts about all models that have a name, those of the package first; loads no TensorFlow.
+
+    Returns:
+        A dict for each model with `name`, `shipped` (whether the package holds it), `network`, `sources`,
+        `sample_rate`, `bytes` (to download, or in the package), `scores` (or None: `protocol`, `measure`, `data` and
+        `values` in dB by source), `licence` of the weights, `commercial_use` (`"allowed"`, `"not allowed"` or
+        `"not stated"`) and `training_data`.
+    """
+    return [_shipped_facts(name) for name in names()] + [_fetchable_facts(*item) for item in catalogue().items()]
+
+
+_FACTS = ("licence", "commercial_use", "training_data")
+
+
+def _shipped_facts(name: str) -> dict:
+    config, files = read_config(folder(name)), folder(name).iterdir()
+    model, scores = config["model"]["config"], config["scores"]
+    return {
+        "name": name,
+        "shipped": True,
+        "network": config["model"]["class_name"],
+        "sources": model["sources"],
+        "sample_rate": model["sample_rate"],
+        "bytes": sum(path.stat().st_size for path in files),
+        "scores": {key: scores[key] for key in ("protocol", "measure", "data")} | {"values": scores["rows"][name]},
+        **{key: config[key] for key in _FACTS},
+    }
+
+
+def _fetchable_facts(name: str, entry: dict) -> dict:
+    keys = ("network", "sources", "sample_rate", "bytes")
+    facts = {"name": name, "shipped": False, **{key: entry[key] for key in keys}}
+    return facts | {"scores": entry.get("scores"), **{key: entry[key] for key in _FACTS}}
+
+
+def save(model: Separator, path: str | Path, card: str = "", *, half: bool = True, **facts) -> None:
     """Writes a model as a preset folder, in place of one that stands there.
 
-    Weights are stored as float16, without the optimiser.
+    Weights are stored without the optimiser.
 
     Args:
         model: the model.
         path: path of the folder.
         card: str, text of the model card, in Markdown.
+        half: bool. Store weights as float16. Defaults to True; False: as they are.
         **facts: further entries of `config.json`, such as `scores`.
 
     Raises:
@@ -94,7 +123,10 @@ def save(model: Separator, path: str | Path, card: str = "", **facts) -> None:
         temporary.mkdir()
         (temporary / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (temporary / CARD).write_text(card, encoding="utf-8")
-        _save_half(clone, temporary / WEIGHTS)
+        if half:
+            _save_half(clone, temporary / WEIGHTS)
+        else:
+            clone.save_weights(temporary / WEIGHTS)
 
 
 def load(path: str | Path) -> Separator:

