@@ -238,10 +238,10 @@ class SeparatorCase:
         _assert_same_estimates(loaded, model, self.mixture(model))
         assert loaded.compiled
         assert loaded.loss is None
-        state = {variable.path: variable.numpy() for variable in loaded.optimizer.variables}
-        assert len(state) > 2
-        for variable in model.optimizer.variables:
-            assert np.array_equal(state[variable.path], variable.numpy()), variable.path
+        assert len(model.optimizer.variables) > 2
+        # By place: sub-networks of one kind give their variables the same names.
+        for theirs, ours in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+            assert np.array_equal(theirs, ours), ours.path
         assert float(loaded.optimizer.iterations) == 1
 
     def test_reloads_from_weights_file(self, tmp_path):

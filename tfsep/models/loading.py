@@ -33,8 +33,8 @@ def load_model(model: str | Path | Separator, trust: bool = False) -> Separator 
 
     Args:
         model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
-            `.keras` file, of a SavedModel or of a bag (`.yaml`, see `tfsep.models.Bag`); else the name of a preset, of a
-            published model (`tfsep presets`), which is downloaded once, or of a separator that needs no training
+            `.keras` file, of a SavedModel or of a bag (`.yaml`, see `tfsep.models.Bag`); else the name of a preset, of
+            a published model (`tfsep presets`), which is downloaded once, or of a separator that needs no training
             (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`, `nussl-2dft`,
             `nussl-hpss`).
         trust: bool. Load a SavedModel whatever its graph holds. Defaults to False.

@@ -11,7 +11,7 @@ from tfsep.files import check_space, replacing
 if TYPE_CHECKING:
     from tfsep.models import Separator
 
-__all__ = ["DEFAULT", "folder", "load", "names", "read_config", "save", "summary"]
+__all__ = ["DEFAULT", "catalogue", "folder", "load", "names", "read_config", "save", "table"]
 
 
 def __dir__() -> list[str]:
