@@ -56,7 +56,7 @@ def main() -> None:
             patience=5,
             progress=True,
         )
-        tfsep.presets.save(model, best)
+        model.save_to_preset(best)
     else:
         tfsep.training.fit(
             model,

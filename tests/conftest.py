@@ -41,13 +41,12 @@ def small_preset(tmp_path_factory):
     """Folder of a preset of a small, untrained U-Net for vocals and drums at 8 kHz."""
     import keras
 
-    from tfsep import presets
     from tfsep.models import UNet
 
     keras.utils.set_random_seed(0)
     model = UNet(sample_rate=8000, segment=4096, filters=2, depth=3)
     folder = tmp_path_factory.mktemp("presets") / "small"
-    presets.save(model, folder)
+    model.save_to_preset(folder)
     return folder
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import tfsep
 from tfsep import audio, datasets, evaluation, models
 from tfsep.losses import LOSSES
 
@@ -29,7 +30,7 @@ def nussl_track():
 
 
 MADE = {
-    "hpss": (lambda folder: models.load_model("hpss"), "TrainingFree('hpss', sources="),
+    "hpss": (lambda folder: tfsep.load_model("hpss"), "TrainingFree('hpss', sources="),
     "exported": (lambda folder: exported(), "ExportedSeparator('exported/unet', sources=('vocals',))"),
     "estimates": (estimates, ": vocals of 1 tracks"),
     "writer": (lambda folder: audio.Writer(folder / "a.wav", 8000, channels=2), "a.wav', 8000, channels=2)"),

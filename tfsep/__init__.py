@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tfsep import (
+        audio,
+        checkpoints,
+        datasets,
+        evaluation,
+        layers,
+        losses,
+        metrics,
+        models,
+        pipeline,
+        plotting,
+        presets,
+        report,
+        separation,
+        training,
+    )
+    from tfsep.evaluation import evaluate
+    from tfsep.loading import load_model
+    from tfsep.separation import separate, separate_file
 
 from tfsep.startup import quiet_tensorflow
 
@@ -13,16 +35,18 @@ quiet_tensorflow()
 # Names are resolved at first use, so that `import tfsep` loads no TensorFlow.
 _FUNCTIONS = {
     "evaluate": "tfsep.evaluation",
-    "load_model": "tfsep.models",
+    "load_model": "tfsep.loading",
     "separate": "tfsep.separation",
     "separate_file": "tfsep.separation",
 }
-_MODULES = (
+__all__ = [
     "audio",
     "checkpoints",
     "datasets",
+    "evaluate",
     "evaluation",
     "layers",
+    "load_model",
     "losses",
     "metrics",
     "models",
@@ -30,17 +54,17 @@ _MODULES = (
     "plotting",
     "presets",
     "report",
+    "separate",
+    "separate_file",
     "separation",
     "training",
-)
-
-__all__ = [*_FUNCTIONS, *_MODULES]
+]
 
 
 def __getattr__(name: str):
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(_FUNCTIONS[name]), name)
-    if name in _MODULES:
+    if name in __all__:
         return importlib.import_module(f"tfsep.{name}")
     raise AttributeError(f"module 'tfsep' has no attribute {name!r}")
 

@@ -265,7 +265,7 @@ def separate(
         check_output(output / "index.html", overwrite)
 
     from tfsep import load_model, separate_file
-    from tfsep.models.loading import model_sources
+    from tfsep.loading import model_sources
     from tfsep.separation.engine import check_options
     from tfsep.separation.song_files import check_file
 

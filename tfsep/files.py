@@ -127,9 +127,14 @@ def scratch(folder: Path) -> Iterator[Path]:
             made = made.rename(made.with_name(made.name + _LOCKED))
         yield made
     finally:
-        shutil.rmtree(made, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        try:
+            shutil.rmtree(made, ignore_errors=True)
+        except BaseException:  # Ctrl-C in the middle of it
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+        finally:
+            if lock is not None:
+                os.close(lock)
 
 
 def is_scratch(path: Path) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 import tfsep
 from tfsep import presets
-from tfsep.checkpoints import fetch, fetching
+from tfsep.checkpoints import fetch
 
 NETWORKS = Path(__file__).parent / "networks"
 SOURCES = ("vocals", "drums")
@@ -211,4 +211,4 @@ def test_package_of_the_registry(publish, monkeypatch, tmp_path):
 def test_unknown_name():
     with pytest.raises(ValueError, match=r"No published model 'umxx'. Known: spleeter-2stems"):
         fetch("umxx")
-    assert fetching.cached("umx").name == "umx"
+    assert presets.fetched_folder("umx").name == "umx"

@@ -69,7 +69,7 @@ def test_estimates_scored_in_processes_are_the_same_in_the_same_order(tmp_path):
 
 
 def test_a_model_goes_along(small_preset):
-    from tfsep.models import load_model
+    from tfsep.loading import load_model
 
     tracks = [FakeTrack("a", samples=8000), FakeTrack("bb", samples=8000)]
     model = load_model(small_preset)

@@ -141,7 +141,7 @@ def test_stereo_is_refused_before_it_is_separated():
         ({"oracles": ["IRM1", "IRM3"]}, "Unknown oracle 'IRM3'. Expected one of: IBM1, IBM2, IRM1, IRM2, MWF"),
         ({"jobs": 0}, "jobs must be an integer of at least 1. Received: jobs=0"),
         ({"protocol": "si_sdr", "sdr_only": True}, "sdr_only=True is for bsseval_v4. Received: protocol='si_sdr'"),
-        ({"overlap": 0.5}, "overlap is for models, not for FolderEstimates("),
+        ({"overlap": 0.5}, "is for separation by a model, not for FolderEstimates("),
         ({"resume": True}, "needs the output folder"),
     ],
 )

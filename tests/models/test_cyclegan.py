@@ -12,6 +12,7 @@ from tfsep.datasets import StemsFolder
 from tfsep.models import CycleGAN
 from tfsep.models.adversarial_losses import ADVERSARIAL_LOSSES
 from tfsep.models.cyclegan import Stretched
+from tfsep.models.preset_files import load_preset
 from tfsep.models.wavegan import run
 from tfsep.training import checkpoint, fit
 
@@ -363,8 +364,8 @@ class TestInference:
     def test_preset_holds_the_generator_alone(self, make, batch, tmp_path):
         model = make(mode="cycle")
         model.fit(*batch, verbose=0)
-        presets.save(model, tmp_path / "preset")
-        loaded = presets.load(tmp_path / "preset")
+        model.save_to_preset(tmp_path / "preset")
+        loaded = load_preset(tmp_path / "preset")
         assert loaded.count_params() == model.generator.count_params() == 1_221
         assert loaded.mode == "cycle"
         np.testing.assert_allclose(loaded(batch[0])["vocals"], model(batch[0])["vocals"], atol=1e-3)
@@ -372,7 +373,7 @@ class TestInference:
         assert np.isfinite(loaded.fit(*batch, verbose=0).history["loss"][0])
 
     def test_preset_of_the_published_width_is_small(self, tmp_path):
-        presets.save(CycleGAN(), tmp_path / "preset")
+        CycleGAN().save_to_preset(tmp_path / "preset")
         # Two bytes a weight of the generator, and what the file format needs.
         size = (tmp_path / "preset" / presets.WEIGHTS).stat().st_size
         assert size < 2 * 5_928_321 + 250_000
@@ -416,7 +417,7 @@ class TestRun:
 
     def test_keeps_averages_as_the_best_model_and_logs_everything(self, train, tmp_path):
         train(tmp_path / "run", average=0.9)
-        assert presets.load(tmp_path / "run" / "best").count_params() == 1_221
+        assert load_preset(tmp_path / "run" / "best").count_params() == 1_221
 
         accumulator = EventAccumulator(str(tmp_path / "run" / "logs" / "train"), size_guidance={"tensors": 0})
         accumulator.Reload()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tfsep import presets
-from tfsep.models import Separator, load_model
+from tfsep.loading import load_model
+from tfsep.models import Separator
+from tfsep.models.preset_files import load_preset
 from tfsep.training import checkpoint, fit
 
 
@@ -100,8 +101,8 @@ class TestRoundTrips:
                 np.testing.assert_array_equal(ours, theirs)
 
     def test_preset(self, model, batch, tmp_path):
-        presets.save(model, tmp_path / "preset")
-        assert_same(presets.load(tmp_path / "preset"), model, batch[0], atol=1e-3)
+        model.save_to_preset(tmp_path / "preset")
+        assert_same(load_preset(tmp_path / "preset"), model, batch[0], atol=1e-3)
 
     def test_weights_file(self, kind, model, batch, tmp_path):
         model.save_weights(tmp_path / "model.weights.h5")
@@ -192,7 +193,7 @@ class TestImports:
         (tmp_path / "mymodel.py").write_text(self.MODULE)
         script = (
             "import mymodel\nfrom tfsep import presets\n"
-            "model = mymodel.TinyWave()\npresets.save(model, 'preset')\nmodel.save('model.keras')\n"
+            "model = mymodel.TinyWave()\nmodel.save_to_preset('preset')\nmodel.save('model.keras')\n"
         )
         subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
         return tmp_path
@@ -244,8 +245,8 @@ class TestFrozen:
         return [weight.path for weight in model.trainable_weights]
 
     def test_survives_a_preset_and_a_keras_file(self, model, tmp_path):
-        presets.save(model, tmp_path / "preset")
-        loaded = presets.load(tmp_path / "preset")
+        model.save_to_preset(tmp_path / "preset")
+        loaded = load_preset(tmp_path / "preset")
         assert self.paths(loaded) == self.paths(model)
         assert not loaded.network.get_layer("down_1_norm").trainable
         model.save(tmp_path / "model.keras")

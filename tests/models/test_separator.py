@@ -9,7 +9,8 @@ import pytest
 from keras import ops
 
 import tfsep
-from tfsep.models import Separator, UNet, load_model
+from tfsep.loading import load_model
+from tfsep.models import Separator, UNet
 
 SMALL = {"sample_rate": 8000, "segment": 64, "filters": 2, "depth": 1}
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import tfsep
-from tfsep.models import load_model
+from tfsep.loading import load_model
 from tfsep.models.training_free import TRAINING_FREE
 
 RATE = 8000

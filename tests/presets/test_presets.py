@@ -9,6 +9,7 @@ import pytest
 
 from tfsep import presets
 from tfsep.models import UNet
+from tfsep.models.preset_files import load_preset
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def model():
 
 @pytest.fixture
 def preset(model, tmp_path):
-    presets.save(model, tmp_path / "preset", "# A model", scores={"vocals": 1.5})
+    model.save_to_preset(tmp_path / "preset", "# A model", scores={"vocals": 1.5})
     return tmp_path / "preset"
 
 
@@ -31,7 +32,7 @@ def datasets(path) -> dict:
 
 
 def test_loads_what_was_saved_within_half_precision(model, preset):
-    loaded = presets.load(preset)
+    loaded = load_preset(preset)
     assert loaded.get_config() == model.get_config()
     for theirs, ours in zip(loaded.weights, model.weights, strict=True):
         assert theirs.dtype == "float32"
@@ -41,7 +42,7 @@ def test_loads_what_was_saved_within_half_precision(model, preset):
 
 
 def test_saving_again_changes_nothing(preset, tmp_path):
-    presets.save(presets.load(preset), tmp_path / "again")
+    load_preset(preset).save_to_preset(tmp_path / "again")
     first, second = (datasets(folder / presets.WEIGHTS) for folder in (preset, tmp_path / "again"))
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -60,20 +61,20 @@ def test_a_trained_model_is_stored_without_its_optimizer(model, preset, tmp_path
     mixture = np.ones((2, 512, 1), "float32")
     model.compile(keras.optimizers.Adam(0.123))
     model.fit(mixture, dict.fromkeys(model.sources, mixture), verbose=0)
-    presets.save(model, tmp_path / "trained")
+    model.save_to_preset(tmp_path / "trained")
     assert "0.123" not in (tmp_path / "trained" / presets.CONFIG).read_text()
     fresh, trained = datasets(preset / presets.WEIGHTS), datasets(tmp_path / "trained" / presets.WEIGHTS)
     assert fresh.keys() == trained.keys()
     assert {weights.dtype for weights in trained.values()} == {np.dtype("float16")}
-    assert not presets.load(tmp_path / "trained").compiled
+    assert not load_preset(tmp_path / "trained").compiled
     assert model.compiled
 
 
 def test_replaces_a_preset(model, preset):
     model.network.get_layer("head_bass").bias.assign([0.25])
-    presets.save(model, preset, "# Another")
+    model.save_to_preset(preset, "# Another")
     assert (preset / "README.md").read_text() == "# Another"
-    assert float(presets.load(preset).network.get_layer("head_bass").bias[0]) == 0.25
+    assert float(load_preset(preset).network.get_layer("head_bass").bias[0]) == 0.25
     assert [path.name for path in preset.parent.iterdir()] == ["preset"]
 
 
@@ -81,8 +82,8 @@ def test_replaces_a_preset(model, preset):
 def test_weights_that_half_precision_cannot_hold_are_an_error(model, preset, value):
     model.network.get_layer("head_bass").bias.assign([value])
     with pytest.raises(ValueError, match=r"head_bass.* is not finite in half precision"):
-        presets.save(model, preset)
-    assert float(presets.load(preset).network.get_layer("head_bass").bias[0]) == 0
+        model.save_to_preset(preset)
+    assert float(load_preset(preset).network.get_layer("head_bass").bias[0]) == 0
 
 
 def truncated(data: bytes) -> bytes:
@@ -124,7 +125,7 @@ def test_damage_is_named_in_one_line(preset, name, damage):
     else:
         (preset / name).write_bytes(data)
     with pytest.raises(RuntimeError, match=r"is not a complete preset folder: it is damaged \(.") as error:
-        presets.load(preset)
+        load_preset(preset)
     assert str(preset) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -132,13 +133,13 @@ def test_damage_is_named_in_one_line(preset, name, damage):
 def test_a_class_that_is_not_there_is_named(preset):
     (preset / presets.CONFIG).write_bytes(of_an_unknown_class((preset / presets.CONFIG).read_bytes()))
     with pytest.raises(ValueError, match=r"preset needs Nonsense\. Import the module that defines Nonsense first"):
-        presets.load(preset)
+        load_preset(preset)
 
 
 def test_shipped_presets_load_and_are_small():
     for name in presets.names():
         folder = presets.folder(name)
-        presets.load(folder)
+        load_preset(folder)
         assert sum(path.stat().st_size for path in folder.iterdir()) < 20e6
         assert (folder / presets.CARD).read_text().startswith("# ")
 
@@ -146,7 +147,7 @@ def test_shipped_presets_load_and_are_small():
 def test_an_unknown_name_lists_the_presets(monkeypatch, model, tmp_path):
     monkeypatch.setattr(presets, "_FOLDER", tmp_path)
     for name in ("b", "a"):
-        presets.save(model, tmp_path / name)
+        model.save_to_preset(tmp_path / name)
     assert presets.names() == ["a", "b"]
     assert presets.folder("a") == tmp_path / "a"
     with pytest.raises(ValueError, match=r"No model 'c'.*Presets: a, b"):
@@ -157,15 +158,15 @@ def test_a_full_disk_is_said_before_writing(model, tmp_path, monkeypatch):
     # HDF5 does not survive a disk that fills while it writes.
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(OSError, match=r"No space left on device.*MB are needed"):
-        presets.save(model, tmp_path / "preset")
+        model.save_to_preset(tmp_path / "preset")
     with pytest.raises(OSError, match=r"No space left on device.*MB are needed"):
         model.export(tmp_path / "exported")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_full_precision(model, tmp_path):
-    presets.save(model, tmp_path / "full", half=False)
-    for theirs, ours in zip(presets.load(tmp_path / "full").weights, model.weights, strict=True):
+    model.save_to_preset(tmp_path / "full", half=False)
+    for theirs, ours in zip(load_preset(tmp_path / "full").weights, model.weights, strict=True):
         np.testing.assert_array_equal(theirs, ours)
 
 

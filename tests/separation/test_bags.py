@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tfsep
-from tfsep.models import Bag, load_model
+from tfsep.loading import load_model
+from tfsep.models import Bag
 from tfsep.separation import separate
 
 
@@ -80,7 +81,7 @@ def test_yaml_file_is_a_model(small_preset, noise, tmp_path):
 
 
 def test_one_model_is_loaded_at_a_time(monkeypatch, scaled, noise):
-    from tfsep.models import bag
+    from tfsep.separation import bags
 
     alive = weakref.WeakSet()
 
@@ -90,10 +91,12 @@ def test_one_model_is_loaded_at_a_time(monkeypatch, scaled, noise):
         alive.add(model)
         return model
 
-    monkeypatch.setattr(bag, "model_sources", lambda path: ("plain", "minus"))
-    monkeypatch.setattr(bag, "load_model", load)
+    monkeypatch.setattr(bags, "load_model", load)
     song = noise(300)
-    np.testing.assert_allclose(separate(song, Bag(["first", "second", "third"]), 8000)["plain"], song, atol=1e-6)
+    names = ["first", "second", "third"]
+    np.testing.assert_allclose(
+        separate(song, Bag(names, sources=[("plain", "minus")] * 3), 8000)["plain"], song, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfsep import audio
-from tfsep.models import loading
+from tfsep import audio, loading
 from tfsep.separation import separate, separate_file, stem_names
 
 RATES = (8000, 11025, 16000, 22050, 44100, 48000)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tfsep import presets
-from tfsep.models import UNet
+from tfsep.models import UNet, preset_files
+from tfsep.models.preset_files import load_preset
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 
 
@@ -31,7 +31,7 @@ def feed(folder, model, losses, patience=None) -> RunCheckpoint:
 
 def best_epoch(folder) -> float:
     """The epoch whose weights are kept as the best."""
-    return float(presets.load(folder / "best").get_weights()[0].flat[0])
+    return float(load_preset(folder / "best").get_weights()[0].flat[0])
 
 
 def test_best_is_the_epoch_of_least_validation_loss(model, tmp_path):
@@ -88,7 +88,7 @@ def test_what_is_not_finite_is_not_kept(model, tmp_path, epochs_before, value, w
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize(("owner", "write", "loss"), [(UNet, "save", 3.0), (presets, "_save_half", 1.0)])
+@pytest.mark.parametrize(("owner", "write", "loss"), [(UNet, "save", 3.0), (preset_files, "_save_half", 1.0)])
 def test_an_interrupted_write_keeps_the_epoch_before(model, tmp_path, monkeypatch, owner, write, loss):
     """While the checkpoint is written, and while the best model is."""
     feed(tmp_path, model, [2.0])

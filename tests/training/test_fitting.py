@@ -12,7 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tfsep import pipeline, presets
 from tfsep.audio import AudioError
 from tfsep.datasets import StemsFolder
-from tfsep.models import UNet, load_model
+from tfsep.loading import load_model
+from tfsep.models import UNet
+from tfsep.models.preset_files import load_preset
 from tfsep.training import checkpoint
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 
@@ -36,7 +38,7 @@ def assert_same_state(folder, model, other_folder, other) -> None:
     for ours, theirs in zip(variables, [*other.variables, *other.optimizer.variables], strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
     assert read_state(folder) == read_state(other_folder)
-    best, other_best = presets.load(folder / "best"), presets.load(other_folder / "best")
+    best, other_best = load_preset(folder / "best"), load_preset(other_folder / "best")
     for ours, theirs in zip(best.weights, other_best.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
@@ -205,7 +207,7 @@ class TestAveraging:
     def test_averages_are_validated_and_kept_and_training_goes_on_with_the_weights(self, run, tmp_path):
         model = run(tmp_path / "run", average=0.5, epochs=1, learning_rate=0.1)
         raw = keras.saving.load_model(tmp_path / "run" / "checkpoint-0001.keras")
-        best = presets.load(tmp_path / "run" / "best")
+        best = load_preset(tmp_path / "run" / "best")
         # When Keras has finished, the model has its averages.
         for average, kept, weight in zip(
             model.trainable_variables, best.trainable_variables, raw.trainable_variables, strict=True
@@ -215,9 +217,9 @@ class TestAveraging:
 
     def test_validation_hears_the_averages(self, run, corpus, tmp_path):
         run(tmp_path / "run", average=0.5, epochs=1, learning_rate=0.1)
-        valid = pipeline.windows(list(StemsFolder(corpus, split=None))[3:], presets.load(tmp_path / "run" / "best"))
+        valid = pipeline.windows(list(StemsFolder(corpus, split=None))[3:], load_preset(tmp_path / "run" / "best"))
         raw = keras.saving.load_model(tmp_path / "run" / "checkpoint-0001.keras")
-        best = presets.load(tmp_path / "run" / "best")
+        best = load_preset(tmp_path / "run" / "best")
         best.compile()
         losses = [model.evaluate(valid, verbose=0, return_dict=True)["loss"] for model in (best, raw)]
         (expected,) = read_state(tmp_path / "run")["history"]["val_loss"]

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from tfsep import presets
 from tfsep.models import BandSplitRoFormer, HTDemucs, MelBandRoFormer
 from tfsep.training import TrainConfig, train
 
@@ -33,7 +32,7 @@ def make(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_run_starts_from_weights_and_changes_them(name, songs, tmp_path):
     start, _ = make(name)
-    presets.save(start, tmp_path / "start")
+    start.save_to_preset(tmp_path / "start")
     config = TrainConfig(
         model=name, start_from=str(tmp_path / "start"), data=[f"stems:{songs}"], valid=[f"stems:{songs}"],
         output=str(tmp_path / "run"), epochs=1, steps_per_epoch=2, batch_size=1,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tfsep import audio, presets
+from tfsep import audio
 from tfsep.models import MODELS
 from tfsep.training import TrainConfig, run, train
 
@@ -149,7 +149,7 @@ class TestStartFrom:
         return model
 
     def test_a_preset_gives_weights_and_options(self, config, untrained, start, tmp_path):
-        presets.save(start, tmp_path / "preset")
+        start.save_to_preset(tmp_path / "preset")
         model = train(config(start_from=tmp_path / "preset", options={"segment": 256}))
         assert model.sources == ("drums", "vocals")
         assert model.segment == 256
@@ -167,7 +167,7 @@ class TestStartFrom:
 
     @pytest.mark.parametrize("options", [{"filters": 3}, {"depth": 2}, {"channels": 2}])
     def test_weights_must_fit(self, config, start, tmp_path, options):
-        presets.save(start, tmp_path / "preset")
+        start.save_to_preset(tmp_path / "preset")
         with pytest.raises(ValueError, match="preset has other weights than the model to train"):
             train(config(start_from=tmp_path / "preset", options=options))
         assert not (tmp_path / "run").exists()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tfsep import presets
 from tfsep.checkpoints import htdemucs_weights, open_unmix_weights, roformer_weights, spleeter_weights
 from tfsep.checkpoints.checkpoint import CheckpointError
 from tfsep.checkpoints.reading import read
@@ -72,5 +71,5 @@ def convert(
     model = build_model(paths, **options)
     if half is None:
         half = all(tensor.dtype == np.float16 for tensor in read(paths[0]).tensors.values() if tensor.dtype.kind == "f")
-    presets.save(model, folder, card, half=half, **(facts or {}))
+    model.save_to_preset(folder, card, half=half, **(facts or {}))
     return model

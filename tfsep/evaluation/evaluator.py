@@ -126,7 +126,7 @@ def _provider(what, tracks, overlap) -> Estimates:
     is_provider = isinstance(what, Estimates)
     is_function = callable(what) and not hasattr(what, "sources")
     if overlap is not None and (is_provider or is_function):
-        raise ValueError(f"overlap is for models, not for {what!r:.100}. Received: overlap={overlap}.")
+        raise ValueError(f"overlap={overlap} is for separation by a model, not for {what!r:.100}.")
     if is_provider:
         return what
     return FunctionEstimates(what, tracks) if is_function else ModelEstimates(what, overlap)

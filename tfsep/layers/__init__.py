@@ -8,9 +8,9 @@ from tfsep.layers.dconv import DConv
 from tfsep.layers.dual_path import DualPath
 from tfsep.layers.frequency_embedding import FrequencyEmbedding
 from tfsep.layers.improved_transformer import ImprovedTransformer
+from tfsep.layers.masks import binary_masks, ratio_masks
 from tfsep.layers.midpoint_upsampling import MidpointUpsampling1D
 from tfsep.layers.phase_shuffle import PhaseShuffle
-from tfsep.layers.ratio_masks import binary_masks, ratio_masks
 from tfsep.layers.replay_buffer import ReplayBuffer
 from tfsep.layers.segment_stft import SegmentSTFT
 from tfsep.layers.sinc_resampling import SincDownsampling1D, SincUpsampling1D

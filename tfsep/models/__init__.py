@@ -9,7 +9,7 @@ from tfsep.models.cyclegan import CycleGAN
 from tfsep.models.drnn import DRNN
 from tfsep.models.exported import ExportedSeparator
 from tfsep.models.htdemucs import HTDemucs
-from tfsep.models.loading import load_keras, load_model
+from tfsep.models.keras_files import load_keras
 from tfsep.models.mask_separator import MaskSeparator
 from tfsep.models.mel_band_roformer import MelBandRoFormer
 from tfsep.models.open_unmix import OpenUnmix
@@ -37,7 +37,6 @@ __all__ = [
     "UNet",
     "WaveUNet",
     "load_keras",
-    "load_model",
 ]
 
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfsep import presets
 from tfsep.models.facts import check_facts
+from tfsep.models.preset_files import reason
 from tfsep.models.separator import FACTS, SONG_RULES, Separator
 
 # TensorFlow marks operations that do more than compute as stateful; of these, the ones below only keep variables and
@@ -78,7 +78,7 @@ class ExportedSeparator:
 
 
 def _damaged(path: str | Path, error: Exception) -> RuntimeError:
-    return RuntimeError(f"{path} is not a complete SavedModel of tfsep: it is damaged ({presets.reason(error)}).")
+    return RuntimeError(f"{path} is not a complete SavedModel of tfsep: it is damaged ({reason(error)}).")
 
 
 def _read_facts(path: str | Path) -> dict:

@@ -8,7 +8,7 @@ from keras import ops
 
 from tfsep.checks import check_choice
 from tfsep.layers import STFT, binary_masks, magnitude, ratio_masks
-from tfsep.layers.ratio_masks import MASKS
+from tfsep.layers.masks import MASKS
 from tfsep.models.separator import Separator
 
 

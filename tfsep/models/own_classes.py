@@ -10,8 +10,6 @@ from types import ModuleType
 
 import keras
 
-from tfsep.models.separator import Separator
-
 # Names that the user gave, for processes that are started anew.
 imported: list[str] = []
 
@@ -59,7 +57,7 @@ def custom_objects(config: dict, path: os.PathLike | str) -> dict[str, type]:
     found = {}
     for name, registered, module in _named(config):
         imported = getattr(sys.modules.get(module), name, None)
-        if isinstance(imported, type) and issubclass(imported, Separator):
+        if isinstance(imported, type) and issubclass(imported, keras.Model):
             found |= {name: imported, registered or name: imported}
         elif not _is_known(name, registered, module):
             raise ValueError(

@@ -9,11 +9,13 @@ from pathlib import Path
 import keras
 from keras import ops
 
+from tfsep import presets
 from tfsep.checks import check_integer
 from tfsep.files import check_space, is_file_name, replacing
 from tfsep.losses import MeanAbsoluteAndSquaredError, total
 from tfsep.metrics import SISDR, SilentReferences
 from tfsep.models.frozen import freeze, frozen
+from tfsep.models.preset_files import load_preset, save_preset
 
 if keras.backend.backend() == "tensorflow":
     from tfsep.models.tensorflow_steps import TensorFlowSteps as _Steps
@@ -340,6 +342,46 @@ class Separator(_Steps, keras.Model):
     def default_optimizer(self, learning_rate, **arguments) -> keras.optimizers.Optimizer:
         """The optimiser that a run gets where none is named: Adam, with Keras's arguments for it."""
         return keras.optimizers.Adam(learning_rate, **arguments)
+
+    def save_to_preset(self, folder: str | Path, card: str = "", *, half: bool = True, **facts) -> None:
+        """Write the model as a preset folder: `config.json`, `model.weights.h5` and the model card `README.md`.
+
+        Args:
+            folder: path of the folder; one that exists is replaced.
+            card: str, text of the model card, in Markdown.
+            half: bool. Store weights as float16. Defaults to True.
+            **facts: further entries of `config.json`, such as `scores` or `licence`.
+
+        Raises:
+            ValueError: if a weight is not finite in half precision.
+        """
+        save_preset(self, folder, card, half=half, **facts)
+
+    @classmethod
+    def from_preset(cls, preset: str | Path) -> Separator:
+        """Load a model from a preset folder, or from the name of a preset.
+
+        Args:
+            preset: path of a preset folder, such as `RUN/best`; else the name of a preset of the package, or of a
+                published model that has been fetched.
+
+        Returns:
+            The model, an instance of this class.
+
+        Raises:
+            ValueError: if there is no such preset, or it contains a model of another class.
+            RuntimeError: if it is damaged.
+
+        Example:
+
+        >>> model = tfsep.models.Separator.from_preset("convsep-4stems")
+        >>> model.sources
+        ('vocals', 'drums', 'bass', 'other')
+        """
+        model = load_preset(preset if Path(preset).exists() else presets.folder(str(preset)))
+        if not isinstance(model, cls):
+            raise ValueError(f"{preset} contains a {type(model).__name__}. Expected a {cls.__name__}.")
+        return model
 
     def inference_copy(self) -> Separator:
         """An uncompiled copy with the same weights, less what only training needs: what a preset holds."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from tfsep.loading import load_model
 from tfsep.models.bag import Bag
 from tfsep.separation.spool import Spool
 
@@ -39,7 +40,7 @@ def separate_by_bag(
     with Spool(blocks, channels) as song, tempfile.TemporaryFile() as sums:
         totals = np.memmap(sums, np.float32, "w+", shape=(samples, len(bag.sources), channels))
         numbers = itertools.count()  # `enumerate` would keep hold of a model while the next one is loaded
-        for model, shares in bag.members():
+        for model, shares in bag.members(load_model):
             places = [(bag.sources.index(source), model.sources.index(source)) for source in shares]
             factors = np.array(list(shares.values()), np.float32)[:, np.newaxis]
             into, out = (list(side) for side in zip(*places, strict=True))

@@ -12,8 +12,8 @@ import numpy as np
 from tfsep import audio
 from tfsep.audio.reading import MOST_CHANNELS, RATES
 from tfsep.files import is_file_name
+from tfsep.loading import cached_model, model_sources
 from tfsep.models.bag import Bag
-from tfsep.models.loading import cached_model, model_sources
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.separation.bags import separate_by_bag
 from tfsep.separation.engine import check_options, separate_blocks

@@ -16,7 +16,7 @@ from tfsep.datasets import FileStem, Track
 from tfsep.datasets.folders import SUFFIXES
 from tfsep.datasets.musdb18 import STREAMS
 from tfsep.files import remove_leftovers
-from tfsep.models.loading import cached_model
+from tfsep.loading import cached_model
 from tfsep.plotting import plot_spectrograms, plot_waveforms
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.separation.engine import check_options

@@ -8,7 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfsep import presets
 from tfsep.files import check_space, replacing, write_text
 from tfsep.plotting import plot_losses
 from tfsep.training.averaging import averaged
@@ -52,7 +51,7 @@ class RunCheckpoint(keras.callbacks.Callback):
             state["best"], state["best_epoch"] = logs[self.monitor], epoch + 1
             facts = {"epoch": epoch + 1, "validation": logs}
             with averaged(self.model):
-                presets.save(self.model, self.folder / BEST, _card(self.model, epoch + 1), training=facts)
+                self.model.save_to_preset(self.folder / BEST, _card(self.model, epoch + 1), training=facts)
         self._write()
         self.model.stop_training |= self.out_of_patience
 

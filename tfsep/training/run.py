@@ -15,8 +15,9 @@ import yaml
 
 from tfsep import datasets
 from tfsep.files import write_text
+from tfsep.loading import load_model
 from tfsep.losses import LOSSES
-from tfsep.models import MODELS, Separator, load_model
+from tfsep.models import MODELS, Separator
 from tfsep.models.own_classes import import_class
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state

@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 
-from tfsep import presets
-from tfsep.models import ConvSep, ExportedSeparator, UNet, load_model
+from tfsep import loading, presets
+from tfsep.loading import load_model, model_sources
+from tfsep.models import ConvSep, ExportedSeparator, UNet
 from tfsep.models.facts import _CHOICES
-from tfsep.models.loading import model_sources
 from tfsep.separation import chunking
 
 
@@ -36,7 +36,7 @@ def test_keras_file(model, mixture, tmp_path, kind):
 
 
 def test_preset_folder(model, mixture, tmp_path):
-    presets.save(model, tmp_path / "preset")
+    model.save_to_preset(tmp_path / "preset")
     loaded = load_model(tmp_path / "preset")
     np.testing.assert_allclose(loaded(mixture)["vocals"], model(mixture)["vocals"], atol=1e-3)
 
@@ -55,9 +55,9 @@ def test_saved_model(model, mixture, tmp_path):
 def test_a_path_goes_before_a_preset_of_its_name(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(presets, "_FOLDER", tmp_path / "shelf")
-    presets.save(UNet(sample_rate=4000, segment=512, filters=2, depth=2), tmp_path / "shelf" / "unet")
+    UNet(sample_rate=4000, segment=512, filters=2, depth=2).save_to_preset(tmp_path / "shelf" / "unet")
     assert load_model("unet").sample_rate == 4000
-    presets.save(model, tmp_path / "unet")
+    model.save_to_preset(tmp_path / "unet")
     assert load_model("unet").sample_rate == 8000
 
 
@@ -65,7 +65,7 @@ def test_an_unknown_name_lists_the_presets(model, tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "_FOLDER", tmp_path)
     with pytest.raises(ValueError, match=r"No model 'umy': .* none\. To be fetched: .*umx.*: hpss, repet-sim\."):
         load_model("umy")
-    presets.save(model, tmp_path / "unet-vocals")
+    model.save_to_preset(tmp_path / "unet-vocals")
     with pytest.raises(ValueError, match=r"No model 'umy': .* Presets: unet-vocals."):
         load_model("umy")
 
@@ -343,11 +343,11 @@ def test_a_lambda_layer_is_refused_and_no_damage(model, tmp_path):
 
 
 def test_sources_are_known_without_loading(model, exported, tmp_path, monkeypatch):
-    presets.save(model, tmp_path / "preset")
+    model.save_to_preset(tmp_path / "preset")
     model.save(tmp_path / "model.keras")
     (tmp_path / "damaged.keras").write_bytes(b"")
     monkeypatch.setattr(keras.saving, "load_model", None)
-    monkeypatch.setattr(presets, "load", None)
+    monkeypatch.setattr(loading, "load_preset", None)
     for given in (model, exported, tmp_path / "preset", str(tmp_path / "model.keras")):
         assert model_sources(given) == ("vocals", "drums")
     assert model_sources("hpss") == ("drums", "accompaniment")

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfsep.layers import binary_masks, ratio_masks
-from tfsep.layers.ratio_masks import MASKS
+from tfsep.layers.masks import MASKS
 
 SHAPE = (2, 3, 5, 4, 2)
 FORMULAS = {

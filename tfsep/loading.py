@@ -9,13 +9,16 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
-import keras
+import yaml
 
 from tfsep import presets
+from tfsep.checkpoints import fetch
+from tfsep.models.bag import Bag
 from tfsep.models.exported import ExportedSeparator
 from tfsep.models.facts import check_facts
 from tfsep.models.forks import check_fork
-from tfsep.models.own_classes import custom_objects
+from tfsep.models.keras_files import load_keras
+from tfsep.models.preset_files import load_preset
 from tfsep.models.separator import FACTS, SONG_RULES, Separator
 from tfsep.models.training_free import TRAINING_FREE, TrainingFree
 
@@ -54,7 +57,7 @@ def load_model(model: str | Path | Separator, trust: bool = False) -> Separator 
     if not isinstance(found, Path):
         return found
     if (found / presets.CONFIG).is_file():
-        return _checked(presets.load(found), found)
+        return _checked(load_preset(found), found)
     if (found / FACTS).is_file():
         return ExportedSeparator(found, trust)
     if found.suffix == ".keras":
@@ -103,39 +106,6 @@ def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
         return ()  # loading says what is wrong
 
 
-def load_keras(path: Path, compile: bool = False) -> Separator:
-    """Loads a `.keras` file, with its optimiser if `compile` is True.
-
-    Raises:
-        ValueError: if it holds another kind of model, code that is not run, or a class of one's own whose module
-            has not been imported.
-        RuntimeError: if it is damaged.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-        if not compile:
-            config.pop("compile_config", None)
-    except Exception as error:
-        raise _damage(path, error) from error
-    own = custom_objects(config, path)
-    try:
-        model = keras.saving.load_model(path, own, compile=compile)
-    except Exception as error:
-        presets.check_safe(path, error)
-        # Keras raises many kinds for a damaged archive.
-        raise _damage(path, error) from error
-    if not isinstance(model, Separator):
-        raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
-    return model
-
-
-def _damage(path: Path, error: Exception) -> RuntimeError:
-    # Of a file cut short, Python says that it is no zip file and Keras that there is none.
-    detail = presets.reason(error) if zipfile.is_zipfile(path) else "it is cut short"
-    return RuntimeError(f"{path} is not a complete Keras model: it is damaged ({detail}).")
-
-
 def _find(model):
     """The path of a model; or the model, if it is an object or needs no loading."""
     if not isinstance(model, (str, os.PathLike)):
@@ -144,19 +114,37 @@ def _find(model):
         return model
     path = Path(model)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        from tfsep.models.bag import Bag  # loads its models by this module
-
-        return Bag.from_yaml(path)
+        return read_bag(path)
     if path.exists():
         return path
     if str(model) in TRAINING_FREE:
         return TRAINING_FREE[str(model)]
     if str(model) in presets.catalogue():
-        # Conversion makes models, and so is above them.
-        from tfsep.checkpoints import fetch
-
         return fetch(str(model))
     return presets.folder(str(model))
+
+
+def read_bag(path: Path) -> Bag:
+    """Read a bag of models from a YAML file of `models` and, optionally, `weights`; see `tfsep.models.Bag`.
+
+    Models are presets' names, or paths from the file's folder.
+
+    Raises:
+        ValueError: if the file contains anything else; see also `tfsep.models.Bag`.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no YAML file: {' '.join(str(error).split())}.") from error
+    if not isinstance(values, dict) or "models" not in values or not values.keys() <= {"models", "weights"}:
+        raise ValueError(f"{path} must contain `models`, and may contain `weights`.")
+    models, weights = values["models"], values.get("weights")
+    if not isinstance(models, list) or not all(isinstance(model, str) for model in models):
+        raise ValueError(f"{path}: models must be a list of names and paths. Received: models={models!r}.")
+    if weights is not None and not isinstance(weights, dict):
+        raise ValueError(f"{path}: weights must be a mapping from sources. Received: weights={weights!r}.")
+    models = [path.parent / model if (path.parent / model).exists() else model for model in models]
+    return Bag(models, weights, [model_sources(model) for model in models])
 
 
 def _checked(model: Separator, path: Path) -> Separator:

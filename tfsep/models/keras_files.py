@@ -1,0 +1,46 @@
+"""Models from `.keras` files, with errors that say whether a file is damaged or needs something."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+
+from tfsep.models.own_classes import custom_objects
+from tfsep.models.preset_files import check_safe, reason
+from tfsep.models.separator import Separator
+
+
+def load_keras(path: Path, compile: bool = False) -> Separator:
+    """Load a `.keras` file, with its optimiser if `compile` is True.
+
+    Raises:
+        ValueError: if it holds another kind of model, code that is not run, or a class of one's own whose module
+            has not been imported.
+        RuntimeError: if it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        if not compile:
+            config.pop("compile_config", None)
+    except Exception as error:
+        raise _damage(path, error) from error
+    own = custom_objects(config, path)
+    try:
+        model = keras.saving.load_model(path, own, compile=compile)
+    except Exception as error:
+        check_safe(path, error)
+        # Keras raises many kinds for a damaged archive.
+        raise _damage(path, error) from error
+    if not isinstance(model, Separator):
+        raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
+    return model
+
+
+def _damage(path: Path, error: Exception) -> RuntimeError:
+    # Of a file cut short, Python says that it is no zip file and Keras that there is none.
+    detail = reason(error) if zipfile.is_zipfile(path) else "it is cut short"
+    return RuntimeError(f"{path} is not a complete Keras model: it is damaged ({detail}).")
