@@ -266,6 +266,8 @@ class TestExport:
             "fade": "overlap",
             "edges": "zeros",
             "normalize_song": False,
+            "lead": 0,
+            "longest_segment": 0,
         }
 
     def test_other_formats_are_an_error(self, tmp_path):
