@@ -35,10 +35,9 @@ PENDING = (
     "losses",
     "models",
     "pipeline",
-    "plotting",
-    "presets",
+    "separation",
+    "training",
 )
-PENDING += ("separation", "training")
 PUBLIC = {
     name: thing
     for module in MODULES

@@ -68,7 +68,7 @@ def test_a_figure_that_fails_leaves_nothing(stems, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_spectrograms_of_each_source_and_channel_beside_the_truth(stems, monkeypatch, tmp_path):
+def test_spectrograms_of_each_source_and_channel_beside_the_reference(stems, monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(plotting, "_save", lambda figure, path: drawn.append(figure))
     # The right channel of the estimate is silent.
@@ -76,7 +76,7 @@ def test_spectrograms_of_each_source_and_channel_beside_the_truth(stems, monkeyp
     plotting.plot_spectrograms(estimates, 8000, tmp_path / "a.png", stems)
     axes = drawn[0].axes
     assert [panel.get_ylabel() for panel in axes[::2]] == ["vocals 1", "vocals 2", "drums"]
-    assert [panel.get_title() for panel in axes] == ["truth", "estimate", "", "", "", ""]
+    assert [panel.get_title() for panel in axes] == ["reference", "estimate", "", "", "", ""]
     loudest = [panel.images[0].get_array().max() for panel in axes]
     assert loudest[0] == loudest[1] == loudest[2] > -20
     assert loudest[3:] == pytest.approx([-120] * 3)
@@ -91,7 +91,7 @@ def test_spectrograms_are_drawn(stems, tmp_path):
 def test_power_of_a_tone(samples, frames):
     tone = np.sin(2 * np.pi * 1000 * np.arange(samples) / 8000)[:, np.newaxis].astype("float32")
     power = plotting.power_spectrogram(tone, columns=100)
-    # About as many frames as columns, or as many as do not lie apart.
+    # About as many frames as columns, or as many as leave no gap between them.
     assert power.shape == (1025, frames)
     if samples >= 2048:
         assert power.mean(axis=1).argmax() == 256

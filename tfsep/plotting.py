@@ -1,4 +1,4 @@
-"""Figures: training curves, waveforms and spectrograms of sources."""
+"""Figures of training curves, waveforms and spectrograms."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ def __dir__() -> list[str]:
 
 
 def plot_losses(history: Mapping[str, list[float]], path: str | Path) -> None:
-    """Draws training and validation curves, one panel a loss.
+    """Draw training and validation curves, one panel per loss.
 
     Args:
-        history: dict from name to one value an epoch, as `model.fit` returns it in `.history`.
-        path: path of the figure.
+        history: dict from name to one value per epoch, as `model.fit` returns it in `.history`.
+        path: path of the figure, `.png`, `.pdf` or `.svg`.
+
+    Raises:
+        ValueError: if figures of that suffix cannot be drawn.
+
+    Example:
+
+    >>> tfsep.plotting.plot_losses({"loss": [0.3, 0.2], "val_loss": [0.4, 0.3]}, "losses.png")
     """
     losses = sorted((name for name in history if name.endswith("loss") and not name.startswith("val_")), key=len)
     figure = _figure(4.0 * len(losses), 3.2)
@@ -32,19 +39,24 @@ def plot_losses(history: Mapping[str, list[float]], path: str | Path) -> None:
         for curve, label in ((name, "training"), (f"val_{name}", "validation")):
             if curve in history:
                 axes.plot(range(1, len(history[curve]) + 1), history[curve], label=label)
-        if axes.dataLim.y0 > 0:  # which the loss of a critic is not
+        if axes.dataLim.y0 > 0:  # the loss of a critic may be negative
             axes.set_yscale("log")
         axes.legend()
     _save(figure, path)
 
 
 def plot_waveforms(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | Path) -> None:
-    """Draws the waveform of each stem, one panel a stem on a common scale.
+    """Draw the waveform of each stem, one panel per stem on a common scale.
 
     Args:
-        stems: dict from name to float `[samples, channels]`.
-        sample_rate: int.
-        path: path of the figure.
+        stems: dict from name to float array `[samples, channels]`.
+        sample_rate: int, in hertz.
+        path: path of the figure, as in `plot_losses`.
+
+    Example:
+
+    >>> stems = tfsep.datasets.embedded()[0].read_all(("vocals", "drums"), 0, 44100)
+    >>> tfsep.plotting.plot_waveforms(stems, 44100, "waveforms.png")
     """
     figure = _figure(10.0, 1.6 * len(stems))
     peak = max(1e-6, *(float(np.abs(stem).max(initial=0.0)) for stem in stems.values()))
@@ -56,13 +68,18 @@ def plot_waveforms(stems: Mapping[str, np.ndarray], sample_rate: int, path: str 
 
 
 def plot_sources(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | Path, title: str = "") -> None:
-    """Draws each source as a waveform and, beside it, as a spectrogram.
+    """Draw the waveform and the spectrogram of each stem side by side.
 
     Args:
-        stems: dict from name to float `[samples, channels]`.
-        sample_rate: int.
-        path: path of the figure.
-        title: str, written above.
+        stems: dict from name to float array `[samples, channels]`.
+        sample_rate: int, in hertz.
+        path: path of the figure, as in `plot_losses`.
+        title: str, text above the panels. Defaults to no title.
+
+    Example:
+
+    >>> audio, sample_rate = tfsep.audio.read("song.wav")
+    >>> tfsep.plotting.plot_sources({"mixture": audio}, sample_rate, "song.png", title="song.wav")
     """
     figure = _figure(12.0, 1.9 * len(stems))
     figure.suptitle(title, parse_math=False)
@@ -80,19 +97,25 @@ def plot_spectrograms(
     path: str | Path,
     references: Mapping[str, np.ndarray],
 ) -> None:
-    """Draws the log-spectrograms of each source and channel: the truth, and beside it the estimate.
+    """Draw the log-spectrograms of each source and channel, reference and estimate side by side.
 
     Args:
-        estimates: dict from source to float `[samples, channels]`.
-        sample_rate: int.
-        path: path of the figure.
-        references: dict with the truth of these sources, of the same channels.
+        estimates: dict from source to float array `[samples, channels]`.
+        sample_rate: int, in hertz.
+        path: path of the figure, as in `plot_losses`.
+        references: dict like `estimates` with the references of these sources.
+
+    Example:
+
+    >>> references = tfsep.datasets.embedded()[0].read_all(("vocals",), 0, 44100)
+    >>> estimates = {"vocals": 0.5 * references["vocals"]}
+    >>> tfsep.plotting.plot_spectrograms(estimates, 44100, "spectrograms.png", references)
     """
     panels = [(name, channel) for name, stem in estimates.items() for channel in range(stem.shape[1])]
     figure = _figure(12.0, 1.7 * len(panels))
     for row, (name, channel) in enumerate(panels):
         label = name if estimates[name].shape[1] == 1 else f"{name} {channel + 1}"
-        for column, (title, stems) in enumerate((("truth", references), ("estimate", estimates))):
+        for column, (title, stems) in enumerate((("reference", references), ("estimate", estimates))):
             place = 2 * row + column + 1
             axes = figure.add_subplot(len(panels), 2, place, title="" if row else title, ylabel="" if column else label)
             _draw_spectrogram(axes, stems[name][:, [channel]], sample_rate)
@@ -100,7 +123,7 @@ def plot_spectrograms(
 
 
 def _figure(width: float, height: float):
-    # The Figure class, not pyplot: no global state, no window system, safe in threads.
+    # Figure instead of pyplot: no global state, no window system, safe in threads.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -115,7 +138,7 @@ def _save(figure, path: str | Path) -> None:
 
 
 def _draw_waveform(axes, stem: np.ndarray, sample_rate: int, columns: int = 2000) -> None:
-    """The envelope: the least and the greatest sample of each of at most `columns` spans."""
+    """Draw the envelope: the smallest and the largest sample of each of at most `columns` spans."""
     mono = stem.mean(axis=1)
     edges = np.unique(np.linspace(0, len(mono), columns, endpoint=False).astype(int))
     low, high = np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges)
@@ -133,8 +156,8 @@ def power_spectrogram(stem: np.ndarray, columns: int) -> np.ndarray:
 
     Args:
         stem: float array `[samples, channels]`, whose mean over channels is analysed. A stem shorter than a frame is
-            continued with silence.
-        columns: int, about the number of frames; long stems have more, so that frames do not lie apart.
+            padded with silence.
+        columns: int, about the number of frames; long stems have more, so that no samples fall between frames.
 
     Returns:
         float array `[1025, frames]`.

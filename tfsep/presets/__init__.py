@@ -1,4 +1,4 @@
-"""Trained models as folders of `config.json`, `model.weights.h5` and a model card `README.md`; needs no Keras."""
+"""Trained models: folders with `config.json`, `model.weights.h5` and a model card `README.md`. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -19,15 +19,26 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"
 
 
 def names() -> list[str]:
-    """Names of the presets that come with the package."""
+    """Return the names of the presets that come with the package.
+
+    Example:
+
+    >>> "convsep-4stems" in tfsep.presets.names()
+    True
+    """
     return sorted(path.parent.name for path in _FOLDER.glob(f"*/{CONFIG}"))
 
 
 def folder(name: str) -> Path:
-    """The folder of a preset of the package, or of a published model that has been fetched.
+    """Return the folder of a preset of the package, or of a published model that has been fetched.
 
     Raises:
         ValueError: if there is no model of that name, or it has not been fetched.
+
+    Example:
+
+    >>> sorted(path.name for path in tfsep.presets.folder("convsep-4stems").iterdir())
+    ['README.md', 'config.json', 'model.weights.h5']
     """
     if name in names():
         return _FOLDER / name
@@ -42,28 +53,46 @@ def folder(name: str) -> Path:
 
 
 def fetched_folder(name: str) -> Path:
-    """The preset folder of a published model, once it is fetched, in `$TFSEP_CACHE` or `~/.cache/tfsep`."""
+    """Return the folder that a published model is fetched to, in `$TFSEP_CACHE` or `~/.cache/tfsep`."""
     return Path(os.environ.get("TFSEP_CACHE", "~/.cache/tfsep")).expanduser() / "models" / name
 
 
 def read_config(path: str | Path) -> dict:
-    """The `config.json` of a preset folder: serialised model, versions, training and scores."""
+    """Read the `config.json` of a preset folder: serialised model, versions, training and scores.
+
+    Example:
+
+    >>> config = tfsep.presets.read_config(tfsep.presets.folder("convsep-4stems"))
+    >>> config["model"]["class_name"]
+    'ConvSep'
+    """
     return json.loads(Path(path, CONFIG).read_text(encoding="utf-8"))
 
 
 def catalogue() -> dict[str, dict]:
-    """Published models of other projects by name, which `tfsep.checkpoints.fetch` downloads."""
+    """Return the published models of other projects by name, which `tfsep.checkpoints.fetch` downloads.
+
+    Example:
+
+    >>> tfsep.presets.catalogue()["spleeter-2stems"]["licence"]
+    'MIT'
+    """
     return json.loads(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
 
 
 def table() -> list[dict]:
-    """Facts about all models that have a name, those of the package first; loads no TensorFlow.
+    """Return facts about all models that have a name, those of the package first.
 
     Returns:
-        A dict for each model with `name`, `shipped` (whether the package holds it), `network`, `sources`,
-        `sample_rate`, `bytes` (to download, or in the package), `scores` (or None: `protocol`, `measure`, `data` and
-        `values` in dB by source), `licence` of the weights, `commercial_use` (`"allowed"`, `"not allowed"` or
+        A dict for each model with `name`, `shipped` (bool, in the package), `network`, `sources`, `sample_rate` in Hz,
+        `bytes` (to download, or in the package), `scores` (`protocol`, `measure`, `data` and `values` in dB by source;
+        None if not known), `licence` of the weights, `commercial_use` (`"allowed"`, `"not allowed"` or
         `"not stated"`) and `training_data`.
+
+    Example:
+
+    >>> [model["name"] for model in tfsep.presets.table() if model["commercial_use"] == "allowed"][:2]
+    ['spleeter-2stems', ...]
     """
     return [_shipped_facts(name) for name in names()] + [_fetchable_facts(*item) for item in catalogue().items()]
 
