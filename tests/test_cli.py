@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tfsep
-from tfsep import audio, cli
+from tfsep import audio, cli, console
 
 RATE = 22050
 
@@ -203,9 +203,9 @@ class TestSeparate:
 
     def test_advice_is_given_once(self):
         plain = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/vocals.wav")
-        assert cli._one_line(plain) == "out/vocals.wav: No space left on device. Free some, or choose another place."
+        assert console.one_line(plain) == "out/vocals.wav: No space left on device. Free some, or choose another place."
         worded = OSError(errno.ENOSPC, "decoded audio could not be written; free space", "cache/a.npy")
-        assert cli._one_line(worded) == "cache/a.npy: decoded audio could not be written; free space."
+        assert console.one_line(worded) == "cache/a.npy: decoded audio could not be written; free space."
 
     def test_interrupt_leaves_nothing(self, run, song, tmp_path, small_preset, monkeypatch):
         def interrupted(self, block):
@@ -279,7 +279,6 @@ class TestSeparate:
         (tmp_path / "out" / "song").mkdir(parents=True)
         (tmp_path / "out" / "index.html").write_text("precious")
         (tmp_path / "out" / "song" / "drums.wav").write_text("precious")
-        monkeypatch.setattr("tfsep.loading.load_model", lambda *_: pytest.fail("the model was loaded"))
         monkeypatch.setattr("tfsep.loading.load_model", lambda *_: pytest.fail("the model was loaded"))
         code, out, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, *options)
         assert (code, out) == (2, "")

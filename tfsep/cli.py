@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import _thread
-import errno
 import json
-import logging
-import os
-import signal
 import sys
-import threading
 import time
-import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tfsep import __version__
+from tfsep import __version__, console
 from tfsep.datasets import NOTATION
 from tfsep.files import file_name
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
@@ -61,151 +53,8 @@ BatchSize = Annotated[int | None, typer.Option(help="Segments at a time. Default
 
 
 def main() -> None:
-    """Runs the command line; a failure is one line on stderr, with the traceback only under `--debug`."""
-    debug = "--debug" in sys.argv
-    if not debug:
-        _silence_libraries()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # print `?` for what the encoding lacks rather than fail
-            stream.reconfigure(errors="replace")
-    try:
-        with _interrupts_kept(), _terminations_as_interrupts(), _warnings_printed():
-            code = app(standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _INTERRUPTED
-    except Exception as error:
-        # Typer's own errors of usage are of click or of its copy of click, by its version.
-        if hasattr(error, "format_message"):
-            _fail(error.format_message(), error.exit_code)
-        if debug:
-            raise
-        _fail(_one_line(error), 2 if isinstance(error, _WRONG_USE) else 1)
-    if code == _INTERRUPTED:
-        _fail_interrupted("Nothing half-written was left behind.")
-    sys.exit(code)
-
-
-# What typer makes of Ctrl-C, in its newer versions.
-_INTERRUPTED = 130
-
-# The signal that ended the command line, if it was not Ctrl-C.
-_termination: int | None = None
-
-# What the caller can put right by calling otherwise; everything else is a failure.
-_WRONG_USE = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
-
-
-_ADVICE = {
-    errno.EEXIST: "It is a file where a folder is wanted; choose another place",
-    errno.ENOTDIR: "A part of this path is a file; choose another place",
-    errno.EACCES: "Choose a place that you may use",
-    errno.EROFS: "Choose a place that can be written to",
-    errno.ENOSPC: "Free some, or choose another place",
-}
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        # An error in words of its own brings its own advice.
-        plain = error.errno in _ADVICE and error.strerror.startswith(os.strerror(error.errno))
-        advice = f" {_ADVICE[error.errno]}." if plain else ""
-        return f"{error.filename or 'output'}: {error.strerror}.{advice}"
-    return " ".join(str(error).split()) or f"{type(error).__name__} (see --debug)"
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"tfsep: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _fail_interrupted(advice: str) -> None:
-    if _termination is None:
-        _fail(f"Interrupted. {advice}", 1)
-    _fail(f"Ended by {signal.Signals(_termination).name}. {advice}", 128 + _termination)
-
-
-@contextmanager
-def _warnings_printed() -> Iterator[None]:
-    """Prints what the library logs or warns of, one line each, above any progress bar."""
-    from tqdm import tqdm
-
-    class Printer(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            tqdm.write(self.format(record), file=sys.stderr)
-
-    shown = set()
-
-    def show(message: Warning, *_) -> None:
-        if str(message) not in shown:  # a file is read more than once
-            shown.add(str(message))
-            tqdm.write(str(message), file=sys.stderr)
-
-    printer = Printer(logging.WARNING)
-    logging.getLogger("tfsep").addHandler(printer)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("default", category=UserWarning, module="tfsep")
-            warnings.showwarning = show
-            yield
-    finally:
-        logging.getLogger("tfsep").removeHandler(printer)
-
-
-@contextmanager
-def _terminations_as_interrupts() -> Iterator[None]:
-    """Cleans up after SIGTERM (`docker stop`, time limits of jobs) and SIGHUP as after Ctrl-C."""
-
-    def interrupt(number: int, frame) -> None:
-        global _termination
-        _termination = number
-        raise KeyboardInterrupt
-
-    global _termination
-    _termination = None
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # Ignored ones stay ignored, as under nohup.
-    before = {
-        number: signal.signal(number, interrupt) for number in signals if signal.getsignal(number) is signal.SIG_DFL
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _interrupts_kept() -> Iterator[None]:
-    """Gives Ctrl-C again where Python drops it: it came in the middle of a finaliser."""
-    report = sys.unraisablehook
-
-    def keep(lost) -> None:
-        if lost.exc_type is not KeyboardInterrupt:
-            report(lost)
-            return
-        again = threading.Timer(0.1, _thread.interrupt_main)
-        again.daemon = True
-        again.start()
-
-    sys.unraisablehook = keep
-    try:
-        yield
-    finally:
-        sys.unraisablehook = report
-
-
-def _silence_libraries() -> None:
-    """Keeps standard error for Python: libraries in C (TensorFlow, mpg123) write notes there; --debug shows them."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        if sys.stderr.fileno() != 2:
-            return
-    except (AttributeError, OSError, ValueError):  # no file stands behind it, as in a notebook
-        return
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)
-    os.close(silence)
+    """Run the command line."""
+    console.run(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -275,7 +124,7 @@ def separate(
 
     def fail(path: Path, error: Exception) -> None:
         failures.append(error)
-        message = _one_line(error)
+        message = console.one_line(error)
         place = "" if path.name in message else f"{path}: "
         print(f"tfsep: {place}{message}", file=sys.stderr)
 
@@ -308,7 +157,7 @@ def separate(
     if done and report:
         print(f"page: {write_stems_page(output, songs=stems, mixtures=done, tolerant=tolerant, overwrite=overwrite)}")
     if failures:
-        raise typer.Exit(2 if isinstance(failures[-1], _WRONG_USE) and len(songs) == 1 else 1)
+        raise typer.Exit(console.exit_code(failures[-1]) if len(songs) == 1 else 1)
 
 
 @app.command()
@@ -386,7 +235,7 @@ def train(
     try:
         run(TrainConfig(**settings), resume=resume, verbose=1 if sys.stdout.isatty() else 2)
     except KeyboardInterrupt:
-        _fail_interrupted(f"Go on from the last whole epoch with --resume --output {settings['output']}.")
+        console.fail_interrupted(f"Go on from the last whole epoch with --resume --output {settings['output']}.")
     print(f"The best model is in {Path(settings['output'], 'best')}.")
 
 
@@ -477,7 +326,7 @@ def evaluate(
     except KeyboardInterrupt:
         if output is None:
             raise
-        _fail_interrupted(f"The tracks that are done are in {output}: the same command with --resume goes on.")
+        console.fail_interrupted(f"The tracks that are done are in {output}: the same command with --resume goes on.")
     print(scores)
     if scores.failures:
         raise typer.Exit(1)

@@ -1,0 +1,169 @@
+"""The process of the command line: errors and warnings of one line, signals, exit codes."""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+# The exit code that newer versions of typer return after Ctrl-C.
+_INTERRUPTED = 130
+
+# Errors that the caller can correct by another call; all others are failures.
+_WRONG_USE = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
+
+_ADVICE = {
+    errno.EEXIST: "It is a file, not a folder; choose another place",
+    errno.ENOTDIR: "A part of this path is a file; choose another place",
+    errno.EACCES: "Choose a place that you may use",
+    errno.EROFS: "Choose a place that can be written to",
+    errno.ENOSPC: "Free some, or choose another place",
+}
+
+# The signal that ended the command line, if it was not Ctrl-C.
+_termination: int | None = None
+
+
+def run(app: Callable) -> None:
+    """Run a typer app and exit; print a failure as one line, with its traceback only under `--debug`."""
+    debug = "--debug" in sys.argv
+    if not debug:
+        _silence_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # print `?` for what the encoding lacks rather than fail
+            stream.reconfigure(errors="replace")
+    try:
+        with _interrupts_kept(), _terminations_as_interrupts(), _warnings_printed():
+            code = app(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    except Exception as error:
+        # Typer's own errors are those of click or of its copy of click, depending on its version.
+        if hasattr(error, "format_message"):
+            _fail(error.format_message(), error.exit_code)
+        if debug:
+            raise
+        _fail(one_line(error), exit_code(error))
+    if code == _INTERRUPTED:
+        fail_interrupted("Nothing half-written was left behind.")
+    sys.exit(code)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error as one line, with advice for errors of the file system."""
+    if isinstance(error, OSError) and error.strerror:
+        # A message of our own has its own advice.
+        plain = error.errno in _ADVICE and error.strerror.startswith(os.strerror(error.errno))
+        advice = f" {_ADVICE[error.errno]}." if plain else ""
+        return f"{error.filename or 'output'}: {error.strerror}.{advice}"
+    return " ".join(str(error).split()) or f"{type(error).__name__} (see --debug)"
+
+
+def exit_code(error: BaseException) -> int:
+    """Return 2 for errors that the caller can correct by another call, 1 for failures."""
+    return 2 if isinstance(error, _WRONG_USE) else 1
+
+
+def fail_interrupted(advice: str) -> None:
+    """Exit after Ctrl-C, SIGTERM or SIGHUP; say which one and what to do."""
+    if _termination is None:
+        _fail(f"Interrupted. {advice}", 1)
+    _fail(f"Ended by {signal.Signals(_termination).name}. {advice}", 128 + _termination)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"tfsep: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+@contextmanager
+def _warnings_printed() -> Iterator[None]:
+    """Print log messages and warnings of the package, one line each, above any progress bar."""
+    from tqdm import tqdm
+
+    class Printer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tqdm.write(self.format(record), file=sys.stderr)
+
+    shown = set()
+
+    def show(message: Warning, *_) -> None:
+        if str(message) not in shown:  # a file is read more than once
+            shown.add(str(message))
+            tqdm.write(str(message), file=sys.stderr)
+
+    printer = Printer(logging.WARNING)
+    logging.getLogger("tfsep").addHandler(printer)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("default", category=UserWarning, module="tfsep")
+            warnings.showwarning = show
+            yield
+    finally:
+        logging.getLogger("tfsep").removeHandler(printer)
+
+
+@contextmanager
+def _terminations_as_interrupts() -> Iterator[None]:
+    """Clean up after SIGTERM (`docker stop`, time limits of jobs) and SIGHUP as after Ctrl-C."""
+
+    def interrupt(number: int, frame) -> None:
+        global _termination
+        _termination = number
+        raise KeyboardInterrupt
+
+    global _termination
+    _termination = None
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # Ignored signals stay ignored, as under nohup.
+    before = {
+        number: signal.signal(number, interrupt) for number in signals if signal.getsignal(number) is signal.SIG_DFL
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Repeat a Ctrl-C that arrives during a finaliser, where Python drops it."""
+    report = sys.unraisablehook
+
+    def keep(lost) -> None:
+        if lost.exc_type is not KeyboardInterrupt:
+            report(lost)
+            return
+        again = threading.Timer(0.1, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = keep
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
+
+
+def _silence_libraries() -> None:
+    """Reserve standard error for Python: C libraries (TensorFlow, mpg123) print notes there."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        if sys.stderr.fileno() != 2:
+            return
+    except (AttributeError, OSError, ValueError):  # no file, as in a notebook
+        return
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    os.close(silence)
