@@ -31,7 +31,6 @@ def public(module) -> dict[str, object]:
 PENDING = (
     "checkpoints",
     "datasets",
-    "layers",
     "losses",
     "models",
     "pipeline",

@@ -1,4 +1,4 @@
-"""Dense layers of their own for each frequency band, computed together for bands of equal width."""
+"""A dense layer for each frequency band; neighbouring bands of equal width are computed together."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tfsep.layers.rotary_transformer import unit_norm
 
 
 class BandSplit(keras.layers.Layer):
-    """Normalises the features of each band and projects them to as many channels.
+    """Normalize the features of each band and project them to the same number of channels.
 
-    Takes `[batch, frames, features]`, the bands one after the other, and gives `[batch, frames, bands, channels]`.
+    `[batch, frames, features]`, band after band, becomes `[batch, frames, bands, channels]`.
 
     Args:
-        widths: features of each band.
+        widths: list of int, features of each band.
         channels: int, channels of the output.
     """
 
@@ -34,7 +34,7 @@ class BandSplit(keras.layers.Layer):
             self.kernels.append(_kernel(self, f"kernel_{index}", (count, width, self.channels)))
             self.biases.append(self.add_weight(name=f"bias_{index}", shape=(count, self.channels), initializer="zeros"))
 
-    # Known beforehand, so that building a model does not trace `call`.
+    # Building a model need not trace `call`.
     def compute_output_shape(self, shape):
         return (*shape[:2], len(self.widths), self.channels)
 
@@ -52,14 +52,14 @@ class BandSplit(keras.layers.Layer):
 
 
 class BandMasks(keras.layers.Layer):
-    """A network of its own for each band: hidden layers with tanh, then a gated layer of as many features as the band.
+    """A network for each band: hidden layers with tanh, then a gated layer with the features of the band.
 
-    Takes `[batch, frames, bands, channels]` and gives `[batch, frames, features]`, the bands one after the other.
+    `[batch, frames, bands, channels]` becomes `[batch, frames, features]`, band after band.
 
     Args:
-        widths: features of each band.
+        widths: list of int, features of each band.
         hidden_size: int, channels of a hidden layer.
-        hidden_layers: int.
+        hidden_layers: int, number of hidden layers.
     """
 
     def __init__(self, widths: Sequence[int], hidden_size: int, hidden_layers: int, **kwargs):
@@ -103,11 +103,11 @@ class BandMasks(keras.layers.Layer):
 
 
 def runs(widths: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs of neighbours of equal width: (how many, their width)."""
+    """Group neighbours of equal width: pairs (count, width)."""
     return [(len(list(group)), width) for width, group in itertools.groupby(widths)]
 
 
 def _kernel(layer: keras.layers.Layer, name: str, shape: tuple[int, int, int]):
-    """A matrix for each band, drawn by the sizes of one."""
+    """Add one matrix for each band, initialised as a single one would be."""
     limit = (6 / sum(shape[1:])) ** 0.5
     return layer.add_weight(name=name, shape=shape, initializer=keras.initializers.RandomUniform(-limit, limit))

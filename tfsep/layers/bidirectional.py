@@ -1,4 +1,4 @@
-"""Recurrent layers that run both ways."""
+"""Bidirectional recurrent layers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class Bidirectional(keras.layers.Layer):
-    """A recurrent layer over sequences, both ways: `[batch, frames, features]` -> `[batch, frames, 2 * units]`.
-
-    Keras's own layer makes copies of the one that it is given, which it finds, during a load, by the number of the
-    object in memory. Now and then that was the number of another one, whose layer it then takes.
+    """Bidirectional recurrent layer: `[batch, frames, features]` becomes `[batch, frames, 2 * units]`.
 
     Args:
-        cell: `"SimpleRNN"`, `"GRU"` or `"LSTM"`: the recurrent layer's class in Keras.
-        units: int, of each direction.
-        options: dict of further arguments of the recurrent layer, or None.
+        cell: str, the recurrent layer in Keras: `"SimpleRNN"`, `"GRU"` or `"LSTM"`.
+        units: int, units of each direction.
+        options: dict, further arguments of the recurrent layer. Defaults to None.
+
+    Example:
+
+    >>> layer = tfsep.layers.Bidirectional("GRU", 4)
+    >>> layer(np.zeros((2, 10, 3), "float32")).shape
+    TensorShape([2, 10, 8])
     """
+
+    # Keras's own layer copies the layer that it is given. In loading, it looks that up by its id in memory, which a
+    # deleted layer may have had before, and then takes the wrong one.
 
     def __init__(self, cell: str, units: int, options: dict | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -26,7 +32,7 @@ class Bidirectional(keras.layers.Layer):
         self.options = dict(options or {})
         make = getattr(keras.layers, cell)
         common = {**self.options, "return_sequences": True, "dtype": self.dtype_policy}
-        # Optimisers name their state after these: names that Keras counts up would differ after a load.
+        # Fixed names: optimizers name their state after them, and those that Keras counts up differ after a load.
         self.forward_layer = make(units, name="forward", **common)
         self.backward_layer = make(units, name="backward", go_backwards=True, **common)
 

@@ -8,17 +8,17 @@ from keras import ops
 
 
 class CentredSTFT(keras.layers.Layer):
-    """Waveforms to complex spectrograms and back, as `torch.stft` and librosa frame them; float32 under any policy.
+    """STFT with the frames of `torch.stft` and librosa, and its inverse; float32 under any policy.
 
-    Frame `i` has a periodic Hann window centred on sample `i * hop`; beyond its ends a signal is mirrored. Signals that
-    are too short for that get zeros at their end. The inverse divides by the sum of the squared windows.
+    Frame `i` has a periodic Hann window centred on sample `i * hop`. Signals are mirrored beyond their ends; too short
+    ones are padded with zeros at the end first. The inverse divides by the sum of the squared windows.
 
     Args:
-        n_fft: int, samples of a frame and of its transform.
-        hop: int, samples from a frame to the next, by which `n_fft` can be divided.
+        n_fft: int, samples of a frame, a multiple of `hop`.
+        hop: int, samples from a frame to the next.
 
     Raises:
-        ValueError: if `n_fft` is no multiple of the hop.
+        ValueError: if `n_fft` is odd or not a multiple of `hop`.
 
     Example:
 
@@ -45,7 +45,7 @@ class CentredSTFT(keras.layers.Layer):
         return self.n_fft // 2 + 1
 
     def call(self, signal):
-        """`[batch, samples, channels]` -> real and imaginary part, `[batch, frames, bins, channels]` each."""
+        """Transform `[batch, samples, channels]` to real and imaginary part, `[batch, frames, bins, channels]` each."""
         signal = ops.transpose(ops.cast(signal, "float32"), (0, 2, 1))
         samples, half = ops.shape(signal)[2], self.n_fft // 2
         maximum = max if isinstance(samples, int) else ops.maximum
@@ -55,7 +55,7 @@ class CentredSTFT(keras.layers.Layer):
         return tuple(ops.transpose(part, (0, 2, 3, 1)) for part in parts)
 
     def inverse(self, real, imaginary, samples: int):
-        """The signal `[batch, samples, channels]` of a spectrogram; `samples` is the length that `call` was given."""
+        """Reconstruct `[batch, samples, channels]`; `samples` is the length of the signal that `call` received."""
         parts = tuple(ops.transpose(part, (0, 3, 1, 2)) for part in (real, imaginary))
         frames = ops.irfft(parts, self.n_fft) * self._window
         squares = ops.ones_like(frames[:1, :1, :, :1]) * self._window**2
@@ -68,7 +68,7 @@ class CentredSTFT(keras.layers.Layer):
 
 
 def _overlap_add(frames, hop: int):
-    """Frames `[a, b, frames, n]` that lie `hop` apart, summed to `[a, b, samples]`."""
+    """Sum frames `[a, b, frames, n]`, each `hop` after the last one, to `[a, b, samples]`."""
     shape = ops.shape(frames)
     hops = frames.shape[-1] // hop
     parts = ops.reshape(frames, (*shape[:3], hops, hop))

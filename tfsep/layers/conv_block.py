@@ -5,27 +5,33 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-# Of one group of the normalisation.
+# Filters of a group of the normalisation.
 _GROUP = 8
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class ConvBlock1D(keras.layers.Layer):
-    """Valid convolution, group normalisation over time and groups of 8 filters, ReLU, and a gated linear unit.
+    """Valid convolution, group normalisation in groups of 8 filters, ReLU and a gated linear unit.
 
-    The gate is a convolution of one sample to twice the filters, of which one half is multiplied by the sigmoid of the
-    other. `[batch, n, channels]` becomes `[batch, n - kernel_size + 1, filters]`.
+    `[batch, n, channels]` becomes `[batch, n - kernel_size + 1, filters]`.
 
     Args:
-        filters: int, a multiple of 8.
-        kernel_size: int. Defaults to 5.
-        gated: bool, with the gated linear unit. Defaults to True.
+        filters: int, number of filters, a multiple of 8.
+        kernel_size: int, length of the convolution in samples. Defaults to 5.
+        gated: bool, add the gated linear unit. Defaults to True.
 
     Raises:
-        ValueError: if `filters` is no multiple of 8.
+        ValueError: if `filters` is not a multiple of 8.
+
+    Example:
+
+    >>> layer = tfsep.layers.ConvBlock1D(16)
+    >>> layer(np.zeros((1, 100, 2), "float32")).shape
+    TensorShape([1, 96, 16])
 
     Reference:
-        Dauphin et al., "Language modeling with gated convolutional networks", ICML 2017.
+
+    - [Dauphin et al., 2017, Language modeling with gated convolutional networks](https://arxiv.org/abs/1612.08083)
     """
 
     def __init__(self, filters: int, kernel_size: int = 5, gated: bool = True, **kwargs):

@@ -1,4 +1,4 @@
-"""A layer of the transformer of HTDemucs, in which two branches attend to themselves or to each other."""
+"""The transformer layer of HTDemucs: self-attention within a branch, or attention to the other one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _HIDDEN = 4
 
 
 class Attention(keras.layers.Layer):
-    """Attention of several heads with one packed projection to queries, keys and values.
+    """Multi-head attention with one projection to queries, keys and values.
 
     Args:
-        heads: int, number of heads; divides the channels.
+        heads: int, number of heads, which divides the number of channels.
     """
 
     def __init__(self, heads: int, **kwargs):
@@ -32,7 +32,7 @@ class Attention(keras.layers.Layer):
         self.out_proj.build(shape)
 
     def call(self, inputs, other=None):
-        """Tokens `[batch, n, channels]` that attend to those of `other`, or to themselves."""
+        """Let tokens `[batch, n, channels]` attend to those of `other`, or to themselves if it is None."""
         width = inputs.shape[-1]
         if other is None:
             projected = ops.split(inputs @ self.in_kernel + self.in_bias, 3, axis=-1)
@@ -52,14 +52,22 @@ class Attention(keras.layers.Layer):
 
 
 class CrossTransformerLayer(keras.layers.Layer):
-    """Attention and a feed-forward network, each added after a layer scale, then a normalisation of all tokens.
+    """Attention and a feed-forward network, each with a layer scale and a residual connection, then normalisation.
 
     Args:
-        heads: int, number of heads.
-        cross: bool. Attend to the tokens of another branch. Defaults to False.
+        heads: int, number of heads, which divides the number of channels.
+        cross: bool, attend to the tokens of another branch. Defaults to False.
+
+    Example:
+
+    >>> layer = tfsep.layers.CrossTransformerLayer(2, cross=True)
+    >>> tokens, others = np.zeros((1, 10, 8), "float32"), np.zeros((1, 7, 8), "float32")
+    >>> layer(tokens, others).shape
+    TensorShape([1, 10, 8])
 
     Reference:
-        [Rouard et al., "Hybrid transformers for music source separation", 2022](https://arxiv.org/abs/2211.08553).
+
+    - [Rouard et al., 2022, Hybrid transformers for music source separation](https://arxiv.org/abs/2211.08553)
     """
 
     def __init__(self, heads: int, cross: bool = False, **kwargs):
@@ -80,12 +88,12 @@ class CrossTransformerLayer(keras.layers.Layer):
             layer.build(shape)
         self.linear2.build((*shape[:-1], _HIDDEN * width))
 
-    # Known beforehand, so that building a model does not trace `call`.
+    # Building a model need not trace `call`.
     def compute_output_shape(self, inputs_shape, other_shape=None):
         return inputs_shape
 
     def call(self, inputs, other=None):
-        """Tokens `[batch, n, channels]`, and with `cross` those of the other branch before this layer."""
+        """Transform tokens `[batch, n, channels]`; with `cross`, `other` is the other branch before this layer."""
         others = (self.norms[1](other),) if self.cross else ()
         inputs = inputs + self.scales[0](self.attention(self.norms[0](inputs), *others))
         hidden = ops.gelu(self.linear1(self.norms[-1](inputs)), approximate=False)
@@ -96,19 +104,19 @@ class CrossTransformerLayer(keras.layers.Layer):
 
 
 def layer_normalization(name: str, **kwargs) -> keras.layers.LayerNormalization:
-    """Layer normalisation with the epsilon that the published weights were trained with."""
+    """Make a layer normalisation with the epsilon of the published weights."""
     return keras.layers.LayerNormalization(epsilon=_EPSILON, name=name, **kwargs)
 
 
 def time_table(length: int, width: int) -> np.ndarray:
-    """Positions in time: cosines in the first half of the channels, sines in the second, `[length, width]`."""
+    """Encode positions in time, `[length, width]`: cosines in the first half of the channels, then sines."""
     half = width // 2
     angles = np.arange(length)[:, None] / 10000 ** (np.arange(half) / (half - 1))
     return np.concatenate([np.cos(angles), np.sin(angles)], axis=1).astype("float32")
 
 
 def time_frequency_table(frames: int, bins: int, width: int) -> np.ndarray:
-    """Positions in time in the first half of the channels, in frequency in the second, `[frames * bins, width]`."""
+    """Encode positions, `[frames * bins, width]`: time in the first half of the channels, then frequency."""
     half = width // 2
     rates = np.exp(-np.arange(0, half, 2) * np.log(10000) / half)
 

@@ -11,9 +11,9 @@ _SCALE = 1e-3
 
 
 class RowNormalization(keras.layers.Layer):
-    """Normalises each row over its time and channels: `[..., time, channels]`, gain and offset per channel.
+    """Normalize `[..., time, channels]` over time and channels, with a gain and an offset for each channel.
 
-    For `[batch, time, channels]` that is group normalisation with one group.
+    For `[batch, time, channels]` this is group normalisation with one group.
     """
 
     def build(self, shape):
@@ -21,7 +21,7 @@ class RowNormalization(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(shape[-1],), initializer="zeros")
 
     def call(self, inputs):
-        # Squares of many samples leave the range of half precision.
+        # Squares overflow in half precision.
         mean, variance = ops.moments(ops.cast(inputs, "float32"), axes=(-2, -1), keepdims=True)
         gain = ops.rsqrt(variance + _EPSILON) * ops.cast(self.weight, "float32")
         offset = ops.cast(self.bias, "float32") - mean * gain
@@ -29,13 +29,14 @@ class RowNormalization(keras.layers.Layer):
 
 
 class LayerScale(keras.layers.Layer):
-    """Multiplies each channel by a trained factor that begins small.
+    """Multiply each channel by a trained factor.
 
     Args:
-        initial: float, the factor at first.
+        initial: float, initial value of the factors.
 
     Reference:
-        [Touvron et al., "Going deeper with image transformers", 2021](https://arxiv.org/abs/2103.17239).
+
+    - [Touvron et al., 2021, Going deeper with image transformers](https://arxiv.org/abs/2103.17239)
     """
 
     def __init__(self, initial: float, **kwargs):
@@ -54,19 +55,26 @@ class LayerScale(keras.layers.Layer):
 
 
 class DConv(keras.layers.Layer):
-    """Two residual branches along time: a dilated convolution to an eighth of the channels, and back by a gate.
+    """Two residual branches of dilated convolutions through an eighth of the channels.
 
-    Takes and gives `[batch, rows, time, channels]`; each row is convolved and normalised by itself.
+    `[batch, rows, time, channels]` keeps its shape; each row is convolved along time and normalised by itself.
+
+    Example:
+
+    >>> layer = tfsep.layers.DConv()
+    >>> layer(np.zeros((1, 4, 100, 16), "float32")).shape
+    TensorShape([1, 4, 100, 16])
 
     Reference:
-        [Défossez, "Hybrid spectrogram and waveform source separation", 2021](https://arxiv.org/abs/2111.03600).
+
+    - [Défossez, 2021, Hybrid spectrogram and waveform source separation](https://arxiv.org/abs/2111.03600)
     """
 
     def build(self, shape):
         channels = shape[-1]
         hidden = channels // _COMPRESSION
         self.branches = []
-        # Layers bear the names that they have in the original, by which `tfsep.checkpoints` finds them.
+        # `tfsep.checkpoints` finds the layers by their names in the original.
         for index in range(2):
             name, kinds = f"layers.{index}.", {"dtype": self.dtype_policy}
             branch = (
@@ -82,7 +90,7 @@ class DConv(keras.layers.Layer):
                 layer.build((*shape[:-1], width))
             self.branches.append(branch)
 
-    # Known beforehand, so that building a model does not trace `call`.
+    # Building a model need not trace `call`.
     def compute_output_shape(self, shape):
         return shape
 
@@ -94,6 +102,6 @@ class DConv(keras.layers.Layer):
 
 
 def gated(inputs):
-    """Half of the channels, gated by the sigmoid of the other half."""
+    """Gate half of the channels by the sigmoid of the other half."""
     values, gates = ops.split(inputs, 2, axis=-1)
     return values * ops.sigmoid(gates)

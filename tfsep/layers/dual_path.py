@@ -1,4 +1,4 @@
-"""Transformer layers within chunks of a sequence and across them, in turn."""
+"""Transformer layers within chunks of a sequence and across chunks, in turn."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ from tfsep.layers.improved_transformer import ImprovedTransformer
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class DualPath(keras.layers.Layer):
-    """Dual-path transformer: the sequence is cut into chunks that overlap by half, a layer looks along each chunk and
-    the next one across all chunks.
+    """Dual-path transformer: layers within chunks that overlap by half, and layers across all chunks, in turn.
 
-    The chunks are made of `units` channels by a dense layer; what comes out is overlapped, added, brought back to the
-    channels of the input and added to it. `[batch, n, channels]` keeps its shape.
+    A dense layer projects the input to `units` channels before it is cut. The chunks are overlap-added, projected back
+    to the channels of the input and added to it. `[batch, n, channels]` keeps its shape.
 
     Args:
-        units: int, channels within, and units of the LSTMs in each direction.
+        units: int, channels of the chunks, and units of the LSTMs in each direction.
         chunk: int, even: steps of a chunk. Defaults to 16.
-        pairs: int, pairs of a layer within chunks and a layer across. Defaults to 2.
-        heads: int, of the attention; divides `units`. Defaults to 4.
+        pairs: int, number of pairs of a layer within chunks and one across. Defaults to 2.
+        heads: int, heads of attention, which divide `units`. Defaults to 4.
         dropout: float, see `ImprovedTransformer`. Defaults to 0.2.
 
     Raises:
-        ValueError: for an odd chunk.
+        ValueError: if `chunk` is odd.
+
+    Example:
+
+    >>> layer = tfsep.layers.DualPath(8, chunk=4, pairs=1)
+    >>> layer(np.zeros((1, 50, 6), "float32")).shape
+    TensorShape([1, 50, 6])
 
     Reference:
-        Chen et al., "Dual-path transformer network", Interspeech 2020.
+
+    - [Chen et al., 2020, Dual-path transformer network](https://arxiv.org/abs/2007.13975)
     """
 
     def __init__(self, units: int, chunk: int = 16, pairs: int = 2, heads: int = 4, dropout: float = 0.2, **kwargs):
@@ -76,7 +82,7 @@ class DualPath(keras.layers.Layer):
 
 
 def to_chunks(sequence, chunk: int):
-    """Cuts `[batch, n, channels]` into `[batch, chunks, chunk, channels]`: each step lies in two chunks."""
+    """Cut `[batch, n, channels]` into `[batch, chunks, chunk, channels]`, with each step in two chunks."""
     hop, channels = chunk // 2, sequence.shape[-1]
     hops = -(-ops.shape(sequence)[1] // hop) + 2
     missing = hops * hop - hop - ops.shape(sequence)[1]
@@ -85,7 +91,7 @@ def to_chunks(sequence, chunk: int):
 
 
 def from_chunks(chunks, length: int):
-    """The sequence `[batch, length, channels]` of chunks that overlap by half: the mean of the two values of a step."""
+    """Join chunks to `[batch, length, channels]`: the mean of the two values of each step."""
     hop, channels = chunks.shape[2] // 2, chunks.shape[3]
     # The first half chunk and the last lie beyond the sequence.
     halves = 0.5 * (chunks[:, :-1, hop:] + chunks[:, 1:, :hop])
@@ -93,7 +99,7 @@ def from_chunks(chunks, length: int):
 
 
 def _along(chunks, layer, training: bool):
-    """A layer over the third axis, with the second as further examples."""
+    """Apply a layer along the third axis, with the second one as part of the batch."""
     count, size, channels = ops.shape(chunks)[1], ops.shape(chunks)[2], chunks.shape[3]
     outputs = layer(ops.reshape(chunks, (-1, size, channels)), training=training)
     return ops.reshape(outputs, (-1, count, size, channels))

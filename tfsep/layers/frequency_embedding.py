@@ -1,18 +1,26 @@
-"""A trained offset per frequency."""
+"""A trained offset for each frequency."""
 
 from __future__ import annotations
 
 import keras
 
-# Weight of the embedding, times the factor by which its learning is faster.
+# Weight of the embedding times the factor that speeds up its learning.
 _SCALE = 0.2 * 10
 
 
 class FrequencyEmbedding(keras.layers.Layer):
-    """Adds a table of frequencies and channels to `[batch, frequencies, time, channels]`.
+    """Add a trained table `[frequencies, channels]` to `[batch, frequencies, time, channels]`.
+
+    Example:
+
+    >>> layer = tfsep.layers.FrequencyEmbedding()
+    >>> layer(np.zeros((1, 8, 20, 4), "float32")).shape
+    TensorShape([1, 8, 20, 4])
 
     Reference:
-        [Isik et al., "PoCoNet", 2020](https://arxiv.org/abs/2008.04470).
+
+    - [Isik et al., 2020, PoCoNet: better speech enhancement with frequency-positional embeddings, semi-supervised
+      conversational data, and biased loss](https://arxiv.org/abs/2008.04470)
     """
 
     def build(self, shape):

@@ -1,4 +1,4 @@
-"""The transformer layer whose first dense layer is a recurrent one."""
+"""A transformer layer with an LSTM instead of its first dense layer."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ from tfsep.layers.bidirectional import Bidirectional
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class ImprovedTransformer(keras.layers.Layer):
-    """Self-attention, then a bidirectional LSTM over time with a dense layer, each added to its input and normalised.
+    """Self-attention, then a bidirectional LSTM with a dense layer, each with a residual connection and normalisation.
 
-    The order in time comes from the LSTM: there is no encoding of positions. `[batch, n, channels]` keeps its shape.
+    Positions are not encoded: the LSTM knows the order in time. `[batch, n, channels]` keeps its shape.
 
     Args:
-        units: int, of the LSTM in each direction.
-        heads: int, of the attention; divides the number of channels. Defaults to 4.
-        recurrent_layers: int, LSTMs on top of each other. Defaults to 1.
-        dropout: float, share of dropped values: attention weights, and outputs of the attention, of the LSTM and of
-            the dense layer. Defaults to 0.2.
+        units: int, units of the LSTM in each direction.
+        heads: int, heads of attention, which divide the number of channels. Defaults to 4.
+        recurrent_layers: int, number of LSTMs. Defaults to 1.
+        dropout: float, fraction of dropped attention weights and of dropped outputs of the attention, the LSTM and the
+            dense layer. Defaults to 0.2.
 
     Raises:
         ValueError: on the first call, if `heads` does not divide the number of channels.
 
+    Example:
+
+    >>> layer = tfsep.layers.ImprovedTransformer(6, heads=2)
+    >>> layer(np.zeros((1, 10, 4), "float32")).shape
+    TensorShape([1, 10, 4])
+
     Reference:
-        Chen et al., "Dual-path transformer network", Interspeech 2020.
+
+    - [Chen et al., 2020, Dual-path transformer network](https://arxiv.org/abs/2007.13975)
     """
 
     def __init__(self, units: int, heads: int = 4, recurrent_layers: int = 1, dropout: float = 0.2, **kwargs):

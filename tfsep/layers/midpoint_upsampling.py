@@ -1,4 +1,4 @@
-"""Upsampling by two with a value between each two samples."""
+"""Upsampling by two with interpolated samples."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ from tfsep.checks import check_choice
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class MidpointUpsampling1D(keras.layers.Layer):
-    """Puts a weighted mean of its neighbours between each two samples.
+    """Insert between each two samples a weighted mean of them.
 
-    With `"valid"` padding `[batch, n, channels]` becomes `[batch, 2 * n - 1, channels]`; with `"same"` the last sample
-    is repeated, for a length of `2 * n`.
+    With `"valid"` padding `[batch, n, channels]` becomes `[batch, 2 * n - 1, channels]`; with `"same"` padding the last
+    sample is repeated, for a length of `2 * n`.
 
     Args:
-        padding: `"valid"` or `"same"`. Defaults to `"valid"`.
-        learned: bool, learn the weight of each channel, in (0, 1). Defaults to False: one half, linear interpolation.
+        padding: str, `"valid"` or `"same"`. Defaults to `"valid"`.
+        learned: bool, learn a weight from 0 to 1 for each channel. Defaults to False, which is linear interpolation.
 
     Raises:
-        ValueError: for another padding.
+        ValueError: if `padding` is unknown.
+
+    Example:
+
+    >>> layer = tfsep.layers.MidpointUpsampling1D()
+    >>> ops.convert_to_numpy(layer(np.array([[[0.0], [1.0], [4.0]]])))[0, :, 0]
+    array([0. , 0.5, 1. , 2.5, 4. ], dtype=float32)
 
     Reference:
-        Stoller et al., "Wave-U-Net", ISMIR 2018.
+
+    - [Stoller et al., 2018, Wave-U-Net: a multi-scale neural network for end-to-end audio source
+      separation](https://arxiv.org/abs/1806.03185)
     """
 
     def __init__(self, padding: str = "valid", learned: bool = False, **kwargs):

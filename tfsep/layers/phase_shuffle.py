@@ -1,4 +1,4 @@
-"""Random shifts in time of a discriminator's activations."""
+"""Random shifts in time of the activations of a discriminator."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ from tfsep.layers.saved_seed import SavedSeed
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class PhaseShuffle(SavedSeed, keras.layers.Layer):
-    """Shifts `[batch, samples, channels]` in time by a random number of samples, in training only.
+    """Shift each example of `[batch, samples, channels]` in time by a random number of samples in training.
 
-    All shifts from `-radius` to `radius` are equally likely. What a shift leaves open at an end is filled by
-    reflection. So a discriminator cannot tell real from generated audio by the phase of the latter's artefacts.
+    All shifts from `-radius` to `radius` are equally likely; the ends are filled by reflection. A discriminator then
+    cannot recognise generated audio by the phase of its artefacts. (The original WaveGAN shifts all examples of a batch
+    alike.)
 
     Args:
-        radius: int, samples; more samples than that are wanted. 0 shifts nothing. Defaults to 2.
-        per_example: bool. Each example has a shift of its own; False gives all of a batch the same, as the
-            published WaveGAN does. Defaults to True.
-        seed: int or None, of Keras's seed generator. Defaults to None.
+        radius: int, largest shift in samples, less than the length of the input. Defaults to 2.
+        seed: int, seed of the random draws. Defaults to None, a random one.
+
+    Example:
+
+    >>> layer = tfsep.layers.PhaseShuffle(2, seed=0)
+    >>> layer(np.ones((4, 100, 8), "float32"), training=True).shape
+    TensorShape([4, 100, 8])
 
     Reference:
-        Donahue et al., "Adversarial audio synthesis" (WaveGAN), ICLR 2019. https://arxiv.org/abs/1802.04208
+
+    - [Donahue et al., 2019, Adversarial audio synthesis](https://arxiv.org/abs/1802.04208)
     """
 
-    def __init__(self, radius: int = 2, per_example: bool = True, seed: int | None = None, **kwargs):
+    def __init__(self, radius: int = 2, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         check_integer("radius", radius, least=0)
         self.radius = radius
-        self.per_example = per_example
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
@@ -43,8 +48,8 @@ class PhaseShuffle(SavedSeed, keras.layers.Layer):
             raise ValueError(f"radius must be below the {inputs.shape[1]} samples. Received: radius={self.radius}.")
         padded = ops.pad(inputs, [[0, 0], [self.radius, self.radius], [0, 0]], mode="reflect")
         starts = 2 * self.radius + 1
-        drawn = keras.random.randint((batch if self.per_example else 1,), 0, starts, seed=self.seed_generator)
-        # A weighted sum, all weights but one zero: many times as fast as gathering, forward and backward.
+        drawn = keras.random.randint((batch,), 0, starts, seed=self.seed_generator)
+        # A sum in which one weight is 1 and all others are 0 is many times as fast as gathering.
         chosen = ops.one_hot(drawn, starts, dtype=inputs.dtype)[:, :, None, None]
         return sum(chosen[:, start] * padded[:, start : start + samples] for start in range(starts))
 
@@ -52,5 +57,4 @@ class PhaseShuffle(SavedSeed, keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict:
-        config = super().get_config()
-        return {**config, "radius": self.radius, "per_example": self.per_example, "seed": self.seed}
+        return {**super().get_config(), "radius": self.radius, "seed": self.seed}

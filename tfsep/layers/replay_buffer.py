@@ -1,4 +1,4 @@
-"""Earlier generated audio, for a discriminator not to forget."""
+"""A buffer of generated examples, so that a discriminator does not forget earlier ones."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ from tfsep.layers.saved_seed import SavedSeed
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class ReplayBuffer(SavedSeed, keras.layers.Layer):
-    """Keeps generated examples and gives, for half of those that come in, an earlier one in exchange.
+    """Store generated examples, and exchange half of the new ones for stored ones.
 
-    Until it is full it keeps all that comes and gives it back as it is. What it holds is saved with the model.
+    Until the buffer is full, it stores all examples and returns them unchanged. Its content is saved with the model.
 
     Args:
         shape: tuple of int, shape of one example.
-        capacity: int, number of examples that it holds. Defaults to 50.
-        seed: int or None, of Keras's seed generator. Defaults to None.
+        capacity: int, number of stored examples. Defaults to 50.
+        seed: int, seed of the random draws. Defaults to None, a random one.
+
+    Example:
+
+    >>> buffer = tfsep.layers.ReplayBuffer((100, 1), capacity=2)
+    >>> buffer(np.zeros((4, 100, 1), "float32")).shape
+    TensorShape([4, 100, 1])
+    >>> int(buffer.count)
+    2
 
     Reference:
-        Shrivastava et al., "Learning from simulated and unsupervised images through adversarial training",
-        CVPR 2017; of 50 in Zhu et al., "CycleGAN", ICCV 2017.
+
+    - [Shrivastava et al., 2017, Learning from simulated and unsupervised images through adversarial
+      training](https://arxiv.org/abs/1612.07828)
+    - [Zhu et al., 2017, Unpaired image-to-image translation using cycle-consistent adversarial
+      networks](https://arxiv.org/abs/1703.10593), with a buffer of 50
     """
 
     def __init__(self, shape: tuple[int, ...], capacity: int = 50, seed: int | None = None, **kwargs):
@@ -37,7 +48,7 @@ class ReplayBuffer(SavedSeed, keras.layers.Layer):
         self.built = True
 
     def call(self, examples):
-        """`[batch, ...]` -> the same shape, some of it from earlier calls."""
+        """Return a batch of the same shape, some of its examples from earlier calls."""
         batch = ops.shape(examples)[0]
         full = self.count >= self.capacity
         drawn = keras.random.randint((batch,), 0, self.capacity, seed=self.seed_generator)

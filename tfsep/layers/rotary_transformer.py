@@ -1,4 +1,4 @@
-"""The transformer of the RoFormers: gated attention with rotary positions, along one axis of a time-frequency grid."""
+"""The transformer of the RoFormers: gated attention with rotary positions along one axis of a spectrogram."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from keras import ops
 _HIDDEN = 4
 _LEAST_NORM = 1e-12
 
-# Attention scores held at a time, in numbers, of one example.
+# Attention scores of an example that are in memory at a time.
 _MOST_SCORES = 2**25
 
 
 class UnitNormalization(keras.layers.Layer):
-    """Divides by the root mean square along the last axis, without a constant inside, and multiplies by a gain.
-
-    Silence stays silence. Under half precision, the square is taken in float32.
-    """
+    """Divide by the root mean square along the last axis and multiply by a trained gain; squares are float32."""
 
     def build(self, shape):
         self.gamma = self.add_weight(name="gamma", shape=(shape[-1],), initializer="ones")
@@ -27,20 +24,21 @@ class UnitNormalization(keras.layers.Layer):
 
 
 def unit_norm(inputs):
-    """Inputs divided by their root mean square along the last axis."""
+    """Divide by the root mean square along the last axis; zeros stay zeros."""
     exact = ops.cast(inputs, "float32")
     squares = ops.maximum(ops.sum(ops.square(exact), axis=-1, keepdims=True), _LEAST_NORM**2)
     return ops.cast(exact * ops.rsqrt(squares) * inputs.shape[-1] ** 0.5, inputs.dtype)
 
 
 class RotaryAngles(keras.layers.Layer):
-    """Angles of positions `[tokens, head_size / 2]`, in float32. Checkpoints store the rates; they are not trained.
+    """Angles of the rotary positions, float32 `[tokens, head_size / 2]`, from rates that are stored but not trained.
 
     Args:
-        head_size: int, even.
+        head_size: int, channels of a head of attention, even.
 
     Reference:
-        [Su et al., "RoFormer", 2021](https://arxiv.org/abs/2104.09864).
+
+    - [Su et al., 2021, RoFormer: enhanced transformer with rotary position embedding](https://arxiv.org/abs/2104.09864)
     """
 
     def __init__(self, head_size: int, **kwargs):
@@ -57,7 +55,7 @@ class RotaryAngles(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        """The angles of the tokens of `[..., tokens, channels]`."""
+        """Return the angles for inputs `[..., tokens, channels]`."""
         return ops.arange(inputs.shape[-2], dtype="float32")[:, np.newaxis] * self.rates
 
     def get_config(self) -> dict:
@@ -71,10 +69,11 @@ class RotaryTransformer(keras.layers.Layer):
         depth: int, number of layers.
         heads: int, heads of attention.
         head_size: int, channels of a head.
-        final_norm: bool. Normalise the output. Defaults to False.
+        final_norm: bool, normalise the output. Defaults to False.
 
     Reference:
-        [Lu et al., "Music source separation with band-split rope transformer", 2023](https://arxiv.org/abs/2309.02612).
+
+    - [Lu et al., 2023, Music source separation with band-split rope transformer](https://arxiv.org/abs/2309.02612)
     """
 
     def __init__(self, depth: int, heads: int, head_size: int, final_norm: bool = False, **kwargs):
@@ -106,7 +105,7 @@ class RotaryTransformer(keras.layers.Layer):
             self.norm = UnitNormalization(name="norm", dtype=self.dtype_policy)
             self.norm.build(inputs_shape)
 
-    # Known beforehand, so that building a model does not trace `call`.
+    # Building a model need not trace `call`.
     def compute_output_shape(self, inputs_shape, angles_shape):
         return inputs_shape
 
@@ -123,7 +122,7 @@ class RotaryTransformer(keras.layers.Layer):
         parts = ops.reshape(block["to_qkv"](inputs), (-1, sequences, tokens, 3, self.heads, self.head_size))
         query, key, value = ops.unstack(ops.transpose(parts, (3, 0, 1, 4, 2, 5)), 3, axis=0)
         query, key = _rotated(query * self.head_size**-0.5, waves), _rotated(key, waves)
-        # All sequences at once would take gigabytes where they are long.
+        # All sequences at once may take gigabytes.
         count = max(1, _MOST_SCORES // (self.heads * tokens**2))
         attended = ops.concatenate(
             [
@@ -143,9 +142,10 @@ class RotaryTransformer(keras.layers.Layer):
 
 
 def _rotated(inputs, waves):
-    """Turns each pair of neighbouring channels by its angle. First come the first ones of all pairs, then the second.
+    """Rotate each pair of neighbouring channels by its angle.
 
-    That order is another than the inputs', but the same for queries and keys, whose products do not depend on it.
+    The result has the first channels of all pairs, then the second ones. Products of queries and keys do not depend on
+    the order.
     """
     pairs = ops.reshape(inputs, (*ops.shape(inputs)[:-1], -1, 2))
     first, second = pairs[..., 0], pairs[..., 1]

@@ -1,4 +1,4 @@
-"""Random draws that go on after a reload where they had stopped."""
+"""Random draws that continue after a reload where they stopped."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ _NAME = "seed"
 
 
 class SavedSeed:
-    """Saves the state of a layer's `seed_generator` with its weights, which Keras does not.
+    """Save the state of a layer's `seed_generator` with its weights, which Keras does not.
 
-    Mixed into a layer before `keras.layers.Layer`, it makes a resumed training the very one that was interrupted.
-    Files without the state load as well.
+    A mixin, before `keras.layers.Layer`, so that a resumed training repeats the interrupted one. Files without the
+    state load as well.
     """
 
     def save_own_variables(self, store) -> None:
@@ -18,5 +18,5 @@ class SavedSeed:
 
     def load_own_variables(self, store) -> None:
         super().load_own_variables({name: store[name] for name in store.keys() if name != _NAME})  # noqa: SIM118
-        if _NAME in store.keys():  # noqa: SIM118  an entry of Keras's store is no mapping
+        if _NAME in store.keys():  # noqa: SIM118  an entry of Keras's store is not a mapping
             self.seed_generator.state.assign(store[_NAME])

@@ -1,4 +1,4 @@
-"""Short-time Fourier transform of signals of one length, framed as other projects frame them."""
+"""Short-time Fourier transform of signals of a fixed length, with the frames of other projects."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from keras import ops
 
 
 class SegmentSTFT(keras.layers.Layer):
-    """Waveforms of one length to complex spectrograms and back, with mirrored ends, in float32 under any policy.
+    """STFT of signals of a fixed length, mirrored beyond their ends, and its inverse; float32 under any policy.
 
-    Frames are those of a periodic Hann window. The inverse divides their overlapping sum by that of the squared
-    windows.
+    Frames have a periodic Hann window. The inverse divides by the sum of the squared windows.
 
     Args:
         samples: int, length of the signals, at least `n_fft`.
-        n_fft: int, samples of a frame and of its transform.
+        n_fft: int, samples of a frame.
         hop: int, samples from a frame to the next.
-        centred: bool. True: frame `i` is centred on sample `i * hop`, and there are `1 + samples // hop`, as with
-            `torch.stft` and librosa. False: it is centred on sample `(i + 1/2) * hop`, there are
-            `ceil(samples / hop)`, and the inverse divides as if frames went on beyond both ends, as in Demucs.
-            Defaults to True.
+        centred: bool. True: the `1 + samples // hop` frames are centred on samples `i * hop`, as in `torch.stft` and
+            librosa. False: the `ceil(samples / hop)` frames are centred on samples `(i + 1/2) * hop`, and the inverse
+            divides as if there were further frames beyond both ends, as in Demucs. Defaults to True.
 
     Raises:
-        ValueError: if the signals are shorter than a frame.
+        ValueError: if `samples` is less than `n_fft`.
 
     Example:
 
-    >>> real, imaginary = SegmentSTFT(44100, 2048, 441)(np.zeros((1, 44100, 2), "float32"))
+    >>> stft = tfsep.layers.SegmentSTFT(samples=44100, n_fft=2048, hop=441)
+    >>> real, imaginary = stft(np.zeros((1, 44100, 2), "float32"))
     >>> real.shape
     TensorShape([1, 101, 1025, 2])
     """
@@ -48,21 +47,21 @@ class SegmentSTFT(keras.layers.Layer):
         self.built = True
 
     def call(self, signal):
-        """`[batch, samples, channels]` -> real and imaginary part, `[batch, frames, bins, channels]` each."""
+        """Transform `[batch, samples, channels]` to real and imaginary part, `[batch, frames, bins, channels]` each."""
         signal = ops.transpose(ops.cast(signal, "float32"), (0, 2, 1))
         padded = ops.pad(signal, [[0, 0], [0, 0], [self._before, self._after]], mode="reflect")
         parts = ops.stft(padded, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
         return tuple(ops.transpose(part, (0, 2, 3, 1)) for part in parts)
 
     def inverse(self, real, imaginary):
-        """The signals `[batch, samples, channels]` of spectrograms."""
+        """Reconstruct the signals `[batch, samples, channels]`."""
         parts = tuple(ops.transpose(ops.cast(part, "float32"), (0, 3, 1, 2)) for part in (real, imaginary))
         signal = _overlap_add(ops.irfft(parts, self.n_fft) * self._window, self.hop)
         signal = signal[..., self._before : self._before + self.samples] / self._divisor
         return ops.transpose(signal, (0, 2, 1))
 
     def _squared_windows(self) -> np.ndarray:
-        """The sum of all squared windows over each sample."""
+        """Sum the squared windows over each sample."""
         squared = np.square(self._window, dtype="float64")
         beyond = 0 if self.centred else -(-self.n_fft // self.hop)
         frames = self.frames + 2 * beyond
@@ -77,7 +76,7 @@ class SegmentSTFT(keras.layers.Layer):
 
 
 def _overlap_add(frames, hop: int):
-    """Frames `[..., frames, n]` that lie `hop` apart, summed to `[..., samples]`; as many sums as a frame has hops."""
+    """Sum frames `[..., frames, n]`, each `hop` after the last one, to `[..., samples]`."""
     count, size = frames.shape[-2:]
     hops = -(-size // hop)
     rest = [[0, 0]] * (len(frames.shape) - 1)

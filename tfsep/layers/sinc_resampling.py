@@ -1,4 +1,4 @@
-"""Resampling inside a network by an integer factor, with a low-pass filter for each channel."""
+"""Resampling by an integer factor with a low-pass filter for each channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfsep.checks import check_integer
 
 
 class _SincResampling1D(keras.layers.Layer):
-    """One filter a channel, which starts as a windowed sinc."""
+    """Base: one filter for each channel, initialised as a windowed sinc."""
 
     def __init__(self, factor: int, taps: int = 21, **kwargs):
         super().__init__(**kwargs)
@@ -33,17 +33,24 @@ class _SincResampling1D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class SincDownsampling1D(_SincResampling1D):
-    """Low-pass filter for each channel, of which every `factor`-th sample is kept.
+    """Apply a low-pass filter to each channel and keep every `factor`-th sample.
 
-    `[batch, n, channels]` becomes `[batch, (n - 1) // factor + 1, channels]`; the ends are reflected. The filters
-    start as `sinc_filter` and are trained unless `trainable=False`.
+    `[batch, n, channels]` becomes `[batch, (n - 1) // factor + 1, channels]`; the ends are reflected. The filters are
+    initialised as windowed sincs and trained unless `trainable=False`.
 
     Args:
-        factor: int, of at least 2.
-        taps: int, odd: length of the filters. The input must be longer than half of it. Defaults to 21.
+        factor: int, at least 2.
+        taps: int, odd: length of the filters in samples. The input must be longer than half of it. Defaults to 21.
+
+    Example:
+
+    >>> layer = tfsep.layers.SincDownsampling1D(4)
+    >>> layer(np.zeros((1, 101, 2), "float32")).shape
+    TensorShape([1, 26, 2])
 
     Reference:
-        D. Stoller, "Wave-U-Net in PyTorch", 2019.
+
+    - [Stoller, 2019, Wave-U-Net in PyTorch](https://github.com/f90/Wave-U-Net-Pytorch)
     """
 
     def call(self, inputs):
@@ -52,7 +59,7 @@ class SincDownsampling1D(_SincResampling1D):
         spare = -self.taps % self.factor
         padded = ops.pad(inputs, [[0, 0], [half, half], [0, 0]], mode="reflect")
         padded = ops.pad(padded[:, : (length - 1) * self.factor + self.taps], [[0, 0], [0, spare], [0, 0]])
-        # `factor` samples side by side: a filter without stride, of fewer taps, on more channels.
+        # With `factor` samples as channels, a filter of fewer taps needs no stride.
         rows = (self.taps + spare) // self.factor
         phases = ops.reshape(padded, (-1, length - 1 + rows, self.factor * channels))
         kernel = ops.reshape(
@@ -68,21 +75,30 @@ class SincDownsampling1D(_SincResampling1D):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class SincUpsampling1D(_SincResampling1D):
-    """`factor - 1` zeros between the samples, then a low-pass filter for each channel.
+    """Insert `factor - 1` zeros between samples and apply a low-pass filter to each channel.
 
-    `[batch, n, channels]` becomes `[batch, factor * (n - 1) + 1, channels]`; the ends are reflected. The filters start
-    as `factor` times `sinc_filter`, so that a constant stays what it is: the original forgot that factor.
+    `[batch, n, channels]` becomes `[batch, factor * (n - 1) + 1, channels]`; the ends are reflected. The filters are
+    initialised as `factor` times a windowed sinc, which keeps the level; the original lacks the factor. They are
+    trained unless `trainable=False`.
 
     Args:
-        factor: int, of at least 2.
-        taps: int, odd: length of the filters. The input must be longer than `taps / (2 * factor)`. Defaults to 21.
+        factor: int, at least 2.
+        taps: int, odd: length of the filters in samples. The input must be longer than `taps / (2 * factor)`. Defaults
+            to 21.
+
+    Example:
+
+    >>> layer = tfsep.layers.SincUpsampling1D(4)
+    >>> layer(np.zeros((1, 26, 2), "float32")).shape
+    TensorShape([1, 101, 2])
 
     Reference:
-        D. Stoller, "Wave-U-Net in PyTorch", 2019.
+
+    - [Stoller, 2019, Wave-U-Net in PyTorch](https://github.com/f90/Wave-U-Net-Pytorch)
     """
 
     def _initial_filter(self) -> np.ndarray:
-        # The filter has to make up for the zeros.
+        # The zeros lower the level by the factor.
         return self.factor * super()._initial_filter()
 
     def call(self, inputs):
@@ -90,7 +106,7 @@ class SincUpsampling1D(_SincResampling1D):
         before, after = half // self.factor, (half + self.factor - 1) // self.factor
         padded = ops.pad(inputs, [[0, 0], [before, before], [0, 0]], mode="reflect")
         padded = ops.pad(padded, [[0, 0], [0, after - before], [0, 0]])
-        # Between two samples of the input lie `factor` of the output, each with its own part of the filter.
+        # Each of the `factor` outputs between two inputs has its own part of the filter.
         rows = before + after + 1
         left = self.factor * after - half
         right = self.factor * rows - self.taps - left
@@ -106,18 +122,14 @@ class SincUpsampling1D(_SincResampling1D):
 
 
 def sinc_filter(factor: int, taps: int) -> np.ndarray:
-    """Low-pass filter at the band edge of a signal at `1 / factor` of the rate: a sinc under a Blackman window.
-
-    Returns:
-        float32 `[taps]`, of sum one.
-    """
+    """Design a low-pass filter for `1 / factor` of the rate, a sinc with a Blackman window: float32 `[taps]`, sum 1."""
     time = np.arange(taps) - (taps - 1) / 2
     values = np.sinc(time / factor) * np.blackman(taps)
     return (values / values.sum()).astype(np.float32)
 
 
 def _filter_channels(signal, kernel):
-    """Valid correlation of each channel of `[batch, n, channels]` with some filters `[taps, filters, channels]`.
+    """Correlate each channel of `[batch, n, channels]` with filters `[taps, filters, channels]`.
 
     Returns:
         `[batch, n - taps + 1, filters, channels]`.
@@ -125,10 +137,10 @@ def _filter_channels(signal, kernel):
     taps, filters, channels = kernel.shape
     length = ops.shape(signal)[1] - taps + 1
     if keras.backend.backend() == "tensorflow":
-        # Copies of the signal side by side: several filters a channel come in an order that has to be transposed.
+        # Copies of the signal: several filters for a channel would give an order that needs a transposition.
         filtered = ops.depthwise_conv(
             ops.tile(signal, (1, 1, filters)), ops.reshape(kernel, (taps, -1, 1)), padding="valid"
         )
         return ops.reshape(filtered, (-1, length, filters, channels))
-    # XLA, which compiles everything for the other backends, makes one pass of this sum and is slow at the above.
+    # XLA, which other backends always use, fuses this sum and is slow with the above.
     return sum(ops.expand_dims(signal[:, tap : tap + length], 2) * kernel[tap] for tap in range(taps))

@@ -1,4 +1,4 @@
-"""Convolutions over a spectrogram's frames and bins, and back."""
+"""Convolutions over the frames and bins of a spectrogram, and their transposes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class SpectrogramConv2D(keras.layers.Layer):
-    """Valid convolution of `[batch, frames, bins, channels]`.
+    """Valid convolution of `[batch, frames, bins, channels]`, fast for kernels of one frame and all bins.
 
-    It computes what `keras.layers.Conv2D` does, with a kernel of the same shape. A kernel of one frame and all bins is
-    applied as a matrix product, which is tens of times as fast on a CPU.
+    The result is that of `keras.layers.Conv2D` with the same kernel. A kernel of one frame and all bins is applied as a
+    matrix product, which is tens of times as fast on a CPU.
 
     Args:
-        filters: int.
+        filters: int, number of filters.
         kernel_size: pair of int, frames and bins.
-        strides: pair of int. Defaults to `(1, 1)`.
+        strides: pair of int, frames and bins. Defaults to `(1, 1)`.
+
+    Example:
+
+    >>> layer = tfsep.layers.SpectrogramConv2D(4, (1, 33))
+    >>> layer(np.zeros((1, 10, 33, 2), "float32")).shape
+    TensorShape([1, 10, 1, 4])
     """
 
     def __init__(self, filters: int, kernel_size: Sequence[int], strides: Sequence[int] = (1, 1), **kwargs):
@@ -46,14 +52,20 @@ class SpectrogramConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class SpectrogramConv2DTranspose(keras.layers.Layer):
-    """Transpose of a `SpectrogramConv2D`: from what that gave to what it was given.
+    """Transpose of a `SpectrogramConv2D`: from the shape of its output to that of its input.
 
     Args:
-        channels: int, channels that it gives.
+        channels: int, channels of the output.
         kernel_size: pair of int, frames and bins.
-        strides: pair of int. Defaults to `(1, 1)`.
-        use_bias: bool. Defaults to True.
-        tied_to: the `SpectrogramConv2D`, of the same sizes, whose kernel it takes. Defaults to None, one of its own.
+        strides: pair of int, frames and bins. Defaults to `(1, 1)`.
+        use_bias: bool, add a bias. Defaults to True.
+        tied_to: `SpectrogramConv2D` of the same sizes, whose kernel is used. Defaults to None: a kernel of its own.
+
+    Example:
+
+    >>> layer = tfsep.layers.SpectrogramConv2DTranspose(2, (1, 33))
+    >>> layer(np.zeros((1, 10, 1, 4), "float32")).shape
+    TensorShape([1, 10, 33, 2])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Random bands of zeros in spectrograms, in training only."""
+"""Random masking of bins and frames of spectrograms in training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfsep.checks import check_integer
 
 
 class _BandMasking(keras.layers.Layer):
-    """Zeros a band of random width and place on one axis of each example."""
+    """Set a random band on one axis of each example to zero."""
 
     axis: int
 
@@ -22,7 +22,7 @@ class _BandMasking(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs, training: bool = False):
-        """Spectrogram `[batch, frames, bins, channels]` -> the same with a band of zeros if `training`."""
+        """Return the spectrogram `[batch, frames, bins, channels]`, with a band of zeros if `training`."""
         if not training:
             return inputs
         size, batch = ops.shape(inputs)[self.axis], ops.shape(inputs)[0]
@@ -40,7 +40,7 @@ class _BandMasking(keras.layers.Layer):
 
 
 def in_band(size: int, starts, widths):
-    """Whether each of `size` rows lies in the band of its example: bool `[batch, size]`.
+    """Return whether each of `size` rows is in the band of its example, bool `[batch, size]`.
 
     Args:
         size: int, length of the axis.
@@ -53,14 +53,24 @@ def in_band(size: int, starts, widths):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class FrequencyMasking(_BandMasking):
-    """Zeros a random band of bins of each spectrogram `[batch, frames, bins, channels]`, in training only.
+    """Set a random band of bins of each spectrogram `[batch, frames, bins, channels]` to zero in training.
 
     Args:
-        width: int. The band has 0 to `width - 1` bins, each number equally likely.
-        seed: int or None, of Keras's seed generator. Defaults to None.
+        width: int, bins. The band has 0 to `width - 1` bins, each number equally likely, as in tensorflow-io's
+            `freq_mask`.
+        seed: int, seed of the random draws. Defaults to None, a random one.
+
+    Example:
+
+    >>> layer = tfsep.layers.FrequencyMasking(8, seed=0)
+    >>> masked = layer(np.ones((1, 10, 33, 1), "float32"), training=True)
+    >>> 0 <= int(ops.sum(masked[0, 0] == 0)) < 8
+    True
 
     Reference:
-        Park et al., "SpecAugment", Interspeech 2019; `freq_mask` of tensorflow-io.
+
+    - [Park et al., 2019, SpecAugment: a simple data augmentation method for automatic speech
+      recognition](https://arxiv.org/abs/1904.08779)
     """
 
     axis = 2
@@ -68,6 +78,20 @@ class FrequencyMasking(_BandMasking):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class TimeMasking(_BandMasking):
-    """Zeros a random stretch of frames of each spectrogram, in training only; see `FrequencyMasking`."""
+    """Set random neighbouring frames of each spectrogram `[batch, frames, bins, channels]` to zero in training.
+
+    Args:
+        width: int, frames. 0 to `width - 1` of them are masked, each number equally likely.
+        seed: int, seed of the random draws. Defaults to None, a random one.
+
+    Example:
+
+    >>> layer = tfsep.layers.TimeMasking(4, seed=0)
+    >>> masked = layer(np.ones((1, 10, 33, 1), "float32"), training=True)
+    >>> 0 <= int(ops.sum(masked[0, :, 0] == 0)) < 4
+    True
+
+    Reference: see `FrequencyMasking`.
+    """
 
     axis = 1

@@ -1,4 +1,4 @@
-"""Short-time Fourier transform that reconstructs every sample, also the first and the last."""
+"""Short-time Fourier transform that reconstructs every sample, the first and the last ones included."""
 
 from __future__ import annotations
 
@@ -10,23 +10,36 @@ from tfsep.checks import check_choice
 
 WINDOWS = ("hann", "sine")
 
-# Power below which a bin's magnitude is not followed down: the slope of a square root at zero is infinite.
+# Added to the power of a bin, because the gradient of a square root at zero is infinite.
 _FLOOR = 1e-12
 
 
 class STFT(keras.layers.Layer):
-    """Waveforms to complex spectrograms and back, in float32 under any policy.
+    """STFT with a perfect inverse; float32 under any policy.
 
-    `n_fft` zeros stand on both sides of a signal and further ones up to a whole hop, so that every sample lies in
-    all of its frames: without them the edges are not reconstructed.
+    Signals are padded with `n_fft` zeros on both sides, so that all frames of the first and the last samples exist and
+    the inverse reconstructs the edges as well.
+
+    To frame signals as `torch.stft` and librosa do, see `CentredSTFT`; for signals of a fixed length and the frames of
+    Demucs, `SegmentSTFT`.
 
     Args:
-        n_fft: int, samples of a frame and of its transform.
+        n_fft: int, samples of a frame.
         hop: int, samples from a frame to the next, at most half of `n_fft`.
-        window: `"hann"` (periodic) or `"sine"`.
+        window: str, `"hann"` (periodic) or `"sine"`. Defaults to `"hann"`.
 
     Raises:
-        ValueError: for an unknown window, or a hop of less than one sample or more than half a frame.
+        ValueError: if `window` is unknown or `hop` is out of range.
+
+    Example:
+
+    >>> stft = tfsep.layers.STFT(1024, 256)
+    >>> signal = keras.random.normal((1, 5000, 2))
+    >>> real, imaginary = stft(signal)
+    >>> real.shape
+    TensorShape([1, 25, 513, 2])
+    >>> float(ops.max(ops.abs(stft.inverse(real, imaginary, 5000) - signal))) < 1e-5
+    True
     """
 
     def __init__(self, n_fft: int, hop: int, window: str = "hann", **kwargs):
@@ -47,7 +60,7 @@ class STFT(keras.layers.Layer):
         return self.n_fft // 2 + 1
 
     def call(self, signal):
-        """`[batch, samples, channels]` -> real and imaginary part, `[batch, frames, bins, channels]` each."""
+        """Transform `[batch, samples, channels]` to real and imaginary part, `[batch, frames, bins, channels]` each."""
         signal = ops.cast(signal, "float32")
         samples = ops.shape(signal)[1]
         padded = ops.pad(signal, [[0, 0], [self.n_fft, self.n_fft + (-samples) % self.hop], [0, 0]])
@@ -57,7 +70,7 @@ class STFT(keras.layers.Layer):
         return tuple(ops.transpose(part, (0, 2, 3, 1)) for part in parts)
 
     def inverse(self, real, imaginary, samples: int):
-        """The signal `[batch, samples, channels]` of a spectrogram; `samples` is the length that `call` was given."""
+        """Reconstruct `[batch, samples, channels]`; `samples` is the length of the signal that `call` received."""
         parts = tuple(ops.transpose(part, (0, 3, 1, 2)) for part in (real, imaginary))
         signal = ops.istft(parts, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
         return ops.transpose(signal, (0, 2, 1))[:, self.n_fft : self.n_fft + samples]
@@ -67,5 +80,17 @@ class STFT(keras.layers.Layer):
 
 
 def magnitude(real, imaginary):
-    """Magnitude of a spectrogram, with a finite gradient at silence."""
+    """Compute the magnitude of a spectrogram, with a finite gradient at silence.
+
+    Args:
+        real, imaginary: float tensors of one shape.
+
+    Returns:
+        float tensor of that shape, `sqrt(real^2 + imaginary^2 + 1e-12)`.
+
+    Example:
+
+    >>> float(tfsep.layers.magnitude(3.0, 4.0))
+    5.0
+    """
     return ops.sqrt(ops.square(real) + ops.square(imaginary) + _FLOOR)

@@ -1,4 +1,4 @@
-"""The multichannel Wiener filter of estimated magnitudes, refined by expectation-maximisation."""
+"""The multichannel Wiener filter, refined by expectation-maximisation."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from keras import ops
 
 
 def wiener_filter(magnitudes, mixture: tuple, iterations: int = 1, softmask: bool = False, eps: float = 1e-10) -> tuple:
-    """Separates the channels of a mixture jointly, from estimates of the sources' magnitudes.
+    """Separate the channels of a mixture jointly, given estimates of the sources' magnitudes.
 
-    The sources begin as magnitudes with the mixture's phase, or as shares of the mixture. Each iteration fits a local
-    Gaussian model to them (of source `j` a power `p` in each bin and frame, and a spatial covariance `R` in each bin)
-    and sets each to `p R C^-1 x`, where `x` is the mixture and `C` its covariance, the sum of `p R` over the sources.
-    Computed in float64.
+    The initial sources are the magnitudes with the mixture's phase, or fractions of the mixture. Each iteration fits a
+    local Gaussian model to them (for each source a power `p` of each bin and frame, and a spatial covariance `R` of
+    each bin) and sets each source to `p R C^-1 x`, where `x` is the mixture and `C` its covariance, the sum of `p R`
+    over the sources. Computed in float64.
 
     Args:
-        magnitudes: `[batch, source, frames, bins, channels]`, not negative, of 1 or 2 channels.
+        magnitudes: float tensor `[batch, source, frames, bins, channels]`, not negative, with 1 or 2 channels.
         mixture: real and imaginary part of the mixture, `[batch, frames, bins, channels]` each.
-        iterations: int. Defaults to 1. With 0, the sources as they begin are returned.
-        softmask: bool. Begin with the shares of the magnitudes in their sum, times the mixture. Defaults to False:
-            the magnitudes with the mixture's phase.
-        eps: float, added to what is divided by; the mixture's covariance gets its root. Defaults to 1e-10.
+        iterations: int. With 0, the initial sources are returned. Defaults to 1.
+        softmask: bool. True: the initial sources are fractions of the mixture, in proportion to the magnitudes. False:
+            they are the magnitudes with the mixture's phase. Defaults to False.
+        eps: float, added to denominators; its root is added to the mixture's covariance. Defaults to 1e-10.
 
     Returns:
         Real and imaginary part of the sources, float32 `[batch, source, frames, bins, channels]` each.
 
     Raises:
-        ValueError: for more than 2 channels.
+        ValueError: if there are more than 2 channels.
 
     Example:
 
@@ -91,7 +91,7 @@ def _sum_of_sources(values):
 
 
 def _update_mono(y: list[_Complex], x: list[_Complex], eps: float) -> list[_Complex]:
-    """One iteration for `[batch, source, frames, bins]`."""
+    """Run one iteration on `[batch, source, frames, bins]`."""
     (y,), (x,) = y, x
     power = y.power()
     total = ops.sum(power, axis=2, keepdims=True)
@@ -104,7 +104,7 @@ def _update_stereo(y: list[_Complex], x: list[_Complex], eps: float) -> list[_Co
     powers = left.power(), right.power()
     power = (powers[0] + powers[1]) / 2
     weight = 1 / (ops.sum(power, axis=2, keepdims=True) + eps)
-    # Spatial covariances, [[r11, r12], [conj(r12), r22]], one for all frames.
+    # Spatial covariances [[r11, r12], [conj(r12), r22]], the same for all frames.
     r11, r22 = (ops.sum(part, axis=2, keepdims=True) * weight for part in powers)
     cross = left.times(right.conjugate())
     r12 = _Complex(*(ops.sum(part, axis=2, keepdims=True) * weight for part in cross))

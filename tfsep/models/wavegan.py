@@ -20,7 +20,7 @@ _RESIDUAL_KERNEL = 21
 # Samples between which a generator's residual blocks work at least, and at most by frames of a segment.
 _LEAST_STRIDE = 16
 _FRAMES = 1024
-# Frames that a discriminator reads its decision from, and a generator of noise starts with.
+# Frames before the dense layer of a discriminator.
 _LAST_FRAMES = 16
 
 
@@ -89,31 +89,6 @@ def wavegan_discriminator(
     x = layers.Flatten(dtype=policy, name="flatten")(x)
     logit = layers.Dense(1, kernel_initializer=_normal(), dtype=policy, name="logit")(x)
     return keras.Model(inputs, logit, name="wavegan_discriminator")
-
-
-def noise_generator(
-    segment: int = 16384, channels: int = 1, filters: int = 64, latent: int = 100, dtype="float32"
-) -> keras.Model:
-    """Noise -> audio in [-1, 1]: WaveGAN's generator, with nearest upsampling. No system here trains it.
-
-    Args:
-        segment, channels, filters, dtype: see `cyclic_generator`.
-        latent: int, size of the noise. Defaults to 100.
-
-    Returns:
-        A `keras.Model` from `[batch, latent]` to `[batch, segment, channels]`.
-    """
-    policy = keras.dtype_policies.get(dtype)
-    strides = _strides(segment // _LAST_FRAMES)
-    width = filters * 2 ** (len(strides) - 1)
-    inputs = keras.Input((latent,), dtype=policy.compute_dtype, name="noise")
-    x = layers.Dense(_LAST_FRAMES * width, kernel_initializer=_normal(), dtype=policy, name="dense")(inputs)
-    x = layers.Reshape((_LAST_FRAMES, width), dtype=policy, name="frames")(x)
-    for level in reversed(range(len(strides))):
-        x = layers.ReLU(dtype=policy, name=f"up_{level + 1}_activation")(x)
-        x = _up(x, filters * 2 ** (level - 1) if level else channels, strides[level], f"up_{level + 1}", policy)
-    x = layers.Activation("tanh", dtype=policy, name="tanh")(x)
-    return keras.Model(inputs, x, name="noise_generator")
 
 
 def run(network: keras.Model, audio, training: bool):
