@@ -31,7 +31,6 @@ def public(module) -> dict[str, object]:
 PENDING = (
     "checkpoints",
     "datasets",
-    "losses",
     "models",
     "pipeline",
     "separation",

@@ -33,10 +33,17 @@ class _Loss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class MeanAbsoluteAndSquaredError(_Loss):
-    """`mean |e| + mean e^2` over the last axis, with `e` the estimate less the reference.
+    """Mean of `|e| + e^2` over the last axis, where `e` is the error of the estimate.
+
+    Example:
+
+    >>> reference, estimate = np.zeros((1, 2, 100, 1)), np.full((1, 2, 100, 1), 0.5)
+    >>> float(tfsep.losses.MeanAbsoluteAndSquaredError()(reference, estimate))
+    0.75
 
     Reference:
-        V. Basu, "Audio Track Separation" (the two-head U-Net), 2022.
+
+    - [Basu, 2022, Audio Track Separation](https://github.com/victor369basu/Audio-Track-Separation), the two-head U-Net
     """
 
     def call(self, y_true, y_pred):
@@ -45,18 +52,15 @@ class MeanAbsoluteAndSquaredError(_Loss):
 
 
 class _Discriminative(_Loss):
-    """The error of each estimate, less `gamma` times its error as an estimate of the other sources.
-
-    With more than two sources, the latter is the mean over the others.
-    """
+    """Base: the error of each estimate, less `gamma` times its mean error as an estimate of the other sources."""
 
     def __init__(self, gamma: float = 0.05, **kwargs):
         super().__init__(**kwargs)
-        check_number("gamma", gamma, least=0, below=1)  # from 1 the loss has no lower bound
+        check_number("gamma", gamma, least=0, below=1)  # with 1 the loss has no lower bound
         self.gamma = gamma
 
     def errors(self, y_true, y_pred):
-        """Error of each element."""
+        """Compute the error of each element."""
         raise NotImplementedError
 
     def call(self, y_true, y_pred):
@@ -71,14 +75,25 @@ class _Discriminative(_Loss):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class DiscriminativeMeanSquaredError(_Discriminative):
-    """`(e_i - s_i)^2 - gamma (e_i - s_j)^2` for the estimate `e_i` of source `s_i`, `s_j` being the others.
+    """`(e_i - s_i)^2 - gamma (e_i - s_j)^2` for the estimate `e_i` of source `s_i` and the other sources `s_j`.
 
     Args:
-        gamma: float from 0 to below 1, weight of discrimination; 0 gives the mean squared error. Defaults to 0.05.
+        gamma: float from 0 to below 1, weight of the discrimination; 0 gives the squared error. Defaults to 0.05.
+
+    Raises:
+        ValueError: if `gamma` is out of range.
+
+    Example:
+
+    >>> loss = tfsep.losses.DiscriminativeMeanSquaredError(gamma=0.1)
+    >>> references = np.array([[[1.0], [0.0]]])  # two sources
+    >>> round(float(loss(references, references)), 2)  # perfect estimates
+    -0.1
 
     Reference:
-        Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
-        ISMIR 2014.
+
+    - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
+      networks](https://github.com/posenhuang/deeplearningsourceseparation)
     """
 
     def errors(self, y_true, y_pred):
@@ -87,15 +102,27 @@ class DiscriminativeMeanSquaredError(_Discriminative):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class DiscriminativeKullbackLeibler(_Discriminative):
-    """`D(s_i || e_i) - gamma D(s_j || e_i)` with the generalised divergence `D(a || b) = a log(a / b) - a + b`.
+    """`D(s_i || e_i) - gamma D(s_j || e_i)` of magnitudes, with the divergence `D(a || b) = a log(a / b) - a + b`.
 
-    In the logarithm, 0.001 is added to both, which keeps it finite. Magnitudes are not negative.
+    In the logarithm, 0.001 is added to `a` and `b`, which keeps it finite.
 
     Args:
-        gamma: float from 0 to below 1, weight of discrimination. Defaults to 0.05.
+        gamma: float from 0 to below 1, weight of the discrimination. Defaults to 0.05.
+
+    Raises:
+        ValueError: if `gamma` is out of range.
+
+    Example:
+
+    >>> loss = tfsep.losses.DiscriminativeKullbackLeibler(gamma=0.0)
+    >>> references = np.array([[[1.0], [0.5]]])  # two sources
+    >>> round(float(loss(references, references)), 2)  # perfect estimates
+    0.0
 
     Reference:
-        Huang et al., see `DiscriminativeMeanSquaredError`.
+
+    - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
+      networks](https://github.com/posenhuang/deeplearningsourceseparation)
     """
 
     _FLOOR = 1e-3
@@ -107,18 +134,28 @@ class DiscriminativeKullbackLeibler(_Discriminative):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class NegativeSDR(_Loss):
-    """The signal-to-distortion ratio of each source of each example in dB, with its sign changed.
+    """Negative signal-to-distortion ratio in dB of each source of each example.
 
-    `10 log10((|e - s|^2 + t M) / (|s|^2 + t M))` for the estimate `e` of a source `s`, with `M` the energy of all
-    references together and `t` the floor, which keeps silent sources and perfect estimates finite. Unlike squared
-    errors, every example counts alike, be it hard or easy, loud or soft: so do scores that are means of decibels.
+    `10 log10((|e - s|^2 + t M) / (|s|^2 + t M))` for the estimate `e` of a source `s`, where `M` is the energy of all
+    references together and `t` the floor, which keeps silent sources and perfect estimates finite. Unlike a squared
+    error, it gives easy and hard, loud and soft examples the same weight, as scores do that are means of decibels.
 
     Args:
-        floor: float above 0, `t`; at -30 dB, no ratio passes 30 dB by much. Defaults to 0.001.
+        floor: float above 0, `t`. Ratios hardly exceed `-10 log10(t)` dB. Defaults to 0.001.
+
+    Raises:
+        ValueError: if `floor` is not positive.
+
+    Example:
+
+    >>> reference = keras.random.normal((1, 2, 1000, 1), seed=0)
+    >>> round(float(tfsep.losses.NegativeSDR()(reference, 0.5 * reference)))
+    -6
 
     Reference:
-        Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020 (its soft
-        threshold).
+
+    - [Wisdom et al., 2020, Unsupervised sound separation using mixture invariant
+      training](https://arxiv.org/abs/2006.12701), for the soft threshold
     """
 
     def __init__(self, floor: float = 1e-3, **kwargs):
@@ -139,35 +176,44 @@ class NegativeSDR(_Loss):
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class ConvSepLoss(_Loss):
-    """Squared error of each target, less parts of its errors as an estimate of the other sources.
+    """Squared error of each target, less fractions of its errors as an estimate of the other sources.
 
-    For the estimate `e_v` of a target `v`, the other targets `j` and the rest `r` (the source `"other"` or
+    For the estimate `e_v` of a target `v`, the other targets `j` and the residual `r` (the source `"other"` or
     `"accompaniment"`) the loss is `|e_v - s_v|^2 - alpha sum_j |e_v - s_j|^2 - beta |e_v - s_r|^2`, with `beta_vocals`
-    in the place of `beta` for `"vocals"`. For the rest it is `other |e_r - s_r|^2`. Errors are weighted over the bins,
-    from 1 at the lowest down to `ramp` at the highest. Sources are `[batch, source, frames, bins, ...]`.
+    instead of `beta` for `"vocals"`. For the residual it is `other |e_r - s_r|^2`. Errors are weighted over the bins,
+    from 1 at the lowest to `ramp` at the highest. Sources are `[batch, source, frames, bins, ...]`.
 
-    The published form is the sum over all elements; here each element has its own value. Its absolute value, which
-    would turn the gradient round, is left out: the loss may be negative. The original multiplies the references alone
-    by the ramp, which masks that add up to the mixture could not follow.
+    Three things differ from the original: it sums over all elements, takes the absolute value of the sum, which would
+    reverse the gradient where the sum is negative, and applies the ramp to the references only, which masks that add
+    up to the mixture cannot follow.
 
     Args:
         sources: names of the stacked sources. Defaults to `("vocals", "drums", "bass", "other")`.
-        alpha: float. Defaults to 0.001.
-        beta: float. Defaults to 0.01.
-        beta_vocals: float. Defaults to 0.03.
-        other: float, weight of the rest's own error. Defaults to 0.0, as published; iKala's form has 0.9.
-        ramp: float. Defaults to 0.5.
+        alpha: float, weight of the other targets. Defaults to 0.001.
+        beta: float, weight of the residual. Defaults to 0.01.
+        beta_vocals: float, weight of the residual for `"vocals"`. Defaults to 0.03.
+        other: float, weight of the residual's own error; 0.9 in the form for iKala. Defaults to 0.0.
+        ramp: float, weight of the errors of the highest bin. Defaults to 0.5.
 
     Raises:
-        ValueError: for a weight that is no number of at least 0, or subtracted ones that add up to 1 or more, under
-            which the loss would have no lower bound.
+        ValueError: if a weight is negative, or those that are subtracted add up to 1 or more, with which the loss has
+            no lower bound.
+
+    Example:
+
+    >>> loss = tfsep.losses.ConvSepLoss(("vocals", "accompaniment"), beta_vocals=0.1)
+    >>> references = np.ones((1, 2, 10, 33))
+    >>> loss.call(references, 0 * references).shape
+    TensorShape([1, 2, 10, 33])
 
     Reference:
-        J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018; Chandna et al.,
-        "Monoaural audio source separation using deep convolutional neural networks", LVA/ICA 2017.
+
+    - [Grau, 2018, Stereo source separation with convolutional networks](https://github.com/joangro/PytorchConvSep)
+    - [Chandna et al., 2017, Monoaural audio source separation using deep convolutional neural
+      networks](https://doi.org/10.1007/978-3-319-53547-0_25)
     """
 
-    _REST = ("other", "accompaniment")
+    _RESIDUAL = ("other", "accompaniment")
 
     def __init__(
         self,
@@ -188,7 +234,7 @@ class ConvSepLoss(_Loss):
         self.ramp = ramp
         for name in ("alpha", "beta", "beta_vocals", "other", "ramp"):
             check_number(name, getattr(self, name), least=0)
-        targets = [name for name in self.sources if name not in self._REST]
+        targets = [name for name in self.sources if name not in self._RESIDUAL]
         if targets and max(-sum(self._weight(name, other) for other in self.sources) for name in targets) >= 0:
             raise ValueError(
                 "alpha, beta and beta_vocals must subtract less than a target's own error. Received: "
@@ -212,11 +258,11 @@ class ConvSepLoss(_Loss):
         return ops.stack(values, axis=1)
 
     def _weight(self, estimated: str, reference: str) -> float:
-        if estimated in self._REST:
+        if estimated in self._RESIDUAL:
             return self.other if estimated == reference else 0.0
         if estimated == reference:
             return 1.0
-        if reference in self._REST:
+        if reference in self._RESIDUAL:
             return -(self.beta_vocals if estimated == "vocals" else self.beta)
         return -self.alpha
 
@@ -233,11 +279,11 @@ class ConvSepLoss(_Loss):
 
 
 def total(losses: list):
-    """Sum of what regularizers and `add_loss` gave, as a float32 scalar."""
+    """Sum the losses of regularizers and `add_loss` to a float32 scalar."""
     return sum((ops.sum(ops.cast(loss, "float32")) for loss in losses), 0.0)
 
 
-# Names of the configuration of a training run.
+# Names for the configuration of a training run.
 LOSSES = {
     "absolute_and_squared": MeanAbsoluteAndSquaredError,
     "convsep": ConvSepLoss,
