@@ -12,7 +12,8 @@ from pathlib import Path
 import yaml
 
 from tfsep import presets
-from tfsep.checkpoints import fetch
+from tfsep.checkpoints import fetch, fetch_hub
+from tfsep.checkpoints.hub import SCHEME
 from tfsep.models.bag import Bag
 from tfsep.models.exported import ExportedSeparator
 from tfsep.models.facts import check_facts
@@ -37,7 +38,8 @@ def load_model(model: str | Path | Separator, trust: bool = False) -> Separator 
     Args:
         model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
             `.keras` file, of a SavedModel or of a bag (`.yaml`, see `tfsep.models.Bag`); else the name of a preset, of
-            a published model (`tfsep presets`), which is downloaded once, or of a separator that needs no training
+            a published model (`tfsep presets`) or one at the Hugging Face hub (`hf://ORGANISATION/NAME`, with the
+            extra `hub`), which are downloaded once, or of a separator that needs no training
             (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`, `nussl-2dft`,
             `nussl-hpss`).
         trust: bool. Load a SavedModel whatever its graph holds. Defaults to False.
@@ -115,13 +117,18 @@ def _find(model):
     path = Path(model)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return read_bag(path)
-    if path.exists():
-        return path
-    if str(model) in TRAINING_FREE:
-        return TRAINING_FREE[str(model)]
-    if str(model) in presets.catalogue():
-        return fetch(str(model))
-    return presets.folder(str(model))
+    if not path.exists():
+        name = str(model)
+        if name in TRAINING_FREE:
+            return TRAINING_FREE[name]
+        path = _fetched(name) or presets.folder(name)
+    return read_bag(path / presets.BAG) if (path / presets.BAG).is_file() else path
+
+
+def _fetched(name: str) -> Path | None:
+    if name.startswith(SCHEME):
+        return fetch_hub(name)
+    return fetch(name) if name in presets.catalogue() else None
 
 
 def read_bag(path: Path) -> Bag:

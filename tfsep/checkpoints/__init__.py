@@ -4,6 +4,7 @@ from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
 from tfsep.checkpoints.configuration import read_configuration
 from tfsep.checkpoints.conversion import build_model, convert
 from tfsep.checkpoints.fetching import fetch
+from tfsep.checkpoints.hub import fetch_hub
 from tfsep.checkpoints.pickles import Call, Name
 from tfsep.checkpoints.reading import check_hash, read
 from tfsep.checkpoints.safetensors_files import read_safetensors
@@ -19,6 +20,7 @@ __all__ = [
     "check_hash",
     "convert",
     "fetch",
+    "fetch_hub",
     "read",
     "read_configuration",
     "read_safetensors",

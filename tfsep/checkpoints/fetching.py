@@ -11,11 +11,14 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from tfsep import presets
 from tfsep.checkpoints.checkpoint import CheckpointError
+from tfsep.checkpoints.configuration import read_configuration
 from tfsep.checkpoints.conversion import convert
 from tfsep.checkpoints.reading import check_hash
-from tfsep.files import replacing
+from tfsep.files import replacing, write_text
 from tfsep.models.preset_files import reason
 
 # Environment variables: no use of the network, and a place that is asked before the published ones.
@@ -49,7 +52,7 @@ def fetch(name: str) -> Path:
     if name not in entries:
         raise ValueError(f"No published model {name!r}. Known: {', '.join(entries)}.")
     folder, entry = presets.fetched_folder(name), entries[name]
-    if (folder / presets.CONFIG).is_file():
+    if presets.is_model(folder):
         return folder
     if os.environ.get(OFFLINE, "0") not in ("", "0"):
         raise RuntimeError(f"{name} is not in {folder.parent}, and {OFFLINE} forbids to download it.")
@@ -58,8 +61,26 @@ def fetch(name: str) -> Path:
         f"{entry['licence']}, commercial use {entry['commercial_use']}.",
         file=sys.stderr,
     )
+    with replacing(folder) as temporary:
+        if "parts" not in entry:
+            _fetch_model(name, entry, entry["downloads"], temporary)
+        else:
+            temporary.mkdir()
+            for source, places in entry["parts"].items():
+                _fetch_model(name, entry, places, temporary / source)
+            write_text(temporary / presets.BAG, _bag_of_one_for_each(list(entry["parts"])))
+    return folder
+
+
+def _bag_of_one_for_each(sources: list[str]) -> str:
+    """A bag in which each source is estimated by the model that bears its name."""
+    weights = {source: [int(other == source) for other in sources] for source in sources}
+    return yaml.safe_dump({"models": sources, "weights": weights}, sort_keys=False)
+
+
+def _fetch_model(name: str, entry: dict, places: Sequence[list[dict]], folder: Path) -> None:
     failures = []
-    for place in entry["downloads"]:
+    for place in places:
         with tempfile.TemporaryDirectory() as temporary:
             try:
                 files = [path for file in place for path in _download(file, Path(temporary))]
@@ -68,7 +89,7 @@ def fetch(name: str) -> Path:
                 failures.append(reason(error))
                 continue
             _convert(name, entry, files, folder)
-            return folder
+            return
     raise RuntimeError(f"{name} could not be downloaded: {'; '.join(failures)}.")
 
 
@@ -83,14 +104,12 @@ def _convert(name: str, entry: dict, files: Sequence[Path], folder: Path) -> Non
         f"- Licence of the weights: {entry['licence']} ({entry['licence_source']}); commercial use "
         f"{entry['commercial_use']}.\n- Trained on {entry['training_data']}.\n"
     )
-    with replacing(folder) as temporary:
-        convert(
-            [path for path in files if ".data-" not in path.name],
-            temporary,
-            card=card,
-            facts=facts,
-            **entry.get("options", {}),
-        )
+    options = dict(entry.get("options", {}))
+    for path in files:
+        if path.suffix == ".yaml":
+            options |= read_configuration(path)
+    weights = [path for path in files if ".data-" not in path.name and path.suffix != ".yaml"]
+    convert(weights, folder, card=card, facts=facts, **options)
 
 
 def _download(file: dict, folder: Path) -> list[Path]:
@@ -134,7 +153,8 @@ def _from_addresses(file: dict, folder: Path) -> Path:
         downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
         try:
             path = Path(pooch.retrieve(address, None, Path(address).name, folder, downloader=downloader))
-            check_hash(path, file["sha256"])
+            if path.suffix != ".yaml":  # plain values, whatever they are
+                check_hash(path, file["sha256"])
             return path
         except Exception as error:
             # Of many kinds, and in words that say more about the program than about the address.

@@ -16,6 +16,8 @@ def __dir__() -> list[str]:
 _FOLDER = Path(__file__).parent
 DEFAULT = "convsep-4stems-plus"
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"
+# Of a folder of several models that work as one (`tfsep.models.Bag`).
+BAG = "bag.yaml"
 
 
 def names() -> list[str]:
@@ -43,13 +45,18 @@ def folder(name: str) -> Path:
     if name in names():
         return _FOLDER / name
     if name in catalogue():
-        if (fetched_folder(name) / CONFIG).is_file():
+        if is_model(fetched_folder(name)):
             return fetched_folder(name)
         raise ValueError(f"{name} is not on this machine yet. Download it with `tfsep fetch {name}`.")
     raise ValueError(
         f"No model {name!r}: neither a path that exists nor a preset. Presets: {', '.join(names()) or 'none'}. "
         f"To be fetched: {', '.join(catalogue())}. Without training: hpss, repet-sim."
     )
+
+
+def is_model(path: Path) -> bool:
+    """Whether a folder is a preset, or a bag of them."""
+    return (path / CONFIG).is_file() or (path / BAG).is_file()
 
 
 def fetched_folder(name: str) -> Path:
