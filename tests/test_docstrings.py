@@ -5,14 +5,22 @@ from __future__ import annotations
 import doctest
 import inspect
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfsep
 
 MODULES = [thing for thing in (getattr(tfsep, name) for name in tfsep.__all__) if inspect.ismodule(thing)]
+NETWORKS = {
+    "vocals.pth": "vocals.pth",
+    "drums.pth": "drums.pth",
+    "htdemucs-6s/network.safetensors": "htdemucs.safetensors",
+    "bs-roformer/network.yaml": "roformer.yaml",
+}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -29,7 +37,6 @@ def public(module) -> dict[str, object]:
 
 # Modules whose examples are still to be written; the list only ever gets shorter.
 PENDING = (
-    "checkpoints",
     "datasets",
     "models",
     "pipeline",
@@ -69,6 +76,17 @@ def material(tmp_path_factory):
         (folder / "songs" / name).mkdir(parents=True)
         for source in song.sources:
             tfsep.audio.write(folder / "songs" / name / f"{source}.wav", song.read(source, 0, samples), rate)
+    # Small networks in the formats of other projects.
+    networks = Path(__file__).parent / "checkpoints" / "networks"
+    for source, target in NETWORKS.items():
+        shutil.copy(networks / source, folder / target)
+    (folder / "trained").mkdir()
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / "trained" / "model"),
+        tensor_names=["conv2d/kernel"],
+        shape_and_slices=[""],
+        tensors=[tf.zeros((5, 5, 2, 16))],
+    )
     keras.utils.set_random_seed(0)
     tfsep.models.UNet(sample_rate=11025, segment=4096, filters=2, depth=2).save(folder / "model.keras")
     return folder

@@ -1,4 +1,4 @@
-"""Other projects' weights: files that are read as data, and the networks that they fit."""
+"""Weights of other projects: files that are read as data, and conversion to models of tfsep."""
 
 from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
 from tfsep.checkpoints.configuration import read_configuration

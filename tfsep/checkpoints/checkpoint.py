@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint, each of which must be used."""
+"""The tensors of a checkpoint, all of which must be used."""
 
 from __future__ import annotations
 
@@ -10,20 +10,30 @@ import numpy as np
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is damaged, forbidden or does not fit the network. The message names the file."""
+    """Error for a checkpoint that is damaged, refused or does not fit the network. The message names the file.
+
+    Example:
+
+    >>> try:
+    ...     tfsep.checkpoints.read("song.wav")
+    ... except tfsep.checkpoints.CheckpointError as error:
+    ...     print(error)
+    song.wav is of no known format. Expected safetensors, a torch file or a TensorFlow .index.
+    """
 
 
 class Checkpoint:
-    """Tensors by name, handed out once each.
+    """Tensors by name, each of which can be taken once.
 
-    A network takes its tensors with `take` and names with `ignore` those that it has no use for. `finish` then
-    raises if a tensor is left over, so that a checkpoint of another network never loads by accident.
+    A network takes its tensors with `take` and names those that it does not need with `ignore`. `finish` then raises an
+    error if a tensor is left, so that a checkpoint of another network never loads by accident.
 
     Args:
-        path: path of the file, for messages.
+        path: str or path of the file, for messages.
         tensors: dict from name to array.
-        facts: dict of what the file says besides: the metadata of safetensors, the other entries of a torch file.
+        facts: dict of other content of the file: the metadata of safetensors, or the other entries of a torch file.
             Names of classes in it are `tfsep.checkpoints.Name`, calls are `tfsep.checkpoints.Call`; nothing is run.
+            Defaults to None.
 
     Example:
 
@@ -41,11 +51,11 @@ class Checkpoint:
         self._left = set(tensors)
 
     def take(self, name: str, shape: Sequence[int] | None = None) -> np.ndarray:
-        """Returns a tensor and marks it as used.
+        """Return a tensor and mark it as used.
 
         Args:
-            name: str, its name.
-            shape: the shape that it must have, if given.
+            name: str, name of the tensor.
+            shape: tuple of int, its expected shape. Defaults to None, any shape.
 
         Raises:
             CheckpointError: if it is missing, was taken before or has another shape.
@@ -63,18 +73,18 @@ class Checkpoint:
         return tensor
 
     def assign(self, variable, name: str, axes: Sequence[int] | None = None) -> None:
-        """Takes a tensor, transposed to `axes` if given, as the value of a Keras variable of that shape."""
+        """Take a tensor, transposed to `axes` if given, as the value of a Keras variable of that shape."""
         shape = tuple(variable.shape)
         expected = shape if axes is None else tuple(shape[tuple(axes).index(axis)] for axis in range(len(axes)))
         tensor = self.take(name, expected)
         variable.assign(np.asarray(tensor if axes is None else tensor.transpose(axes), variable.dtype))
 
     def ignore(self, *patterns: str) -> None:
-        """Marks tensors as of no use. Patterns are those of `fnmatch`, such as `*.num_batches_tracked`."""
+        """Mark tensors as not needed, by patterns of `fnmatch` such as `*.num_batches_tracked`."""
         self._left = {name for name in self._left if not any(fnmatchcase(name, pattern) for pattern in patterns)}
 
     def finish(self) -> None:
-        """Raises CheckpointError if a tensor was neither taken nor ignored."""
+        """Raise CheckpointError if a tensor was neither taken nor ignored."""
         if self._left:
             first = sorted(self._left)
             more = f" and {len(first) - 3} more" if len(first) > 3 else ""
@@ -85,7 +95,7 @@ class Checkpoint:
 
 
 def single(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """The checkpoint of a network that is one file. Raises CheckpointError if there are several."""
+    """Return the only checkpoint; raise CheckpointError if there are several."""
     if len(checkpoints) > 1:
         raise CheckpointError(f"{checkpoints[1].path}: the network is one file. Received: {len(checkpoints)} files.")
     return checkpoints[0]

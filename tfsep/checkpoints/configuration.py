@@ -1,4 +1,4 @@
-"""Configurations in YAML that belong to checkpoints."""
+"""YAML configurations of checkpoints."""
 
 from __future__ import annotations
 
@@ -10,18 +10,30 @@ from tfsep.checkpoints.checkpoint import CheckpointError
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML of plain values, and of tuples, which training programs write."""
+    """A safe loader that also reads tuples, which training programs write."""
 
 
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_sequence)
 
 
 def read_configuration(path: str | Path) -> dict:
-    """Reads a YAML file of plain values: no object of Python is made of it, whatever it says.
+    """Read a YAML file of plain values; it cannot create other objects of Python.
+
+    Args:
+        path: str or path of the file.
+
+    Returns:
+        dict of the file's values.
 
     Raises:
-        CheckpointError: if it is no mapping of plain values.
-        FileNotFoundError: if it is missing.
+        CheckpointError: if the file is not a mapping of plain values.
+        FileNotFoundError: if there is no such file.
+
+    Example:
+
+    >>> settings = tfsep.checkpoints.read_configuration("roformer.yaml")
+    >>> sorted(settings)
+    ['audio', 'inference', 'model', 'training']
     """
     try:
         # The loader is a safe one.

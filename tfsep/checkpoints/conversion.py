@@ -1,4 +1,4 @@
-"""Other projects' files as preset folders; the network is found by looking."""
+"""Conversion of other projects' files to models and preset folders; the tensors tell the network."""
 
 from __future__ import annotations
 
@@ -12,24 +12,31 @@ from tfsep.checkpoints.checkpoint import CheckpointError
 from tfsep.checkpoints.reading import read
 from tfsep.models.separator import Separator
 
-# Each says whether checkpoints are of its network (`matches`) and makes the model of them (`build`).
+# Each module knows whether checkpoints are of its network (`matches`) and makes the model (`build`).
 _FAMILIES = (spleeter_weights, open_unmix_weights, htdemucs_weights, roformer_weights)
 
 
 def build_model(paths: Sequence[str | Path], **options) -> Separator:
-    """Reads another project's files into a model of tfsep.
+    """Make a model from the files of another project.
 
     Args:
-        paths: paths of the files; of Open-Unmix and of Spleeter's copies for torch one for each source.
-        **options: what the files do not say: arguments of the network, such as `sources`, or the sections of the YAML
-            file that belongs to a RoFormer.
+        paths: list of paths of the files; for Open-Unmix and the copies of Spleeter for torch, one for each source.
+        **options: arguments of the model that the files do not tell, such as `sources`; for a RoFormer the sections of
+            its YAML file (`read_configuration`).
 
     Returns:
         The model.
 
     Raises:
-        CheckpointError: for files that are damaged or of a network that tfsep does not have.
+        CheckpointError: if a file is damaged or of an unsupported network.
         FileNotFoundError: if a file is missing.
+
+    Example:
+
+    >>> files = ["vocals.pth", "drums.pth"]  # a small Open-Unmix
+    >>> model = tfsep.checkpoints.build_model(files, sample_rate=8000, hop=16)
+    >>> model.sources
+    ('vocals', 'drums')
     """
     checkpoints = [read(path) for path in paths]
     family = next((family for family in _FAMILIES if family.matches(checkpoints)), None)
@@ -45,26 +52,28 @@ def build_model(paths: Sequence[str | Path], **options) -> Separator:
 def convert(
     paths: Sequence[str | Path], folder: str | Path, *, half: bool | None = None, card: str = "", facts=None, **options
 ) -> Separator:
-    """Writes another project's files as a preset folder, which `tfsep.load_model` takes.
+    """Convert the files of another project to a preset folder, which `tfsep.load_model` loads.
 
     Args:
-        paths, options: see `build_model`.
-        folder: path of the preset folder, which must not exist.
-        half: bool. Store weights in half precision. Defaults to None: as the first file does.
-        card: str, text of the model card.
-        facts: dict of further entries of `config.json`, such as `licence`.
+        paths, **options: see `build_model`.
+        folder: str or path of the preset folder, which must not exist.
+        half: bool, store weights in half precision. Defaults to None: as in the first file.
+        card: str, text of the model card. Defaults to an empty one.
+        facts: dict of further entries of `config.json`, such as `licence`. Defaults to None.
 
     Returns:
         The model.
 
     Raises:
         FileExistsError: if the folder exists.
-        See also `build_model`.
+        CheckpointError, FileNotFoundError: see `build_model`.
 
     Example:
 
-    >>> from tfsep.checkpoints import convert
-    >>> model = convert(["vocals.pth", "drums.pth", "bass.pth", "other.pth"], "my-umx")  # doctest: +SKIP
+    >>> files = ["vocals.pth", "drums.pth"]  # a small Open-Unmix
+    >>> model = tfsep.checkpoints.convert(files, "my-umx", sample_rate=8000, hop=16)
+    >>> model.sources
+    ('vocals', 'drums')
     """
     if Path(folder).exists():
         raise FileExistsError(f"{folder} exists. Remove it or choose another folder.")

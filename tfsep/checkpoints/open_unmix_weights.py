@@ -10,30 +10,30 @@ import numpy as np
 from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
 from tfsep.models.open_unmix import OpenUnmix
 
-# Rate and hop, which the files do not say, of the published models by their number of frequencies.
+# Sample rate and hop of the published models, by their number of bins; the files do not tell them.
 _RATES = {2049: (44100, 1024), 513: (16000, 512)}
 
 
 def matches(checkpoints: Sequence[Checkpoint]) -> bool:
-    """Whether checkpoints are Open-Unmix's."""
+    """Return whether checkpoints are of Open-Unmix."""
     return all(
         {"fc1.weight", "lstm.weight_ih_l0", "input_mean"} <= checkpoint.tensors.keys() for checkpoint in checkpoints
     )
 
 
 def build(checkpoints: Sequence[Checkpoint], **options) -> OpenUnmix:
-    """Builds the network of Open-Unmix's checkpoints and gives it their weights.
+    """Make the model of checkpoints of Open-Unmix, with their weights.
 
     Args:
-        checkpoints: one for each source.
-        **options: arguments of `OpenUnmix` that the files do not say. `sources` defaults to the names of the files,
-            less the hash behind them; `sample_rate` and `hop` to those of the published models with as many bins.
+        checkpoints: list of `Checkpoint`, one for each source.
+        **options: arguments of `OpenUnmix` that the files do not tell. `sources` defaults to the names of the files
+            without the hash; `sample_rate` and `hop` to those of the published models with as many bins.
 
     Returns:
         `OpenUnmix`.
 
     Raises:
-        CheckpointError: if a tensor is missing, left over or of another shape.
+        CheckpointError: if a tensor is missing, left or of another shape.
     """
     first = checkpoints[0].tensors
     bins, hidden_size = len(first["output_mean"]), len(first["fc1.weight"])
@@ -58,14 +58,14 @@ def build(checkpoints: Sequence[Checkpoint], **options) -> OpenUnmix:
         raise CheckpointError(f"{len(checkpoints)} files for {len(model.sources)} sources. Give one for each.")
     for network, checkpoint in zip(model.networks, checkpoints, strict=True):
         _assign(network, checkpoint)
-        # Facts of its program, saved beside the weights.
+        # Settings of the original program, which are saved with the weights.
         checkpoint.ignore("stft.window", "transform.*.window", "sample_rate", "*.num_batches_tracked")
         checkpoint.finish()
     return model
 
 
 def source_name(checkpoint: Checkpoint) -> str:
-    """The source of a file such as `vocals-b62c91ce.pth`."""
+    """Return the source of a file such as `vocals-b62c91ce.pth`."""
     return re.sub(r"[-_][0-9a-f]{8}$", "", checkpoint.path.stem)
 
 
@@ -89,7 +89,7 @@ def _assign(network, checkpoint: Checkpoint) -> None:
 
 
 def _assign_lstm(cell, place: str, checkpoint: Checkpoint) -> None:
-    """Gates have the same order in both; torch has two biases, of which only the sum counts."""
+    """Assign an LSTM: the order of the gates is the same; torch has two biases, of which only the sum matters."""
     checkpoint.assign(cell.kernel, f"lstm.weight_ih_{place}", (1, 0))
     checkpoint.assign(cell.recurrent_kernel, f"lstm.weight_hh_{place}", (1, 0))
     biases = [checkpoint.take(f"lstm.bias_{kind}_{place}", cell.bias.shape) for kind in ("ih", "hh")]

@@ -1,4 +1,4 @@
-"""Pickles read as data: what they would call is recorded, and nothing is called."""
+"""Pickles read as data: calls are recorded, and nothing is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Any, BinaryIO
 
 @dataclass(frozen=True)
 class Name:
-    """A class or function that a pickle names. It is never imported."""
+    """A class or function that a pickle names. It is never imported.
+
+    Args:
+        module: str, name of its module.
+        name: str, its name in the module.
+
+    Example:
+
+    >>> str(tfsep.checkpoints.Name("fractions", "Fraction"))
+    'fractions.Fraction'
+    """
 
     module: str
     name: str
@@ -20,7 +30,19 @@ class Name:
 
 @dataclass(eq=False, repr=False)
 class Call:
-    """What a pickle would call or create, with its arguments and the state that it would set. It never happens."""
+    """A call that a pickle contains. It is recorded and never made.
+
+    Args:
+        name: `Name` of the class or function.
+        args: tuple of the arguments.
+        state: state that the pickle sets on the result. Defaults to None.
+
+    Example:
+
+    >>> call = tfsep.checkpoints.Call(tfsep.checkpoints.Name("fractions", "Fraction"), (39, 5))
+    >>> print(call.name, call.args)
+    fractions.Fraction (39, 5)
+    """
 
     name: Name
     args: tuple
@@ -34,13 +56,13 @@ class PersistentId:
     value: Any
 
 
-# Packages whose objects checkpoints hold: all else in a pickle is no business of a checkpoint, and refused by name.
+# Packages whose objects checkpoints contain. Calls of anything else are refused.
 _KNOWN = {
     "_codecs", "argparse", "collections", "demucs", "fractions", "ml_collections", "numpy", "omegaconf", "pathlib",
     "torch", "typing",
 }  # fmt: skip
 _ORDERED_DICT = Name("collections", "OrderedDict")
-# As keys of dictionaries and members of sets: a deeply nested tuple would overflow the stack of `hash`.
+# Types of keys and members of sets: `hash` of a deeply nested tuple would overflow the stack.
 _KEYS = (str, int, float, bytes, type(None))
 _LITERALS = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "STRING", "BINSTRING", "SHORT_BINSTRING",
@@ -53,23 +75,23 @@ _FIXED_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class PickleError(ValueError):
-    """A pickle that is damaged, or that would call what no checkpoint needs."""
+    """Error for a pickle that is damaged, or calls what no checkpoint needs."""
 
 
 def read_pickle(file: BinaryIO) -> Any:
-    """Reads one pickle: plain containers and values; `Name`, `Call` and `PersistentId` for all else.
+    """Read one pickle to plain containers and values, and `Name`, `Call` and `PersistentId` for everything else.
 
-    The opcodes are interpreted here one by one, and no module is imported, no class created and no function called:
+    The opcodes are interpreted here one by one; no module is imported, no object created and no function called.
     `collections.OrderedDict` becomes a dict.
 
     Args:
-        file: binary file at the start of the pickle, which is left behind its end.
+        file: binary file at the start of the pickle; afterwards it is at its end.
 
     Returns:
         The object.
 
     Raises:
-        PickleError: for a damaged pickle, or one that calls anything outside the packages that checkpoints use.
+        PickleError: if the pickle is damaged, or calls anything outside the packages that checkpoints use.
     """
     machine = _Machine()
     try:
@@ -83,7 +105,7 @@ def read_pickle(file: BinaryIO) -> Any:
 
 
 class _Machine:
-    """The stack and the memo of a pickle, one opcode after the other."""
+    """Interpreter of opcodes, with the stack and the memo of a pickle."""
 
     def __init__(self):
         self.stack: list = []

@@ -1,4 +1,4 @@
-"""The weights of the RoFormers, as lucidrains' older code and ZFTurbo's training code write them."""
+"""The weights of the RoFormers, in the format of lucidrains' older code and of ZFTurbo's training code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfsep.models.band_split_roformer import BandSplitRoFormer
 from tfsep.models.mel_band_roformer import MelBandRoFormer
 from tfsep.models.roformer import RoFormer
 
-# Fields of a configuration, and parts of tensors' names, of networks that tfsep does not have.
+# Fields of the configuration and parts of tensors' names that mean an unsupported network.
 _FOREIGN_FIELDS = {
     "use_pope": (False, "PoPE instead of rotary positions"),
     "num_residual_streams": (1, "hyper-connections"),
@@ -32,23 +32,22 @@ _FOREIGN_TENSORS = {
 
 
 def matches(checkpoints: list[Checkpoint]) -> bool:
-    """Whether checkpoints are of a RoFormer."""
+    """Return whether checkpoints are of a RoFormer."""
     return any(name.removeprefix("module.").startswith("band_split.") for name in checkpoints[0].tensors)
 
 
 def build(checkpoints: list[Checkpoint], **config: dict) -> RoFormer:
-    """The model of a checkpoint, with its weights.
+    """Make the model of a checkpoint, with its weights.
 
     Args:
-        checkpoints: list of one, that of a file of torch or safetensors.
-        **config: what the YAML file says that belongs to it: `model`, `audio`, `training` and `inference`.
+        checkpoints: list of one `Checkpoint`, of a file of torch or safetensors.
+        **config: the sections of the YAML file of the model: `model`, `audio`, `training` and `inference`.
 
     Returns:
         `BandSplitRoFormer` or `MelBandRoFormer`.
 
     Raises:
-        CheckpointError: for another network, a configuration that lacks what the file does not say, or tensors that do
-            not fit.
+        CheckpointError: for an unsupported network, an incomplete configuration, or tensors that do not fit.
     """
     checkpoint = _without_prefix(single(checkpoints))
     _refuse_foreign(checkpoint, config.get("model", {}))
@@ -66,7 +65,7 @@ def build(checkpoints: list[Checkpoint], **config: dict) -> RoFormer:
 
 
 def assign(model: RoFormer, checkpoint: Checkpoint) -> None:
-    """Gives a model the weights of a checkpoint, each of which is used exactly once."""
+    """Assign the weights of a checkpoint to a model; each is used exactly once."""
     _assign_bands(model.network.get_layer("band_split"), checkpoint)
     for axis, kind in enumerate(("time", "band")):
         rates = {}
@@ -105,7 +104,7 @@ def _assign_transformer(layer, prefix: str, checkpoint: Checkpoint, rates: dict)
 
 
 def _assign_rates(layer, rates: dict, checkpoint: Checkpoint) -> None:
-    """The rotary rates, which all transformers along an axis share, and a file repeats for each."""
+    """Assign the rotary rates, which all transformers along an axis share and a file repeats for each."""
     first, *others = rates.items()
     for name, value in others:
         if not np.array_equal(value, first[1]):
@@ -139,12 +138,12 @@ def _assign_masks(layer, prefix: str, checkpoint: Checkpoint) -> None:
 
 
 def _stack(variable, names: list[str], shape: tuple[int, ...], checkpoint: Checkpoint) -> None:
-    """Assigns one tensor a band, matrices transposed."""
+    """Assign the tensors of all bands, transposed."""
     variable.assign(np.stack([checkpoint.take(name, shape).T for name in names]).astype(variable.dtype))
 
 
 def _without_prefix(checkpoint: Checkpoint) -> Checkpoint:
-    """Without the `module.` that parallel training puts before each name."""
+    """Remove the prefix `module.` that parallel training adds to each name."""
     tensors = {name.removeprefix("module."): tensor for name, tensor in checkpoint.tensors.items()}
     return Checkpoint(checkpoint.path, tensors, checkpoint.facts)
 
@@ -159,7 +158,7 @@ def _refuse_foreign(checkpoint: Checkpoint, fields: dict) -> None:
 
 
 def _sizes(checkpoint: Checkpoint) -> dict:
-    """Arguments of the model that the tensors tell."""
+    """Return the arguments of the model that follow from the tensors."""
     tensors = checkpoint.tensors
     try:
         heads, width = tensors["layers.0.0.layers.0.0.to_gates.weight"].shape
@@ -180,7 +179,7 @@ def _sizes(checkpoint: Checkpoint) -> dict:
 
 
 def _settings(checkpoint: Checkpoint, config: dict) -> dict:
-    """Arguments of the model that the configuration alone tells."""
+    """Return the arguments of the model that only the configuration tells."""
     fields, audio, training, inference = (config.get(key) or {} for key in ("model", "audio", "training", "inference"))
     target = training.get("target_instrument")
     sources = [target] if target else training.get("instruments")
@@ -213,7 +212,7 @@ def _settings(checkpoint: Checkpoint, config: dict) -> dict:
 
 
 def _count(checkpoint: Checkpoint, pattern: str) -> int:
-    """One more than the greatest number in names that begin so."""
+    """Return one more than the greatest number in the names that match."""
     numbers = [int(match[1]) for name in checkpoint.tensors if (match := re.match(pattern, name))]
     if not numbers:
         raise CheckpointError(f"{checkpoint.path} is of no RoFormer that tfsep has: no tensor is named {pattern!r}.")

@@ -1,4 +1,4 @@
-"""Files of safetensors: a header in JSON and the raw tensors."""
+"""Files of safetensors: a JSON header and the raw tensors."""
 
 from __future__ import annotations
 
@@ -31,19 +31,25 @@ _LONGEST_HEADER = 100_000_000
 
 
 def read_safetensors(path: str | Path) -> Checkpoint:
-    """Reads the tensors of a `.safetensors` file.
+    """Read the tensors of a `.safetensors` file.
 
     Values of bfloat16 become float32, all others keep their type.
 
     Args:
-        path: path of the file.
+        path: str or path of the file.
 
     Returns:
-        `Checkpoint`. Its `facts` are the file's metadata, names and values being strings.
+        `Checkpoint`. Its `facts` are the metadata of the file, a dict from str to str.
 
     Raises:
-        CheckpointError: for a damaged file or a type of values that is not read.
+        CheckpointError: if the file is damaged or has values of an unsupported type.
         OSError: if it cannot be opened.
+
+    Example:
+
+    >>> checkpoint = tfsep.checkpoints.read_safetensors("htdemucs.safetensors")
+    >>> checkpoint.facts["klass"]
+    'demucs.htdemucs.HTDemucs'
 
     Reference:
 
@@ -59,7 +65,7 @@ def read_safetensors(path: str | Path) -> Checkpoint:
         _check_layout(header, len(data))
         tensors = {name: _tensor(name, entry, data) for name, entry in header.items()}
     except Exception as error:
-        # Of many kinds, for a header of another structure.
+        # Of many kinds, if the header has another structure.
         reason = str(error) if isinstance(error, ValueError) else f"its header is damaged ({error!r})"
         raise CheckpointError(f"{path} is not a readable safetensors file: {reason}.") from error
     if not tensors:
@@ -81,7 +87,7 @@ def _unique(pairs: list[tuple]) -> dict:
 
 
 def _check_layout(header: dict, size: int) -> None:
-    """Tensors lie one behind the other and fill the file: none shares bytes, and none is cut off."""
+    """Check that the tensors follow each other without gaps or overlaps and fill the file."""
     end = 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         start, stop = entry["data_offsets"]

@@ -10,13 +10,13 @@ import numpy as np
 from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
 from tfsep.models.spleeter import Spleeter
 
-# What the published models are, by their number of sources, in the order of their networks.
+# Arguments of the published models by their number of sources, which are in the order of the networks.
 PUBLISHED = {
     2: {"sources": ("vocals", "accompaniment")},
     4: {"sources": ("vocals", "drums", "bass", "other"), "activation": "elu"},
     5: {"sources": ("vocals", "piano", "drums", "bass", "other"), "activation": "elu", "softmax": True},
 }
-# Batch normalisation of the innermost convolution: its output feeds nothing.
+# Batch normalisation of the innermost convolution, whose output is not used.
 _DEAD = 5
 _CONVOLUTIONS, _TRANSPOSED, _NORMS = 7, 6, 12
 _TORCH_AXES = (2, 3, 1, 0)
@@ -31,25 +31,25 @@ _TORCH_NAMES = {
 
 
 def matches(checkpoints: Sequence[Checkpoint]) -> bool:
-    """Whether checkpoints are Spleeter's: one of TensorFlow, or one of torch for each source."""
+    """Return whether checkpoints are of Spleeter: one of TensorFlow, or one of torch for each source."""
     names = [set(checkpoint.tensors) for checkpoint in checkpoints]
     tensorflow = len(names) == 1 and {"conv2d/kernel", "conv2d_transpose/kernel"} <= names[0]
     return tensorflow or all({"down1_conv.1.weight", "up7.0.weight"} <= tensors for tensors in names)
 
 
 def build(checkpoints: Sequence[Checkpoint], **options) -> Spleeter:
-    """Builds the network of Spleeter's checkpoints and gives it their weights.
+    """Make the model of checkpoints of Spleeter, with their weights.
 
     Args:
-        checkpoints: one of TensorFlow 1, as the project publishes them, or one of torch for each source, in the order
-            of the sources.
-        **options: arguments of `Spleeter`, where they are not those of the published model with as many sources.
+        checkpoints: list of `Checkpoint`: one of TensorFlow 1, as the project publishes them, or one of torch for each
+            source, in the order of the sources.
+        **options: arguments of `Spleeter`. Default to those of the published model with as many sources.
 
     Returns:
         `Spleeter`.
 
     Raises:
-        CheckpointError: if a tensor is missing, left over or of another shape.
+        CheckpointError: if a tensor is missing, left or of another shape.
     """
     tensorflow = "conv2d/kernel" in checkpoints[0].tensors
     count = _networks(checkpoints[0]) if tensorflow else len(checkpoints)
@@ -65,7 +65,7 @@ def build(checkpoints: Sequence[Checkpoint], **options) -> Spleeter:
             _assign(network, checkpoints[index], _torch_name, _TORCH_AXES)
     if tensorflow:
         dead = [f"{_numbered('batch_normalization', _NORMS * index + _DEAD)}/*" for index in range(count)]
-        # Training's own, which the archives for fine-tuning hold.
+        # State of the training, in the archives for fine-tuning.
         checkpoints[0].ignore(*dead, "global_step", "beta?_power", "*/Adam", "*/Adam_1")
     for checkpoint in checkpoints:
         checkpoint.ignore("down6_act.0.*", "*.num_batches_tracked")
@@ -74,7 +74,7 @@ def build(checkpoints: Sequence[Checkpoint], **options) -> Spleeter:
 
 
 def tensorflow_weights(model: Spleeter) -> dict[str, np.ndarray]:
-    """The weights of a model by their names in the original's checkpoints, the unused ones with their start values."""
+    """Return the weights of a model by the original's names; unused ones have their initial values."""
     tensors = {}
     for index, network in enumerate(model.networks):
         for layer in network.layers:
@@ -94,7 +94,7 @@ def _networks(checkpoint: Checkpoint) -> int:
 
 
 def _assign(network, checkpoint: Checkpoint, name: Callable[[str, str], str], axes: Sequence[int] | None) -> None:
-    """Gives a network its weights; `name` is the tensor's name for a place in the network and a kind of weight."""
+    """Assign the weights of a network; `name` maps a place in it and a kind of weight to a tensor's name."""
     for layer in network.layers:
         place = layer.name.removeprefix(f"{network.name}_")
         for weight in layer.weights:
@@ -126,7 +126,7 @@ def _torch_name(place: str, weight: str) -> str:
 
 
 def _level(place: str) -> tuple[str, int]:
-    """(`down` or `up`, level from 0) of a place such as `down_1_norm`; `last` follows the convolutions down."""
+    """Parse a place such as `down_1_norm` to (`down` or `up`, level from 0); `last` comes after the ones down."""
     if place == "last":
         return "down", _CONVOLUTIONS - 1
     direction, level, *_ = place.split("_")
@@ -134,5 +134,5 @@ def _level(place: str) -> tuple[str, int]:
 
 
 def _numbered(layer: str, number: int) -> str:
-    """TensorFlow 1's names of layers: the first one has no number."""
+    """Name a layer as TensorFlow 1 does: the first one has no number."""
     return f"{layer}_{number}" if number else layer

@@ -1,4 +1,4 @@
-"""Checkpoints of TensorFlow 1 and 2: an index and the raw tensors, without the graph."""
+"""Checkpoints of TensorFlow 1 and 2: an index and the raw tensors."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
 
 
 def read_tensorflow(path: str | Path) -> Checkpoint:
-    """Reads the tensors of a TensorFlow checkpoint.
+    """Read the tensors of a TensorFlow checkpoint.
 
-    Graphs (`.meta`) are programs, and are neither needed nor opened.
+    Graphs (`.meta`) are programs; they are not needed and never opened.
 
     Args:
-        path: path of the `.index` file, or the prefix that it shares with `.data-00000-of-00001`.
+        path: str or path of the `.index` file, or the prefix that it shares with `.data-00000-of-00001`.
 
     Returns:
         `Checkpoint`.
 
     Raises:
-        CheckpointError: if it is damaged or a part is missing.
+        CheckpointError: if the checkpoint is damaged or incomplete.
+
+    Example:
+
+    >>> checkpoint = tfsep.checkpoints.read_tensorflow("trained/model")
+    >>> {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    {'conv2d/kernel': (5, 5, 2, 16)}
     """
     import tensorflow as tf
 
@@ -35,7 +41,7 @@ def read_tensorflow(path: str | Path) -> Checkpoint:
         reader = tf.train.load_checkpoint(str(prefix))
         types, shapes = reader.get_variable_to_dtype_map(), reader.get_variable_to_shape_map()
         claimed = sum(math.prod(shape) * types[name].size for name, shape in shapes.items())
-        # Otherwise the reader would make room for tensors that are not there.
+        # Otherwise the reader would allocate memory for tensors that are missing.
         if claimed > size:
             raise ValueError(f"its tensors take {claimed} bytes and its data has {size}")
         tensors = {name: reader.get_tensor(name) for name in sorted(shapes)}

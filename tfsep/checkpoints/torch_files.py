@@ -1,4 +1,4 @@
-"""Files of `torch.save`, both the zip archives and the older pickles, read without torch."""
+"""Files of `torch.save`, zip archives and the older pickles, read without torch."""
 
 from __future__ import annotations
 
@@ -35,32 +35,37 @@ _TYPES = {
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETERS = ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state")
 
-# Where training programs keep the weights among other things.
+# Keys under which training programs store the weights.
 _STATES = ("state_dict", "state", "model_state_dict", "model")
 
 
 def read_torch(path: str | Path) -> Checkpoint:
-    """Reads the tensors of a file of `torch.save`: a state dict, or a dict that holds one.
+    """Read the tensors of a file of `torch.save`: a state dict, or a dict that contains one.
 
-    The pickle inside is read as data (`read_pickle`): nothing in it is imported or called. Values of bfloat16 become
-    float32, all others keep their type.
+    Its pickle is read as data: nothing in it is imported or called. Values of bfloat16 become float32, all others keep
+    their type.
 
     Args:
-        path: path of a `.pth`, `.pt`, `.th` or `.ckpt` file, of the zip or of the legacy format.
+        path: str or path of a `.pth`, `.pt`, `.th` or `.ckpt` file, in the zip or the legacy format.
 
     Returns:
         `Checkpoint`. Its `facts` are the other entries of the file's dict.
 
     Raises:
-        CheckpointError: for a damaged file, one whose pickle would call other things than tensors, or one that holds
-            no state dict.
+        CheckpointError: if the file is damaged, contains no state dict, or its pickle calls what no checkpoint needs.
         OSError: if it cannot be opened.
+
+    Example:
+
+    >>> checkpoint = tfsep.checkpoints.read_torch("vocals.pth")  # a small Open-Unmix
+    >>> checkpoint.tensors["input_mean"].shape
+    (47,)
     """
     path = Path(path)
     with path.open("rb") as file:
         if not file.read(1):
             raise CheckpointError(f"{path} is empty.")
-        # Arrays are views of it, so that what nobody takes is never read.
+        # Arrays are views of it, so that unused ones are never read.
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         tree, storages = (_read_legacy if buffer[:14] == LEGACY_START else _read_zip)(buffer)
@@ -70,7 +75,7 @@ def read_torch(path: str | Path) -> Checkpoint:
             tensor = _array(value, storages)
             (others if tensor is None else tensors)[name] = value if tensor is None else tensor
     except Exception as error:
-        # Of many kinds, for parts that do not fit.
+        # Of many kinds, if parts do not fit.
         reason = str(error) if isinstance(error, (PickleError, ValueError)) and str(error) else repr(error)
         raise CheckpointError(f"{path} is not a readable torch file: {reason}.") from error
     if not tensors:
@@ -79,7 +84,7 @@ def read_torch(path: str | Path) -> Checkpoint:
 
 
 def _split(tree: Any) -> tuple[dict, dict]:
-    """(dict of tensors, other entries)."""
+    """Split the content of a file into the dict of tensors and other entries."""
     if isinstance(tree, Call):
         raise ValueError(f"it holds an object of {tree.name} where a dict of tensors is expected")
     if not isinstance(tree, dict):
@@ -91,13 +96,13 @@ def _split(tree: Any) -> tuple[dict, dict]:
 
 
 class _Storages:
-    """The raw memory behind the tensors, by key."""
+    """The raw memory of the tensors, by key."""
 
     def __init__(self, data: dict[str, np.ndarray]):
         self._data = data
 
     def flat(self, reference: PersistentId) -> np.ndarray:
-        """The flat array of a reference `("storage", class, key, device, number of values[, view])`."""
+        """Return the flat array of a reference `("storage", class, key, device, number of values[, view])`."""
         kind, storage, key, _, count, *view = reference.value
         if kind != "storage" or not isinstance(storage, Name) or any(view):
             raise ValueError("a tensor without a storage")
@@ -112,7 +117,7 @@ class _Storages:
 
 
 def _array(value: Any, storages: _Storages) -> np.ndarray | None:
-    """The array of a tensor, a parameter or a numpy array; None for anything else."""
+    """Return the array of a tensor, a parameter or a numpy array; None for anything else."""
     if isinstance(value, Call) and str(value.name) in _PARAMETERS:
         value = value.args[0]
     if not isinstance(value, Call):
@@ -125,7 +130,7 @@ def _array(value: Any, storages: _Storages) -> np.ndarray | None:
         raise ValueError(f"a tensor of size {size} and stride {stride}")
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    # Steps of zero would make a tensor as large as one likes out of a few bytes.
+    # With strides of zero, a few bytes would make a tensor of any size.
     if count and (count > flat.size or last >= flat.size):
         raise ValueError(f"a tensor of size {size}, stride {stride} and offset {offset} in {flat.size} values")
     if not count:
@@ -136,7 +141,7 @@ def _array(value: Any, storages: _Storages) -> np.ndarray | None:
 
 
 def _read_legacy(buffer: mmap.mmap) -> tuple[Any, _Storages]:
-    """Five pickles (magic number, protocol, machine, object, keys of storages), then the storages."""
+    """Read five pickles (magic number, protocol, machine, object, keys of storages), then the storages."""
     _, protocol, machine, tree, keys = (read_pickle(buffer) for _ in range(5))
     if protocol != _LEGACY_PROTOCOL or machine.get("little_endian") is not True:
         raise ValueError(f"legacy format of protocol {protocol} or of a big-endian machine")
@@ -155,7 +160,7 @@ def _read_legacy(buffer: mmap.mmap) -> tuple[Any, _Storages]:
 
 
 def _storage_sizes(tree: Any) -> dict[str, int]:
-    """Bytes of a value of each storage that an object refers to; without recursion, which nesting could exhaust."""
+    """Return the bytes of a value of each storage in an object, without recursion, as nesting may be deep."""
     sizes, seen, waiting = {}, set(), [tree]
     while waiting:
         value = waiting.pop()
@@ -177,7 +182,7 @@ def _storage_sizes(tree: Any) -> dict[str, int]:
 
 
 def _read_zip(buffer: mmap.mmap) -> tuple[Any, _Storages]:
-    """An archive of `NAME/data.pkl` and the storages `NAME/data/KEY`."""
+    """Read an archive of `NAME/data.pkl` and the storages `NAME/data/KEY`."""
     try:
         archive = zipfile.ZipFile(buffer)
     except zipfile.BadZipFile:
@@ -202,7 +207,7 @@ def _read_zip(buffer: mmap.mmap) -> tuple[Any, _Storages]:
 
 
 def _stored(buffer: mmap.mmap, info: zipfile.ZipInfo) -> np.ndarray:
-    """The bytes of an entry, in place: torch compresses none."""
+    """Return the bytes of an entry in place: torch does not compress."""
     header = buffer[info.header_offset : info.header_offset + 30]
     start = info.header_offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
