@@ -1,7 +1,7 @@
-"""What every corpus promises, as one test case.
+"""Tests that every corpus must pass.
 
-A test module of a corpus writes a tiny tree in the corpus's real layout, says what is in it, and has all of these
-tests (the fixture `tree` of `conftest.py` is the root and what `build` returned):
+A test module of a corpus derives its class from one of these. `build` writes a tiny corpus in its real layout; the
+fixture `tree` of `conftest.py` is its root and what `build` returned:
 
     class TestDSD100(FolderCase):
         sources = ("vocals", "drums", "bass", "other")
@@ -40,8 +40,8 @@ class CorpusCase:
         splits: dict from split to the names of its tracks, in the corpus's order.
         sample_rate: int, of the files that `build` writes.
         channels: int, of a track.
-        tolerance: float, by which what is read may differ from what was written.
-        jitter: float, by which an excerpt may differ from the slice; 0 but for lossy formats.
+        tolerance: float, by which audio that is read may differ from what was written.
+        jitter: float, by which an excerpt may differ from the slice; 0 except for lossy formats.
     """
 
     sources: tuple[str, ...]
@@ -51,17 +51,17 @@ class CorpusCase:
     tolerance = 1e-6
     jitter = 0.0
 
-    # What a corpus has to say.
+    # To be overridden.
 
     def build(self, root: Path) -> Songs:
-        """Writes the tree; returns what it holds: dict from track to dict from source, or "mixture", to audio."""
+        """Write the corpus; return a dict from track to a dict from source, or "mixture", to audio."""
         raise NotImplementedError
 
     def open(self, root: Path | str, split: str) -> Corpus:
         raise NotImplementedError
 
     def recordings(self, track: Track) -> set[str]:
-        """Hashes of the audio that a track is made of."""
+        """Return hashes of the audio of a track."""
         return {hashlib.sha256(track.read(source)).hexdigest() for source in (*track.sources, "mixture")}
 
     # Material.
@@ -77,9 +77,9 @@ class CorpusCase:
     def all_tracks(self, root: Path) -> list[Track]:
         return [track for split in self.splits for track in self.open(root, split)]
 
-    # The promises.
+    # The tests.
 
-    def test_each_split_holds_its_tracks(self, tree):
+    def test_each_split_has_its_tracks(self, tree):
         for split, names in self.splits.items():
             corpus = self.open(tree[0], split)
             assert [track.name for track in corpus] == list(names)
@@ -177,7 +177,7 @@ class FolderCase(CorpusCase):
     empty: str
 
     def refuses(self, root: Path | str, split: str, error: type[Exception], *words: str) -> None:
-        """Opening fails with one line that holds `words`."""
+        """Check that opening fails with one line that contains `words`."""
         with pytest.raises(error) as caught:
             self.open(root, split)
         message = str(caught.value)
@@ -191,7 +191,7 @@ class FolderCase(CorpusCase):
             assert type(opened) is type(expected)
             assert [track.digest() for track in opened] == [track.digest() for track in expected]
 
-    def test_names_that_begin_with_a_dot_are_no_part_of_it(self, tmp_path, caplog):
+    def test_names_that_begin_with_a_dot_are_ignored(self, tmp_path, caplog):
         self.build(tmp_path)
         before = {split: [track.name for track in self.open(tmp_path, split)] for split in self.splits}
         # Every file and folder once more, as macOS, editors and version control leave them.
@@ -203,7 +203,7 @@ class FolderCase(CorpusCase):
             assert [track.name for track in self.open(tmp_path, split)] == names
         assert caplog.messages == []
 
-    def test_repr_says_what_it_is(self, tree):
+    def test_repr_names_root_split_and_size(self, tree):
         for split, names in self.splits.items():
             text = repr(self.open(tree[0], split))
             assert str(tree[0]) in text and f"split={split!r}" in text
@@ -233,7 +233,7 @@ class FolderCase(CorpusCase):
             whole = path.read_bytes()
             path.write_bytes([b"", b"no audio\n" * 9, whole[: len(whole) // 2]][number % 3])
             messages = self.failures(tmp_path)
-            assert messages, f"nobody reads {path}"
+            assert messages, f"{path} is not read"
             for message in messages:
                 assert str(path) in message
                 assert "\n" not in message
@@ -241,7 +241,7 @@ class FolderCase(CorpusCase):
         assert self.failures(tmp_path) == []
 
     def failures(self, root: Path) -> list[str]:
-        """What reading all sources of all tracks says."""
+        """Return the messages of errors when all sources of all tracks are read."""
         messages = []
         for split in self.splits:
             try:

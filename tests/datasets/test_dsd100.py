@@ -34,7 +34,7 @@ class TestDSD100(FolderCase):
 
 
 class TestDSD100Summed(TestDSD100):
-    """The mixture as the sum of the stems: the files of the corpus's mixtures are not wanted."""
+    """The mixture as the sum of the stems, which needs no files of mixtures."""
 
     def build(self, root):
         songs = super().build(root)
@@ -61,18 +61,18 @@ def test_song_with_a_lost_file_is_an_error_that_names_it(root, source):
     path = next(root.glob(f"*/Dev/{DEV[0]}/{source}.wav"))
     path.unlink()
     corpus = DSD100(root)
-    # It neither goes away unseen nor moves the other songs between the splits.
+    # The song is not dropped silently, and the other songs keep their splits.
     assert [track.name for track in corpus] == list(SPLITS["train"])
     with pytest.raises(FileNotFoundError, match=rf"{DEV[0]}/{source}\.wav"):
         corpus[0].read("bass")
 
 
-def test_folder_without_stems_is_left_out_and_said(root, caplog):
+def test_folder_without_stems_is_skipped_and_logged(root, caplog):
     empty = root / "Sources" / "Test" / "000 - Empty"
     empty.mkdir()
     with caplog.at_level(logging.WARNING, "tfsep"):
         assert [track.name for track in DSD100(root, split="test")] == list(TEST)
-    assert [record.getMessage() for record in caplog.records] == [f"{empty} holds no stems and is left out."]
+    assert [record.getMessage() for record in caplog.records] == [f"{empty} contains no stems and is skipped."]
 
 
 def test_unknown_mixture_is_an_error(root):

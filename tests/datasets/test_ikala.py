@@ -4,7 +4,7 @@ from corpus_case import FolderCase
 
 from tfsep.datasets import IKala
 
-# Song to singer. Six singers sing, as in the corpus: three for training, one for validation, two for the test.
+# Song to singer: three singers for training, one for validation, two for the test.
 SINGERS = {
     "10161": "Eve",
     "10164": "Ann",
@@ -76,11 +76,11 @@ def test_division_of_any_number_of_singers(root, count, expected):
 
 def test_two_singers_cannot_be_divided(root):
     write_mapping(root, [f"{'AB'[number % 2]}\t{song}" for number, song in enumerate(SINGERS)])
-    with pytest.raises(ValueError, match=r"No iKala clip of split 'test' in .*It takes three singers"):
+    with pytest.raises(ValueError, match=r"No iKala clip of split 'test' in .*needs three singers"):
         IKala(root, split="test")
 
 
-def test_all_clips_need_no_mapping(root):
+def test_no_split_needs_no_mapping(root):
     (root / "id_mapping.txt").unlink()
     assert names(root) == list(CLIPS)
 

@@ -82,13 +82,13 @@ def test_published_division(tmp_path):
 
 
 @pytest.mark.parametrize("snr", [-5.0, 0.0, 5])
-def test_voice_and_accompaniment_have_the_ratio_asked_for(clip, snr):
+def test_voice_and_accompaniment_have_the_given_ratio(clip, snr):
     left, right = np.random.default_rng(0).normal(0, 0.05, (2, 300, 1)).astype(np.float32)
     track = clip(np.hstack([left, 3 * right]), snr=snr)
     vocals, accompaniment = track.read("vocals"), track.read("accompaniment")
     assert rms(accompaniment) == pytest.approx(0.1, rel=1e-5)
     assert 20 * np.log10(rms(vocals) / rms(accompaniment)) == pytest.approx(snr, abs=1e-4)
-    # Only the level: the voice is the right channel.
+    # Only the level has changed; the voice is the right channel.
     np.testing.assert_allclose(vocals / rms(vocals), right / rms(right), atol=1e-5)
     np.testing.assert_allclose(accompaniment / rms(accompaniment), left / rms(left), atol=1e-5)
 
@@ -133,7 +133,7 @@ def test_mono_file_is_an_error_that_names_it(clip, noise):
         track.read("accompaniment")
 
 
-def test_clip_as_wav_and_as_flac_is_one_clip(clip, noise, tmp_path):
+def test_wav_is_preferred_to_flac_of_the_same_clip(clip, noise, tmp_path):
     stereo = noise(300)
     clip(stereo)
     audio.write(tmp_path / "Wavfile" / "abjones_1_01.flac", stereo / 2, 16000)

@@ -17,7 +17,7 @@ SPLITS = {"train": (*TARGETS[:6], TARGETS[7]), "valid": (TARGETS[6],)}
 
 
 def write_recordings(root, lengths, make, seed=0, sample_rate=8000):
-    """Writes recordings; returns dict from path to audio as stored."""
+    """Write recordings; return a dict from path to audio as stored."""
     recordings = {}
     for number, (name, samples) in enumerate(lengths.items()):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -27,15 +27,15 @@ def write_recordings(root, lengths, make, seed=0, sample_rate=8000):
 
 
 def mixed(track, target, others):
-    """Says how a track was mixed: its ratio, and the numbers of the recordings that follow each other in it."""
+    """Find how a track was mixed: its ratio, and the numbers of its recordings in order."""
     gains = 1 - float(np.vdot(track.read(track.sources[0]), target) / np.vdot(target, target))
     accompaniment, order, position = track.read("accompaniment") / np.float32(gains), [], 0
     while position < track.samples:
         rest = accompaniment[position:]
-        heard = [n for n, other in enumerate(others) if np.allclose(rest[: len(other)], other[: len(rest)], atol=1e-4)]
-        assert len(heard) == 1, f"no recording begins at sample {position}"
-        order += heard
-        position += len(others[heard[0]])
+        found = [n for n, other in enumerate(others) if np.allclose(rest[: len(other)], other[: len(rest)], atol=1e-4)]
+        assert len(found) == 1, f"no recording begins at sample {position}"
+        order += found
+        position += len(others[found[0]])
     return gains, order
 
 
@@ -111,14 +111,14 @@ def test_ratios_are_random_between_zero_and_one(folders, open_all):
     assert np.mean(ratios) == pytest.approx(0.5, abs=0.15)
 
 
-def test_others_follow_each_other_until_all_were_heard(folders, open_all):
+def test_others_are_repeated_only_after_all_were_used(folders, open_all):
     targets, others = folders([100, 90, 110, 20], [40, 50, 60])
     orders = [mixed(track, target, others)[1] for track, target in zip(open_all(), targets, strict=True)]
     assert [len(order) for order in orders[3:]] == [1]
-    heard = [number for order in orders for number in order]
-    # In the same random order round after round, also from one track to the next.
-    assert sorted(heard[:3]) == [0, 1, 2]
-    assert heard == (heard[:3] * 4)[: len(heard)]
+    used = [number for order in orders for number in order]
+    # The random order is the same in every round and continues from one track to the next.
+    assert sorted(used[:3]) == [0, 1, 2]
+    assert used == (used[:3] * 4)[: len(used)]
 
 
 def test_one_short_recording_is_repeated(folders, open_all):
@@ -141,7 +141,7 @@ def test_excerpts_across_the_seams_equal_slices(folders, open_all):
             np.testing.assert_array_equal(track.read("accompaniment", start, stop - start), whole[start:stop])
 
 
-def test_seed_says_everything(folders, open_all):
+def test_mixes_depend_on_the_seed_alone(folders, open_all):
     targets, others = folders([100, 50, 70], [40, 50, 60, 30])
     digests = [[track.digest() for track in open_all(seed=seed)] for seed in (0, 0, 1)]
     assert digests[0] == digests[1] == [track.digest() for track in open_all()]
@@ -153,7 +153,7 @@ def test_seed_says_everything(folders, open_all):
     assert len(orders) > 2
 
 
-def test_content_hash_is_that_of_all_that_is_mixed(folders, open_all):
+def test_content_hash_depends_on_all_that_is_mixed(folders, open_all):
     folders([100], [40, 50, 60])
     whole = open_all()[0].stems["accompaniment"]
     others = [
@@ -162,7 +162,7 @@ def test_content_hash_is_that_of_all_that_is_mixed(folders, open_all):
         replace(whole, stems=whole.stems[:1]),
         replace(whole, stems=whole.stems[::-1]),
     ]
-    assert len({sequel.digest() for sequel in (whole, *others)}) == 5
+    assert len({stem.digest() for stem in (whole, *others)}) == 5
     assert replace(whole).digest() == whole.digest()
 
 
@@ -221,7 +221,7 @@ def test_test_split_needs_its_folders(folders, tmp_path):
         Mixing(tmp_path / "piano", tmp_path / "rest", split="test")
 
 
-def test_recordings_lie_in_folders_of_any_depth(tmp_path, noise):
+def test_recordings_are_found_in_folders_of_any_depth(tmp_path, noise):
     write_recordings(tmp_path / "piano", {"a.wav": 50, "b/a.wav": 50, "b/c/D.FLAC": 50}, noise)
     write_recordings(tmp_path / "rest", {"x/y/z.wav": 50}, noise, seed=10)
     (tmp_path / "piano" / "b" / "notes.txt").write_text("no audio")
@@ -231,14 +231,14 @@ def test_recordings_lie_in_folders_of_any_depth(tmp_path, noise):
     assert [track.name for track in corpus] == ["a.wav", "b-a.wav", "b-c-D.FLAC"]
 
 
-def test_names_that_would_be_one_are_an_error(tmp_path, noise):
+def test_names_that_would_be_the_same_are_an_error(tmp_path, noise):
     write_recordings(tmp_path / "piano", {"a/b.wav": 50, "a-b.wav": 50}, noise)
     write_recordings(tmp_path / "rest", {"x.wav": 50}, noise)
     with pytest.raises(ValueError, match=r"a-b\.wav and .*a/b\.wav|a/b\.wav and .*a-b\.wav"):
         Mixing(tmp_path / "piano", tmp_path / "rest", split=None)
 
 
-def test_source_is_named_after_its_folder_or_as_asked(folders, open_all, tmp_path, monkeypatch):
+def test_source_is_named_after_its_folder_or_as_given(folders, open_all, tmp_path, monkeypatch):
     folders([50], [50])
     assert open_all().sources == ("piano", "accompaniment")
     assert open_all(source="vocals").sources == ("vocals", "accompaniment")
@@ -247,7 +247,7 @@ def test_source_is_named_after_its_folder_or_as_asked(folders, open_all, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["accompaniment", "mixture", ""])
-def test_name_with_a_meaning_of_its_own_is_refused(folders, open_all, tmp_path, name):
+def test_reserved_name_is_refused(folders, open_all, tmp_path, name):
     folders([50], [50])
     with pytest.raises(ValueError, match=f"source must not be '{name}'"):
         open_all(source=name)

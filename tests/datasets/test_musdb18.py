@@ -138,16 +138,16 @@ def test_stem_files_are_read_from_their_streams(stem_files, musdb_setup):
 def test_mixture_from_the_file_or_as_the_sum(kind, request):
     root = request.getfixturevalue(kind)
     track = MUSDB18(root, mixture="sum")[0]
-    # Of the STEM file's middle, as its encoder has left clicks at the ends.
+    # The middle of the STEM file, as its encoder has left clicks at the ends.
     start, samples = track.samples // 4, track.samples // 2
     total = sum(track.read_sources(track.sources, start, samples).values())
     np.testing.assert_allclose(track.read("mixture", start, samples), total, atol=1e-7)
     residual = MUSDB18(root)[0].read("mixture", start, samples) - total
-    # Small, as it is the same song, and real, as the file is another encoding of it.
+    # Small, as it is the same song, but not zero, as the file is another encoding of it.
     assert 0.005 < np.abs(residual).max() < 0.12
 
 
-def test_both_kinds_stand_side_by_side(hq, falcon):
+def test_both_kinds_may_be_in_one_folder(hq, falcon):
     shutil.copy(falcon, hq / "train" / "M - Four.stem.mp4")
     assert [track.sample_rate for track in MUSDB18(hq)] == [8000, 44100, 8000]
 
@@ -164,13 +164,13 @@ def test_song_with_a_lost_file_is_an_error_that_names_it(hq):
         MUSDB18(hq, split="test")[0].read("drums")
 
 
-def test_folder_without_stems_is_left_out_and_said(hq, caplog):
+def test_folder_without_stems_is_skipped_and_logged(hq, caplog):
     (hq / "train" / "B - Empty").mkdir()
     with caplog.at_level(logging.WARNING, "tfsep"):
         corpus = MUSDB18(hq)
     assert [track.name for track in corpus] == list(TRAIN)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{hq / 'train' / 'B - Empty'} holds no stems and is left out."
+        f"{hq / 'train' / 'B - Empty'} contains no stems and is skipped."
     ]
 
 
@@ -192,7 +192,7 @@ def test_unknown_arguments_are_errors(hq):
         MUSDB18(hq, mixture="wav")
 
 
-def test_precision_is_musdb_s_unless_floats_are_asked_for(stem_files):
+def test_precision_is_that_of_musdb_by_default(stem_files):
     decoded = audio.read_streams(next((stem_files / "test").glob("*.mp4")), range(5))
     rounded, floats = (MUSDB18(stem_files, "test", precision=precision)[0] for precision in ("int16", "float32"))
     assert (rounded.precision, floats.precision, embedded()[0].precision) == ("int16", "float32", "int16")
@@ -205,7 +205,7 @@ def test_precision_is_musdb_s_unless_floats_are_asked_for(stem_files):
         )
 
 
-def test_wav_folders_are_read_as_they_are(hq):
+def test_wav_folders_are_not_rounded(hq):
     assert {track.precision for track in MUSDB18(hq)} == {"float32"}
 
 
@@ -215,7 +215,7 @@ def test_unknown_precision_is_an_error(hq):
 
 
 def test_samples_beyond_full_scale_are_clipped_as_in_ffmpeg(tmp_path):
-    """Also what lies between two numbers of 16 bits: FFmpeg rounds it to the even one."""
+    """And samples halfway between two numbers of 16 bits are rounded to the even one."""
     units = np.array([-40000, -32768.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 32766.5, 32767.5, 40000], np.float32)
     samples = (units / np.float32(2**15))[:, np.newaxis]
     soundfile.write(tmp_path / "peaks.wav", samples, 8000, subtype="FLOAT")
@@ -230,7 +230,7 @@ def test_samples_beyond_full_scale_are_clipped_as_in_ffmpeg(tmp_path):
 
 
 class FakeMusdb:
-    """Stands for the package: its DB downloads the preview into the root."""
+    """A substitute for the package, whose DB downloads the preview into the root."""
 
     def __init__(self, song):
         self.song = song
@@ -256,12 +256,12 @@ def test_download_fetches_the_preview_into_the_root(tmp_path, musdb):
     assert musdb.calls == [(str(root), True)]
 
 
-def test_download_leaves_a_present_corpus_alone(hq, musdb):
+def test_download_does_not_change_an_existing_corpus(hq, musdb):
     assert len(MUSDB18(hq, split="test", download=True)) == 1
     assert musdb.calls == []
 
 
-def test_nothing_is_downloaded_unasked(tmp_path, musdb):
+def test_nothing_is_downloaded_by_default(tmp_path, musdb):
     with pytest.raises(ValueError, match="No MUSDB18 track"):
         MUSDB18(tmp_path)
     assert musdb.calls == []

@@ -15,7 +15,7 @@ SPLITS = {"train": ("01 - A. B. - One", "02 - Two"), "valid": ("03 - Three",), "
 
 
 class AudioSignal:
-    """Stands for nussl's class: the attributes that are read."""
+    """A substitute for nussl's class with the attributes that are read."""
 
     def __init__(self, audio_data, sample_rate=8000, path=None):
         self.audio_data = audio_data
@@ -24,7 +24,7 @@ class AudioSignal:
 
 
 class Dataset:
-    """Stands for a `nussl.datasets.BaseDataset`: `items`, and a dict of signals for each."""
+    """A substitute for `nussl.datasets.BaseDataset`: `items`, and a dict of signals for each."""
 
     def __init__(self, items, process_item):
         self.items = items
@@ -40,7 +40,7 @@ class Dataset:
 
 
 class Folder:
-    """Loads items as nussl's `MixSourceFolder` does: `mix/<file>` and `<label>/<file>`."""
+    """Load items as nussl's `MixSourceFolder` does: `mix/<file>` and `<label>/<file>`."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -76,7 +76,7 @@ class TestFromNussl(CorpusCase):
 
 
 def item(number, labels=LABELS, samples=100):
-    """Signals of constants, so that it shows which is which."""
+    """Return signals of constants, which differ for each item and source."""
     sources = {label: AudioSignal(np.full((2, samples), number + k / 10)) for k, label in enumerate(labels)}
     return {"mix": AudioSignal(np.full((2, samples), number + 0.9)), "sources": sources, "metadata": {}}
 
@@ -94,7 +94,7 @@ def test_items_are_loaded_when_they_are_read():
     assert set(dataset.loaded) == {0, 7}
 
 
-def test_sources_of_a_song_are_loaded_at_once_and_few_songs_are_kept():
+def test_sources_of_a_song_are_loaded_together_and_few_songs_are_kept():
     alive, most, lock = set(), [0], threading.Lock()
 
     class Item(dict):
@@ -151,7 +151,7 @@ def test_audio_is_float32_with_samples_first():
     np.testing.assert_array_equal(track.read("vocals"), np.repeat(data[:1].T, 2, axis=1).astype(np.float32))
 
 
-def test_what_is_read_is_a_copy():
+def test_excerpts_are_copies():
     dataset = Dataset([0], item)
     track = from_nussl(dataset)[0]
     track.read("vocals")[:] = 5
@@ -191,19 +191,19 @@ def test_rates_that_differ_are_an_error():
 )
 def test_items_of_another_kind_are_an_error_that_says_what_was_received(wrong):
     with pytest.raises(
-        ValueError, match=r"Item 0 of the nussl dataset must hold 'mix' and the dict 'sources'"
+        ValueError, match=r"Item 0 of the nussl dataset must contain 'mix' and the dict 'sources'"
     ) as caught:
         from_nussl([wrong])
     assert (str(sorted(wrong)) if isinstance(wrong, dict) else "tuple") in str(caught.value)
     later = from_nussl([item(0), wrong])[1]
-    with pytest.raises(ValueError, match="Item 1 of the nussl dataset must hold"):
+    with pytest.raises(ValueError, match="Item 1 of the nussl dataset must contain"):
         later.read("vocals")
 
 
 @pytest.mark.parametrize("signal", [np.ones((2, 100)), AudioSignal(None)])
 def test_signal_without_audio_is_an_error_that_names_it(signal):
     track = from_nussl([{**item(0), "mix": signal}])[0]
-    with pytest.raises(audio.AudioError, match=rf"item 0, mix: .*received {type(signal).__name__}"):
+    with pytest.raises(audio.AudioError, match=rf"item 0, mix must be .*Received: {type(signal).__name__}\."):
         track.read("mixture")
 
 

@@ -51,13 +51,13 @@ def test_wrong_speeds(song, factor):
         datasets.change_speed([song], [factor])
 
 
-def test_what_is_true_of_a_song_is_said_once_for_all_its_copies(tmp_path, caplog):
+def test_messages_about_a_song_are_logged_once_for_all_its_copies(tmp_path, caplog):
     vocals = datasets.ArrayStem(np.full(100, 5.0, np.float32), RATE)
     drums = datasets.ArrayStem(np.zeros(60, np.float32), RATE)
     song = datasets.Track("song", {"vocals": vocals, "drums": drums, "bass": None})
     decode([song, *datasets.change_speed([song], [0.8, 1.25])], RATE, 1, tmp_path / "cache")
     assert sorted(caplog.messages) == [
-        "song has no bass: silence stands in.",
+        "song has no bass: silence is used instead.",
         "song: samples beyond -4 and 4 are clipped.",
-        "song: stems of 60 to 100 samples; the shorter ones are continued with silence.",
+        "song: stems of 60 to 100 samples; the shorter ones are padded with silence.",
     ]

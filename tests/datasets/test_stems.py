@@ -65,7 +65,7 @@ def test_level_is_found_by_reading_the_file_once(path, monkeypatch):
     assert len(calls) == 6
 
 
-def test_level_follows_a_file_that_is_written_anew(path, stereo):
+def test_level_is_computed_again_for_a_rewritten_file(path, stereo):
     stem = FileStem(path, level=0.05)
     before = stem.read(0, 300)
     audio.write(path, 3 * stereo, 8000, overwrite=True)
@@ -79,9 +79,9 @@ def test_silence_has_no_level(tmp_path):
     assert not excerpt.any()
 
 
-def test_digest_is_that_of_the_content_and_the_part_of_it(path, stereo, tmp_path):
+def test_digest_depends_on_the_content_and_the_part_of_it(path, stereo, tmp_path):
     stem = FileStem(path)
-    # Not of the name.
+    # It does not depend on the name.
     (tmp_path / "copy.wav").write_bytes(path.read_bytes())
     assert FileStem(tmp_path / "copy.wav").digest() == FileStem(path).digest()
     audio.write(tmp_path / "other.wav", stereo + np.float32(1e-6), 8000)
@@ -97,7 +97,7 @@ def test_digest_is_that_of_the_content_and_the_part_of_it(path, stereo, tmp_path
     assert len({part.digest() for part in parts}) == len(parts)
 
 
-def test_digest_follows_a_file_that_is_written_anew(path, stereo):
+def test_digest_is_computed_again_for_a_rewritten_file(path, stereo):
     before = FileStem(path).digest()
     audio.write(path, stereo[::-1].copy(), 8000, overwrite=True)
     assert FileStem(path).digest() != before
@@ -113,7 +113,7 @@ def test_lost_file_is_an_error_that_names_it(tmp_path):
             call(FileStem(tmp_path / "lost.wav", level=0.1))
 
 
-def test_every_stem_keeps_the_protocol(path, stereo):
+def test_every_stem_has_the_protocol(path, stereo):
     array = ArrayStem(stereo, 8000)
     for stem in (FileStem(path), array, Concatenation((array, FileStem(path)), 400)):
         assert isinstance(stem, Stem)
@@ -131,7 +131,7 @@ def test_an_array_is_read_as_it_is(shape, noise):
     excerpt = stem.read(20, 100)
     np.testing.assert_array_equal(excerpt, samples.reshape(300, -1)[20:120])
     assert excerpt.dtype == np.float32
-    excerpt += 1  # the reader's own
+    excerpt += 1  # a copy
     np.testing.assert_array_equal(stem.read(20, 100), samples.reshape(300, -1)[20:120])
     assert "0." not in repr(stem)
 
@@ -155,6 +155,6 @@ def test_digest_of_an_array_is_that_of_its_content(stereo):
         (np.zeros(9, np.float32), "44100", "sample_rate='44100'"),
     ],
 )
-def test_what_is_no_audio_is_an_error(samples, rate, message):
+def test_anything_but_audio_is_an_error(samples, rate, message):
     with pytest.raises(ValueError, match=message):
         ArrayStem(samples, rate)

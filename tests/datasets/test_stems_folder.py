@@ -57,7 +57,7 @@ def test_any_format_and_any_source(tmp_path, noise, write_song):
     corpus = StemsFolder(tmp_path, split=None)
     track = corpus[0]
     assert names(corpus) == ["song"]
-    # The field's own names come first, the others by alphabet.
+    # Common names come first, the others in alphabetical order.
     assert corpus.sources == track.sources == ("vocals", "bass", "Kit", "piano")
     np.testing.assert_array_equal(track.read("piano", 100, 200), stems["piano.wav"][100:300])
     # 24 bits
@@ -79,7 +79,7 @@ def test_mixture_without_a_file_is_the_sum(songs):
     np.testing.assert_allclose(track.read("mixture"), track.read("vocals") + track.read("drums"), atol=1e-7)
 
 
-def test_source_that_only_other_songs_have_is_silence_said_once(tmp_path, songs, noise, write_song, caplog):
+def test_source_that_only_other_songs_have_is_silence_and_logged_once(tmp_path, songs, noise, write_song, caplog):
     write_song(songs(1) / "duo", {"vocals.wav": noise(80), "bass.wav": noise(80)})
     with caplog.at_level(logging.WARNING, "tfsep"):
         duo, song = StemsFolder(tmp_path, split=None)
@@ -89,10 +89,10 @@ def test_source_that_only_other_songs_have_is_silence_said_once(tmp_path, songs,
         assert duo.read("bass").any()
         assert not song.read("bass").any()
     messages = [record.getMessage() for record in caplog.records]
-    assert messages == ["duo has no drums: silence stands in.", "song00 has no bass: silence stands in."]
+    assert messages == ["duo has no drums: silence is used instead.", "song00 has no bass: silence is used instead."]
 
 
-def test_unequal_lengths_are_continued_with_silence(tmp_path, noise, write_song):
+def test_unequal_lengths_are_padded_with_silence(tmp_path, noise, write_song):
     write_song(tmp_path / "song", {"vocals.wav": noise(30), "drums.wav": noise(50)})
     track = StemsFolder(tmp_path, split=None)[0]
     assert track.samples == 50
@@ -133,21 +133,21 @@ def test_splits_without_folders_are_disjoint_and_complete(songs, count):
     assert len(train) + len(valid) == count
 
 
-def test_folders_without_stems_are_left_out_and_do_not_move_the_split(songs, caplog):
+def test_folders_without_stems_are_skipped_and_do_not_change_the_split(songs, caplog):
     root = songs(3)
     (root / "zz notes").mkdir()
     (root / "zz notes" / "readme.txt").write_text("no audio")
     with caplog.at_level(logging.WARNING, "tfsep"):
         assert names(StemsFolder(root, split="valid")) == ["song02"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{root / 'zz notes'} holds no stems and is left out."
+        f"{root / 'zz notes'} contains no stems and is skipped."
     ]
 
 
 def test_one_song_cannot_be_divided(songs):
     root = songs(1)
     assert names(StemsFolder(root, split="valid")) == ["song00"]
-    with pytest.raises(ValueError, match="holds one song"):
+    with pytest.raises(ValueError, match="contains one song"):
         StemsFolder(root, split="train")
 
 
@@ -196,7 +196,7 @@ def test_spec_of_a_store_opens_a_store(tmp_path):
         datasets.from_spec(f"store:{tmp_path}")
 
 
-def test_all_songs_are_taken_where_a_corpus_need_not_be_divided(songs):
+def test_split_all_is_refused_for_corpora_with_a_published_division(songs):
     root = songs(7)
     assert len(datasets.from_spec(f"stems:{root}", "all")) == 7
     for kind in ("musdb18", "dsd100", "mir1k"):

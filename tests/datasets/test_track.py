@@ -29,7 +29,7 @@ def track(folder):
     return Track("song", {source: FileStem(folder / f"{source}.wav") for source in SOURCES})
 
 
-def test_facts_come_without_decoding(track, monkeypatch):
+def test_rate_length_and_channels_are_known_without_decoding(track, monkeypatch):
     monkeypatch.setattr(audio, "read", None)
     assert (track.name, track.sources) == ("song", SOURCES)
     assert (track.sample_rate, track.samples, track.channels) == (8000, 1000, 2)
@@ -62,11 +62,11 @@ def test_excerpt_decodes_no_more_than_asked(track, monkeypatch):
     assert calls == [("drums.wav", 100, 50)]
 
 
-def test_mixture_is_the_sum_without_a_file(track, stems):
+def test_mixture_without_a_file_is_the_sum(track, stems):
     np.testing.assert_allclose(track.read("mixture"), sum(stems.values()), atol=1e-7)
 
 
-def test_mixture_is_the_file_where_there_is_one(folder, track, stems):
+def test_mixture_with_a_file_is_the_file(folder, track, stems):
     track = Track("song", track.stems, FileStem(folder / "mixture.wav"))
     np.testing.assert_allclose(track.read("mixture", 10, 20), sum(stems.values())[10:30] + 0.01, atol=1e-7)
 
@@ -92,7 +92,7 @@ def test_read_sources_keeps_the_order_of_the_names(track, stems):
 
 
 def test_accompaniment_is_the_sum_of_the_other_stems(folder, track, stems):
-    # Not the mixture less the vocals: the file's residual belongs to no stem.
+    # Not the mixture minus the vocals: the file's residual belongs to no stem.
     track = Track("song", track.stems, FileStem(folder / "mixture.wav"))
     read = track.read_sources(("vocals", "accompaniment"))
     np.testing.assert_allclose(read["accompaniment"], stems["drums"] + stems["bass"], atol=1e-7)
@@ -115,13 +115,13 @@ def test_components(names, sources, expected):
 
 
 @pytest.mark.parametrize("name", ["accompaniment", "other", "rest"])
-def test_nothing_left_to_accompany_is_an_error(name):
+def test_sum_of_no_sources_is_an_error(name):
     with pytest.raises(ValueError, match=f"Nothing is left for '{name}'. Available: vocals, drums, bass"):
         components((*SOURCES, name), SOURCES)
 
 
 @pytest.mark.parametrize("name", ["accompaniment", "other", "rest"])
-def test_what_the_stems_do_not_explain_of_the_mixture_file_is_what_is_left(folder, track, name):
+def test_residual_of_the_mixture_file_is_what_is_left(folder, track, name):
     assert components(("vocals", name), ("vocals",), residual=True) == {"vocals": ("vocals",), name: ("residual",)}
     voice = Track("song", {"vocals": track.stems["vocals"]}, FileStem(folder / "mixture.wav"))
     read = voice.read_sources(("vocals", name), 10, 20)
@@ -129,7 +129,7 @@ def test_what_the_stems_do_not_explain_of_the_mixture_file_is_what_is_left(folde
     np.testing.assert_array_equal(read[name], voice.read("mixture", 10, 20) - voice.read("vocals", 10, 20))
 
 
-def test_unknown_names_learn_what_can_be_had_as_a_sum():
+def test_error_for_an_unknown_name_lists_the_names_of_sums():
     with pytest.raises(
         ValueError, match=r"sources, or accompaniment or rest for the sum .*'piano'.*: vocals, other\.$"
     ):
@@ -138,31 +138,31 @@ def test_unknown_names_learn_what_can_be_had_as_a_sum():
         components(("vocals", "accompaniment", "rest"), SOURCES)
 
 
-def test_what_is_no_track_is_found_at_the_first_item(track):
+def test_anything_but_tracks_is_refused_at_the_first_element(track):
     assert track_list(item for item in [track, track]) == [track, track]
     endless = itertools.repeat(np.zeros(10))  # as a tf.data.Dataset that repeats
     for tracks, received in (
-        (track, r"tracks is a Track\. Expected a dataset .* Write \[track\]"),
-        ("songs", "tracks is a str"),
-        (5, "tracks is a int"),
-        (endless, "tracks holds a ndarray"),
-        (["songs/a"], "tracks holds a str"),
+        (track, r"a Track\. Write \[track\]\."),
+        ("songs", r"a str\."),
+        (5, r"a int\."),
+        (endless, r"a repeat that contains a ndarray\."),
+        (["songs/a"], r"a list that contains a str\."),
     ):
-        with pytest.raises(ValueError, match=received):
+        with pytest.raises(ValueError, match=rf"tracks must be .*Received: {received}$"):
             track_list(tracks)
 
 
-def test_missing_stem_is_silence_said_once(track, caplog):
+def test_missing_stem_is_silence_and_logged_once(track, caplog):
     with caplog.at_level(logging.WARNING, "tfsep"):
         track = Track("song", {**track.stems, "other": None})
         for _ in range(3):
             silence = track.read("other", 10, 20)
     assert silence.shape == (20, 2)
     assert not silence.any()
-    assert [record.getMessage() for record in caplog.records] == ["song has no other: silence stands in."]
+    assert [record.getMessage() for record in caplog.records] == ["song has no other: silence is used instead."]
 
 
-def test_shorter_stem_is_continued_with_silence_said_once(track, folder, noise, caplog):
+def test_shorter_stem_is_padded_with_silence_and_logged_once(track, folder, noise, caplog):
     short = noise(300, seed=9)
     audio.write(folder / "other.wav", short, 8000)
     track = Track("song", {**track.stems, "other": FileStem(folder / "other.wav")})
@@ -172,7 +172,7 @@ def test_shorter_stem_is_continued_with_silence_said_once(track, folder, noise, 
     np.testing.assert_array_equal(track.read("other", 290, 20), np.pad(short[290:], ((0, 10), (0, 0))))
     assert not track.read("other", 600, 100).any()
     messages = [record.getMessage() for record in caplog.records]
-    assert messages == ["song: stems of 300 to 1000 samples; the shorter ones are continued with silence."]
+    assert messages == ["song: stems of 300 to 1000 samples; the shorter ones are padded with silence."]
 
 
 def test_mono_stem_of_a_stereo_song_is_duplicated(track, folder, noise, stems):
@@ -226,7 +226,7 @@ def test_corpus_is_a_sequence_of_tracks(track):
 
 
 def test_corpus_without_tracks_is_an_error():
-    with pytest.raises(ValueError, match="nothing holds no tracks"):
+    with pytest.raises(ValueError, match="nothing contains no tracks"):
         Corpus("nothing", [])
 
 
@@ -244,7 +244,7 @@ def test_track_of_arrays(stems):
 @pytest.mark.parametrize(
     "stem", [np.zeros((9, 2), np.float32), "vocals.wav", Path("vocals.wav"), (np.zeros(9), 8000), 0], ids=repr
 )
-def test_what_is_no_stem_is_an_error_that_says_what_to_pass(stem, track):
+def test_error_for_anything_but_a_stem_says_what_to_pass(stem, track):
     kind = type(stem).__name__
     for stems, mixture in ({"vocals": stem}, None), (track.stems, stem):
         source = "vocals" if mixture is None else "mixture"

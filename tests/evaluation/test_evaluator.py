@@ -269,7 +269,7 @@ def test_wrong_tracks_are_refused():
     track = FakeTrack("a")
     for tracks in (np.zeros((2, 100)), ["a"], "songs", 5, (item for item in [track, 1])):
         with pytest.raises(
-            ValueError, match=r"^tracks (is|holds) a .*Expected a dataset of tfsep\.datasets or a list of"
+            ValueError, match=r"^tracks must be a corpus such as MUSDB18\(root\), or a list of Track\. Received: a "
         ):
             evaluate(FakeModel("vocals"), tracks)
     assert len(evaluate(FakeModel("vocals"), (item for item in [track]), sdr_only=True).tracks) == 1

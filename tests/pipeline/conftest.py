@@ -7,7 +7,7 @@ from tfsep import audio
 from tfsep.datasets import FileStem, Track
 from tfsep.pipeline import cache
 
-# One step of the stored samples: a whole number of these is stored without rounding.
+# The unit of stored samples: multiples of it are stored without rounding.
 UNIT = 1 / cache.SCALE
 
 
@@ -20,7 +20,7 @@ def cache_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make_model():
-    """A function that makes what the pipeline asks of a model."""
+    """A function that makes objects with the attributes of a model that the pipeline uses."""
 
     def make(sources=("vocals", "drums"), sample_rate=8000, channels=1, segment=8, context=0):
         return SimpleNamespace(
@@ -49,7 +49,7 @@ def make_track(tmp_path):
 
 @pytest.fixture
 def make_songs(make_track):
-    """A function that makes songs whose vocals say the song and the place: 1000 * number + place, from 1 on."""
+    """A function that makes songs whose vocals encode song and position: 1000 * number + position, from 1 on."""
 
     def make(lengths=(40, 30, 50)):
         return [
@@ -60,7 +60,7 @@ def make_songs(make_track):
                     "drums": np.full(length, 100 * (number + 1)),
                     "bass": np.full(length, -(number + 1)),
                 },
-                # The mixture file has 7, 14, … more than the stems.
+                # The mixture file exceeds the stems by 7, 14, …
                 mixture=1000 * number + np.arange(1, length + 1) + 99 * (number + 1) + 7 * (number + 1),
             )
             for number, length in enumerate(lengths)
@@ -71,7 +71,7 @@ def make_songs(make_track):
 
 @pytest.fixture
 def units():
-    """A function that brings a dataset's batches to numpy, in whole units of the stored samples."""
+    """A function that converts a dataset's batches to numpy, in units of the stored samples."""
 
     def convert(dataset):
         batches = []

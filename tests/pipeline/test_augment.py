@@ -26,7 +26,7 @@ def test_remix_takes_every_source_from_another_example(stems, seed):
     source, example = np.divmod(mixed[:, :, 0, 0].astype(int), 100)
     np.testing.assert_array_equal(source, np.broadcast_to(np.arange(SOURCES), source.shape))
     assert (example != np.arange(BATCH)[:, np.newaxis]).all()
-    # No example is lost, so that every source is heard equally often.
+    # No example is lost, so that every source is used equally often.
     np.testing.assert_array_equal(np.sort(example, axis=0), np.broadcast_to(np.arange(BATCH)[:, None], example.shape))
 
 
@@ -40,7 +40,7 @@ def test_remix_takes_the_sources_from_different_examples(stems):
     assert len(set(shifts)) >= 15
 
 
-def test_remix_leaves_the_other_share_real_songs(stems):
+def test_remix_changes_only_its_share_of_the_examples(stems):
     np.testing.assert_array_equal(augment(Remix(0.0), stems), stems)
     remixed = 0
     for seed in range(100):
@@ -85,7 +85,7 @@ def test_equalize_scales_each_frequency_by_a_smooth_gain(samples):
     gains = 20 * np.log10(response[..., 0].real)
     assert np.abs(gains).max() < 6.05
     assert np.unique(np.round(gains[:, :, 20], 2)).size == gains[:, :, 20].size
-    # Straight between four points: as good as a line through the ends of each part.
+    # Linear between four points.
     bins = gains.shape[2]
     for part in range(3):
         inside = gains[:, :, -(-part * (bins - 1) // 3) : (part + 1) * (bins - 1) // 3 + 1]
@@ -103,7 +103,7 @@ def test_equalize_refuses(arguments):
 
 
 @pytest.mark.parametrize("augmentation", [Remix(0.5), Gain(), Equalize()])
-def test_the_seed_decides(stems, augmentation):
+def test_results_depend_on_the_seed(stems, augmentation):
     stems = stems + 1
     np.testing.assert_array_equal(augment(augmentation, stems, 3), augment(augmentation, stems, 3))
     assert any((augment(augmentation, stems, seed) != augment(augmentation, stems, 3)).any() for seed in range(3))
@@ -129,7 +129,7 @@ NEUTRAL = {
     "swap": Swap(0.0),
     "polarity": Polarity(0.0),
 }
-# Each so that it acts on every batch.
+# With arguments by which each changes every batch.
 ACTIVE = {
     "remix": Remix(1.0),
     "gain": Gain(),
@@ -153,7 +153,7 @@ def test_every_augmentation_has_a_test_here():
 
 
 @pytest.mark.parametrize("name", ACTIVE)
-def test_each_seed_decides(noise, name):
+def test_each_depends_on_the_seed(noise, name):
     results = [augment(ACTIVE[name], noise, seed) for seed in SEEDS]
     for seed, result in zip(SEEDS, results, strict=True):
         np.testing.assert_array_equal(augment(ACTIVE[name], noise, seed), result)
@@ -173,15 +173,15 @@ def test_each_gives_the_same_compiled(noise, name, batch):
 
 
 @pytest.mark.parametrize("name", ACTIVE)
-def test_each_draws_anew_for_every_example(noise, name):
-    # Were a draw shared by the batch, equal examples would stay equal. Remix takes equal ones.
+def test_each_draws_independently_for_every_example(noise, name):
+    # If a draw were shared by the batch, equal examples would stay equal. Remix exchanges equal ones.
     if name != "remix":
         equal = np.broadcast_to(noise[:1], noise.shape)
         assert any((result != result[:1]).any() for result in (augment(ACTIVE[name], equal, seed) for seed in range(3)))
 
 
 @pytest.mark.parametrize("name", NEUTRAL)
-def test_each_can_leave_everything_as_it_is(noise, name):
+def test_neutral_arguments_change_nothing(noise, name):
     np.testing.assert_array_equal(augment(NEUTRAL[name], noise), noise)
 
 
@@ -191,7 +191,7 @@ def test_ratio_weighs_the_first_against_the_others():
     np.testing.assert_array_equal(weights, np.broadcast_to(weights[:, :, :1, :1], weights.shape))
     weights = weights[:, :, 0, 0]
     np.testing.assert_allclose(weights[:, 0], 1 - weights[:, 1], atol=1e-6)
-    # The residual goes with the others.
+    # The residual has the weight of the others.
     np.testing.assert_array_equal(weights[:, 1:], np.broadcast_to(weights[:, 1:2], (2000, SOURCES - 1)))
     assert 0 <= weights.min() < 0.01 and 0.99 < weights.max() <= 1
     assert abs(weights[:, 1].mean() - 0.5) < 0.03 and abs(weights[:, 1].std() - 12**-0.5) < 0.02
@@ -210,7 +210,7 @@ def test_shift_rotates_one_source_by_a_multiple_of_the_step(noise):
         ]
         assert len(turns) == len(moved)
         drawn.append((moved[0], turns[0]) if moved else None)
-    # 0, 2, 4, 6 and 8 of 9 samples, each as often; 0 is no shift.
+    # Shifts of 0, 2, 4, 6 and 8 of 9 samples are equally frequent; 0 is no shift.
     counts = {choice: drawn.count(choice) / len(drawn) for choice in set(drawn)}
     assert set(counts) == {None, *((source, turn) for source in range(3) for turn in range(1, 5))}
     assert abs(counts.pop(None) - 1 / 5) < 0.06
@@ -239,13 +239,13 @@ def test_mute_silences_sources_but_never_all_and_not_the_residual(probability):
     assert (kept[:, -1] == 1).all()
     count = kept[:, :-1].sum(axis=1)
     assert count.min() >= 1
-    # Where all three would be silent, one is heard after all.
+    # If all three would be silent, one is kept.
     expected = [0, 0, 0, 0]
     for muted in range(4):
         share = [1, 3, 3, 1][muted] * probability**muted * (1 - probability) ** (3 - muted)
         expected[max(1, 3 - muted)] += share
     np.testing.assert_allclose([(count == number).mean() for number in range(4)], expected, atol=0.03)
-    # No source is favoured.
+    # No source is preferred.
     assert np.ptp(kept[:, :-1].mean(axis=0)) < 0.05
 
 
@@ -258,13 +258,13 @@ def test_mute_of_channels_silences_each_by_itself_but_never_all():
         kept = kept[:, :-1, 0].reshape(-1, 4)
         assert set(np.unique(kept)) == {0, 1}
         assert kept.sum(axis=1).min() == 1
-        # Where all four would be silent, one is heard after all.
+        # If all four would be silent, one is kept.
         np.testing.assert_allclose(kept.mean(axis=0), 1 - probability + probability**4 / 4, atol=0.03)
     kept = augment(Mute(0.3, channels=True), ones)[:, :-1, 0].reshape(-1, 4)
     assert np.abs(np.corrcoef(kept.T) - np.eye(4)).max() < 0.1
 
 
-def test_mute_of_one_source_leaves_it(noise):
+def test_mute_of_one_source_changes_nothing(noise):
     np.testing.assert_array_equal(augment(Mute(1.0), noise[:, -2:]), noise[:, -2:])
 
 
@@ -283,11 +283,11 @@ def test_swap_and_polarity_change_sources_or_leave_them(noise, make, change):
         assert (changed ^ kept).all()
         np.testing.assert_allclose(changed.mean(axis=0), probability, atol=0.08)
         if probability == 0.5:
-            # Each source for itself.
+            # Sources are independent.
             assert abs((changed[:, 0] == changed[:, 1]).mean() - 0.5) < 0.08
 
 
-def test_swap_leaves_mono_alone(noise):
+def test_swap_does_not_change_mono(noise):
     np.testing.assert_array_equal(augment(Swap(1.0), noise[..., :1]), noise[..., :1])
 
 

@@ -24,13 +24,13 @@ def test_beam_writes_what_threads_write(make_songs, tmp_path, format):
     assert len(expected) == 7
     options = {"format": format, "shards": 3, "run": runner("DirectRunner", "--direct_num_workers=1")}
     assert contents(prepare(corpora, tmp_path / "beam", **options)) == expected
-    # It goes on where another run ended.
+    # It continues where another run ended.
     (tmp_path / "beam" / f"shard-00001-of-00003.{format}").unlink()
     assert contents(prepare(corpora, tmp_path / "beam", **options)) == expected
     assert len(Store(tmp_path / "beam", "train")) == 2
 
 
-def test_beam_fails_where_a_shard_fails(make_songs, tmp_path):
+def test_error_in_a_shard_is_raised(make_songs, tmp_path):
     pytest.importorskip("apache_beam", reason="Apache Beam is not installed: pip install 'tfsep[beam]'")
     songs = make_songs()
     path = songs[1].stems["drums"].path

@@ -44,7 +44,7 @@ def test_audio_is_resampled(make_track):
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 5000])
-def test_long_songs_are_decoded_in_blocks_to_the_same(make_track, monkeypatch, tmp_path, sample_rate):
+def test_decoding_in_blocks_gives_the_same(make_track, monkeypatch, tmp_path, sample_rate):
     generator = np.random.default_rng(0)
     stems = {name: generator.integers(-2000, 2000, (20500, 2)) for name in ("vocals", "drums")}
     song = make_track("song", stems, mixture=sum(stems.values()) + generator.integers(-9, 9, (20500, 2)))
@@ -55,7 +55,7 @@ def test_long_songs_are_decoded_in_blocks_to_the_same(make_track, monkeypatch, t
     assert whole[-1].any()
 
 
-def test_channels_are_brought_to_the_model_s(make_track):
+def test_channels_are_converted(make_track):
     left, right = np.arange(0, 20, 2), np.arange(0, 60, 6)
     stereo = make_track("stereo", {"vocals": np.stack([left, right], axis=1)})
     mono = make_track("mono", {"vocals": left})
@@ -66,7 +66,7 @@ def test_channels_are_brought_to_the_model_s(make_track):
         cache.decode([stereo], 8000, 3)
 
 
-def test_lossy_overshoot_is_kept_and_clipping_is_said(make_track, caplog):
+def test_samples_beyond_full_scale_are_kept_and_clipping_is_logged(make_track, caplog):
     full_scale = int(cache.SCALE)
     with caplog.at_level(logging.WARNING, "tfsep"):
         (rows,) = cache.decode([make_track("loud", {"vocals": [1.5 * full_scale, -2 * full_scale]})], 8000, 1)
@@ -77,7 +77,7 @@ def test_lossy_overshoot_is_kept_and_clipping_is_said(make_track, caplog):
     assert [record.getMessage() for record in caplog.records] == ["louder: samples beyond -4 and 4 are clipped."]
 
 
-def test_decoded_audio_is_used_again(track, no_decoding):
+def test_decoded_audio_is_reused(track, no_decoding):
     (first,) = cache.decode([track], 8000, 1)
     no_decoding()
     (second,) = cache.decode([Track("another name", track.stems, track.mixture)], 8000, 1)
@@ -88,7 +88,7 @@ def test_decoded_audio_is_used_again(track, no_decoding):
             cache.decode([track], rate, channels)
 
 
-def test_changed_content_is_decoded_anew(track, make_track):
+def test_changed_content_is_decoded_again(track, make_track):
     before = cache.decode([track], 8000, 1)[0]
     path = track.stems["drums"].path
     stat = path.stat()
@@ -100,7 +100,7 @@ def test_changed_content_is_decoded_anew(track, make_track):
     np.testing.assert_array_equal(before[0], after[0])
 
 
-def test_same_files_in_other_parts_are_another_entry(track):
+def test_same_files_in_other_roles_are_another_entry(track):
     stems = track.stems
     swapped = Track("song", {**stems, "vocals": stems["drums"], "drums": stems["vocals"]}, track.mixture)
     plain = Track("song", stems)
@@ -123,7 +123,7 @@ def test_order_of_the_tracks_is_kept(make_songs):
     assert [row[1, 0, 0] for row in rows] == [100, 200, 300, 400, 500, 600]
 
 
-def test_entry_appears_only_when_it_is_whole(track, cache_folder, monkeypatch):
+def test_entry_appears_only_when_it_is_complete(track, cache_folder, monkeypatch):
     resample, seen = audio.resample_blocks, []
 
     def spy(*args):
@@ -196,7 +196,7 @@ def test_stem_with_nan_is_an_error_that_names_the_file(track, tmp_path):
         cache.decode([Track("song", {"vocals": FileStem(tmp_path / "nan.wav")})], 8000, 1)
 
 
-def test_folder_is_the_one_given_else_the_environment_s_else_the_home_s(track, tmp_path, cache_folder, monkeypatch):
+def test_folder_is_the_argument_or_from_the_environment_or_in_the_home(track, tmp_path, cache_folder, monkeypatch):
     cache.decode([track], 8000, 1, tmp_path / "given")
     assert len(list((tmp_path / "given").iterdir())) == 1
     assert not cache_folder.exists()

@@ -1,4 +1,4 @@
-"""Neither decoded tracks nor the shards of a store hold a descriptor each."""
+"""Decoded tracks and shards of a store do not each keep a file descriptor."""
 
 import subprocess
 import sys

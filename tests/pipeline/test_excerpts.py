@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfsep import audio, datasets, pipeline
 from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, batches, cache, prepare, windows
 
-# Compiling takes longer than all else in these small cases; one test does it.
+# Compiling takes longer than all else in these small cases, so only one test does it.
 excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
 
 UNIT = 1 / cache.SCALE
@@ -21,7 +21,7 @@ ALL = ("vocals", "drums", "bass")
 
 
 def arrays(dataset):
-    """Every array of every batch, the mixture first."""
+    """Return every array of every batch, the mixture first."""
     return [array.numpy() for mixture, sources in dataset for array in (mixture, *sources.values())]
 
 
@@ -30,7 +30,7 @@ def same(first, second):
 
 
 def draws(batches):
-    """Song and start of every example, as the vocals of `make_songs` say them."""
+    """Return song and start of every example, which the vocals of `make_songs` encode."""
     first = np.concatenate([sources["vocals"][:, 0, 0] for _, sources in batches])
     return [divmod(int(value) - 1, 1000) for value in first]
 
@@ -50,14 +50,14 @@ def test_batches_have_the_model_s_shape(make_songs, make_model):
             assert samples.shape == (4, 14, 2)
 
 
-def test_excerpts_are_the_songs_own(make_songs, make_model, units):
+def test_sources_of_an_excerpt_are_of_one_song_and_position(make_songs, make_model, units):
     for mixture, sources in units(excerpts(make_songs(), make_model(ALL), 5, augment=())):
         song, start = np.divmod(sources["vocals"][:, 0, 0] - 1, 1000)
         place = np.arange(8)
         np.testing.assert_array_equal(sources["vocals"][:, :, 0], 1000 * song[:, None] + start[:, None] + place + 1)
         np.testing.assert_array_equal(sources["drums"][:, :, 0], np.tile(100 * (song[:, None] + 1), 8))
         np.testing.assert_array_equal(sources["bass"][:, :, 0], np.tile(-(song[:, None] + 1), 8))
-        # The file's residual is in the mixture.
+        # The mixture contains the residual of its file.
         np.testing.assert_array_equal(mixture - sum(sources.values()), np.tile(7 * (song + 1), (8, 1)).T[..., None])
 
 
@@ -104,15 +104,15 @@ def test_by_default_songs_are_remixed_and_scaled(make_songs, make_model):
 
 def test_same_seed_same_batches(make_songs, make_model):
     model = make_model()
-    # Of one song, only the positions differ.
+    # With one song, only the positions differ.
     for songs, augment in ((make_songs(), (Remix(), Gain())), (make_songs((60,)), ())):
         first = arrays(excerpts(songs, model, 4, seed=3, augment=augment))
         assert same(first, arrays(excerpts(songs, model, 4, seed=3, augment=augment)))
         assert not same(first, arrays(excerpts(songs, model, 4, seed=4, augment=augment)))
 
 
-def test_augmentations_draw_by_seed_batch_and_place(make_track, make_model):
-    # Every excerpt is the same, so that all differences are the gains'.
+def test_augmentations_depend_on_seed_batch_and_order(make_track, make_model):
+    # All excerpts are equal, so that only the gains differ.
     track = make_track("song", {"vocals": np.full(100, 1000), "drums": np.full(100, 1000)})
 
     def gains(count, seed):
@@ -126,7 +126,7 @@ def test_augmentations_draw_by_seed_batch_and_place(make_track, make_model):
 
 
 def test_compiled_batches_are_the_same(make_songs, make_model):
-    # A window of 12 samples, so that the circular shift acts.
+    # A window of 12 samples, long enough for the circular shift.
     songs, model = make_songs(), make_model(channels=2, segment=12)
     augment = [make(step=5) if name == "shift" else make() for name, make in AUGMENTATIONS.items()]
     plain = arrays(excerpts(songs, model, 4, augment=augment))
@@ -136,8 +136,8 @@ def test_compiled_batches_are_the_same(make_songs, make_model):
         np.testing.assert_allclose(batch, expected, atol=1e-6)
 
 
-def test_silent_excerpts_are_drawn_anew(make_track, make_model):
-    # The model's source is heard in a tenth of the song; what it does not estimate is heard throughout.
+def test_silent_excerpts_are_drawn_again(make_track, make_model):
+    # The model's source is active in a tenth of the song, the other source throughout.
     vocals = np.where(np.arange(1000) < 100, 500, 0)
     track = make_track("song", {"vocals": vocals, "drums": np.full(1000, 500)})
 
@@ -154,7 +154,7 @@ def test_silent_excerpts_are_drawn_anew(make_track, make_model):
         share(make_model(("drums",)), active="vocals")
 
 
-def test_a_wholly_silent_song_is_taken_as_it_is(make_track, make_model, caplog):
+def test_silent_excerpts_of_a_silent_song_are_used(make_track, make_model, caplog):
     silent = make_track("silent", {"vocals": np.zeros(100), "drums": np.full(100, 500)})
     loud = make_track("loud", {"vocals": np.full(100, 500), "drums": np.full(100, 500)})
     vocals = [batch[1]["vocals"].numpy() for batch in excerpts([silent, loud], make_model(("vocals",)), 4, augment=())]
@@ -162,10 +162,10 @@ def test_a_wholly_silent_song_is_taken_as_it_is(make_track, make_model, caplog):
     assert caplog.messages == []
 
 
-def test_sources_that_are_silent_in_all_songs_are_said_and_refused_if_all_are(make_track, make_model, caplog):
+def test_sources_that_are_silent_in_all_songs_are_logged_and_refused_if_all_are(make_track, make_model, caplog):
     songs = [make_track(f"song{n}", {"vocals": np.zeros(100), "drums": np.arange(100)}) for n in range(4)]
     excerpts(songs, make_model(), 4)
-    assert caplog.messages == ["vocals: silent in all tracks, which is what the model will learn."]
+    assert caplog.messages == ["vocals: silent in all tracks; the model will learn silence."]
     songs = [make_track(f"mute{n}", {"vocals": np.zeros(100), "drums": np.zeros(100)}) for n in range(4)]
     message = r"vocals, drums: silent in all tracks: .*Check the files of mute0, mute1, mute2, \.\.\.\."
     with pytest.raises(ValueError, match=message):
@@ -175,16 +175,15 @@ def test_sources_that_are_silent_in_all_songs_are_said_and_refused_if_all_are(ma
 @pytest.mark.parametrize(
     ("make", "received"),
     [
-        (lambda songs: (song for song in songs), "a generator"),
-        (lambda songs: tf.data.Dataset.range(3), r"a _?\w*Dataset"),
+        (lambda songs: tf.data.Dataset.range(3).repeat(), r"a _?\w*Dataset that contains a \w+"),
         (lambda songs: songs[0], "a Track"),
         (lambda songs: "musdb18:/data", "a str"),
-        (lambda songs: {"train": songs}, "a dict"),
-        (lambda songs: [*songs, "song"], "a list with a str in it"),
+        (lambda songs: {"train": songs}, "a dict that contains a str"),
+        (lambda songs: [*songs, "song"], "a list that contains a str"),
         (lambda songs: None, "a NoneType"),
     ],
 )
-def test_what_is_no_sequence_of_tracks_is_one_clear_line(make_songs, make_model, tmp_path, make, received):
+def test_anything_but_tracks_is_refused_in_one_line(make_songs, make_model, tmp_path, make, received):
     songs, model = make_songs(), make_model()
     for call in (
         lambda tracks: excerpts(tracks, model),
@@ -192,13 +191,13 @@ def test_what_is_no_sequence_of_tracks_is_one_clear_line(make_songs, make_model,
         datasets.change_speed,
         lambda tracks: prepare({"train": tracks}, tmp_path / "store"),
     ):
-        message = rf"tracks must be a sequence of tracks: .*Received: {received}\."
+        message = rf"tracks must be a corpus .*, or a list of Track\. Received: {received}\."
         with pytest.raises(ValueError, match=message) as raised:
             call(make(songs))
         assert "\n" not in str(raised.value)
 
 
-def test_open_iterator_does_not_keep_the_interpreter_from_ending(tmp_path):
+def test_open_iterator_does_not_keep_the_interpreter_from_exiting(tmp_path):
     script = """
 import types
 from tfsep import datasets, pipeline
@@ -221,7 +220,7 @@ print("done")
 def test_batches_do_not_depend_on_the_threads(make_songs, make_model, monkeypatch, parallel):
     songs, model = make_songs(), make_model()
     expected = arrays(excerpts(songs, model, 4, steps_per_epoch=20))
-    # Every third batch is late, so that batches are ready in another order.
+    # Every third batch is late, so that batches are completed in another order.
     load, calls = batches._Stems.load, itertools.count()
 
     def late(stems, places):
@@ -240,7 +239,7 @@ def test_every_iteration_is_the_next_epoch(make_songs, make_model):
     dataset = excerpts(songs, model, 4, seed=5)
     epochs = [arrays(dataset) for _ in range(3)]
     assert not same(epochs[0], epochs[1])
-    # A run that goes on at the second epoch sees what it would have seen.
+    # A run that is resumed at the second epoch has the same batches.
     resumed = excerpts(songs, model, 4, seed=5, first_epoch=1)
     assert same(epochs[1], arrays(resumed))
     assert same(epochs[2], arrays(resumed))
@@ -362,7 +361,7 @@ def test_context_is_real_neighbours_and_zeros_beyond_the_ends(make_songs, make_m
     assert starts == set(range(13))
 
 
-def test_song_shorter_than_a_segment_is_continued_with_zeros(make_songs, make_model, units):
+def test_song_shorter_than_a_segment_is_padded_with_zeros(make_songs, make_model, units):
     (batch,) = units(excerpts(make_songs((5,)), make_model(segment=8, context=2), 1, augment=()))
     np.testing.assert_array_equal(batch[1]["vocals"][0, :, 0], [0, 0, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0])
 
@@ -414,13 +413,13 @@ def test_accompaniment_as_a_stem_in_some_songs_and_as_several_in_others(make_son
 
 
 @pytest.mark.parametrize("name", ["other", "rest"])
-def test_other_names_of_what_is_left(make_songs, make_model, units, name):
+def test_other_and_rest_are_the_sum_of_the_other_stems(make_songs, make_model, units, name):
     for _, sources in units(excerpts(make_songs(), make_model(("vocals", name)), 5, augment=())):
         np.testing.assert_array_equal(sources[name], 99 * (sources["vocals"] // 1000 + 1))
 
 
 def test_accompaniment_beside_lone_vocals_is_the_rest_of_the_mixture_file(make_track, make_model, units):
-    """Also where other songs have it as a stem."""
+    """And so it is beside songs that have it as a stem."""
     voice = np.arange(1001, 1051)
     lone = make_track("lone", {"vocals": voice}, voice + 33)
     karaoke = make_track("karaoke", {"vocals": np.arange(5001, 5051), "accompaniment": np.full(50, 44)})
@@ -459,7 +458,7 @@ def test_batch_larger_than_the_data_is_an_error(make_songs, make_model):
     message = r"batch of 17 is larger than the data: 16 windows of 8 samples at 8000 Hz in 3 tracks.*Lower batch_size"
     with pytest.raises(ValueError, match=message):
         excerpts(make_songs(), make_model(), 17)
-    # Asked for, it draws songs again.
+    # A given number of steps draws songs repeatedly.
     assert len(list(excerpts(make_songs(), make_model(), 17, steps_per_epoch=2))) == 2
 
 

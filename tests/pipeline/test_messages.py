@@ -27,7 +27,7 @@ def parsed(message, **features):
     return tf.io.parse_single_example(message, features)
 
 
-def test_messages_hold_the_audio_where_they_say():
+def test_messages_have_the_audio_at_the_returned_places():
     rows = ROWS.astype("int16")
     message, places = encode("song", ("vocals", "drums"), rows, 10, 8000, {"vocals": [[0, 2]], "drums": []})
     assert list(places) == ["vocals", "residual"]
@@ -49,7 +49,7 @@ def test_messages_hold_the_audio_where_they_say():
     assert (integers["sample_rate"], integers["channels"]) == ([8000], [2])
     assert (integers["start"], integers["samples"]) == ([10], [2])
     assert (integers["active/vocals"], integers["active/drums"]) == ([0, 2], [])
-    # The same song is the same bytes, in every process: in the order of the names, before each its length.
+    # The bytes of a song are the same in every process: features are sorted by name, and each follows its length.
     places = [message.index(b"\n%c%b" % (len(name), name.encode())) for name in sorted(integers)]
     assert places == sorted(places)
     assert message == encode("song", ("vocals", "drums"), rows, 10, 8000, {"drums": [], "vocals": [[0, 2]]})[0]
@@ -79,7 +79,7 @@ def test_plain_tensorflow_reads_a_shard(song, tmp_path):
                 np.testing.assert_array_equal(tf.reshape(content, (samples, 2)), row[start : start + samples])
 
 
-def test_tensorflow_finds_a_flipped_bit(song, tmp_path):
+def test_tensorflow_detects_a_flipped_bit(song, tmp_path):
     path = prepare({"train": [song]}, tmp_path / "store") / "shard-00000-of-00001.tfrecord"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -88,7 +88,7 @@ def test_tensorflow_finds_a_flipped_bit(song, tmp_path):
         list(tf.data.TFRecordDataset(str(path)))
 
 
-def test_lmdb_holds_the_same_messages_under_integer_keys(song, tmp_path):
+def test_lmdb_has_the_same_messages_under_integer_keys(song, tmp_path):
     lmdb = pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
     records = prepare({"train": [song, song]}, tmp_path / "records", shards=1)
     messages = [message.numpy() for message in tf.data.TFRecordDataset(str(next(records.glob("*.tfrecord"))))]
@@ -118,7 +118,7 @@ def test_active_regions_are_chunks_above_a_tenth_of_the_loudest():
     for samples, end in ((32, 32), (30, 30), (29, 29)):
         regions = active_regions(row[:samples], 80)
         assert regions.tolist() == [[4, 12], [16, 20], [28, end]]
-    # int16 at its ends does not overflow.
+    # The smallest int16 does not overflow.
     assert active_regions(np.full((8, 1), -(2**15), np.int16), 80).tolist() == [[0, 8]]
     assert active_regions(np.zeros((30, 1), np.int16), 80).tolist() == []
     # At low rates a chunk is a sample.

@@ -44,7 +44,7 @@ def contents(folder):
 
 
 def rows(store):
-    """Everything that a store holds, song by song."""
+    """Return all samples of a store, song by song."""
     audio = [np.zeros((len(track.sources) + 1, track.samples, track.channels), np.int16) for track in store]
     for track, songs in zip(store, audio, strict=True):
         track.copy_into(list(songs), 0)
@@ -85,7 +85,7 @@ def test_shards_are_of_bounded_size_and_records_of_bounded_length(songs, tmp_pat
     path = prepare({"train": songs}, tmp_path / "two")
     assert len(list(path.glob("*.tfrecord"))) == 2
     assert [len(track["records"]) for track in Store(path, split=None).manifest["tracks"]] == [3, 2, 1]
-    # Never more than one a track.
+    # At most one per track.
     assert len(list(prepare({"train": songs}, tmp_path / "many", shards=99).glob("*.tfrecord"))) == 3
 
 
@@ -112,7 +112,7 @@ def test_shards_and_threads_do_not_change_the_audio(corpora, tmp_path, monkeypat
         assert contents(path) == contents(tmp_path / "3")
 
 
-def test_a_finished_store_stays_as_it_is(corpora, tmp_path, monkeypatch):
+def test_a_finished_store_is_not_changed(corpora, tmp_path, monkeypatch):
     path = prepare(corpora, tmp_path / "store", shards=2)
     before = contents(path)
     written = {file: file.stat().st_ino for file in path.glob("*.tfrecord")}
@@ -161,7 +161,7 @@ def test_an_interrupted_run_is_finished_by_the_same_call(corpora, tmp_path, monk
     assert contents(path) == expected
 
 
-def test_what_is_whole_is_not_written_again(corpora, tmp_path, monkeypatch):
+def test_complete_shards_are_not_written_again(corpora, tmp_path, monkeypatch):
     path = prepare(corpora, tmp_path / "store", shards=3)
     expected = contents(path)
     (path / "shard-00001-of-00003.json").unlink()
@@ -177,14 +177,14 @@ def test_a_damaged_index_is_repaired(corpora, tmp_path, content):
     path = prepare(corpora, tmp_path / "store", shards=3)
     expected = contents(path)
     index = path / "shard-00001-of-00003.json"
-    # A flipped digit of a place is JSON still.
+    # With a changed digit it is still JSON.
     index.write_bytes(index.read_bytes().replace(b'"place": 12', b'"place": 13') if content is None else content)
     assert contents(path) != expected
     prepare(corpora, path, shards=3)
     assert contents(path) == expected
 
 
-def test_a_song_that_changed_is_written_anew(songs, tmp_path):
+def test_a_song_that_changed_is_written_again(songs, tmp_path):
     path = prepare({"train": songs}, tmp_path / "store", shards=3)
     before = contents(path)
     changed = np.full((SONGS[1], 2), 0.25, np.float32)
@@ -208,7 +208,7 @@ tracks = [
 ]
 
 def run(path, format, moment=None):
-    # Every access to files is a moment at which the kernel may end the process.
+    # Kill the process at one of its accesses to files.
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
@@ -286,7 +286,7 @@ def interrupt(plan, shards):
     raise KeyboardInterrupt
 
 
-def test_a_run_that_came_to_no_shard_binds_nobody(corpora, tmp_path):
+def test_a_manifest_without_shards_may_be_overwritten(corpora, tmp_path):
     def fail(plan, shards):
         raise RuntimeError("a song is damaged")
 
@@ -313,12 +313,12 @@ def test_other_songs_are_refused(songs, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["notes.txt", ".git", "store.json", ".decoded"])
-def test_a_folder_with_something_else_is_refused_and_left_alone(corpora, tmp_path, name):
+def test_a_folder_with_something_else_is_refused_and_not_changed(corpora, tmp_path, name):
     folder = tmp_path / "folder"
     (folder / ".git" / "objects").mkdir(parents=True)
     (folder / name / "some").mkdir(parents=True) if name.startswith(".") else (folder / name).write_text('{"a": 1}')
     before = sorted(folder.rglob("*"))
-    with pytest.raises(FileExistsError, match=r"folder holds something else.*another folder"):
+    with pytest.raises(FileExistsError, match=r"folder contains something else.*another folder"):
         prepare(corpora, folder)
     assert sorted(folder.rglob("*")) == before
 
@@ -414,7 +414,7 @@ def test_other_threads_stop_at_the_first_error(make_songs, tmp_path, monkeypatch
     monkeypatch.setattr(preparation, "_write_song", fail)
     with pytest.raises(OSError, match="broken"):
         prepare({"train": make_songs((5,) * 40)}, tmp_path / "store", shards=2)
-    # The other shard is at one of its first songs.
+    # The other shard has written only a few songs.
     assert len(calls) < 10
     assert not list((tmp_path / "store").glob(".*"))
 

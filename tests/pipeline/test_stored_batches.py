@@ -12,13 +12,13 @@ excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
 
 @pytest.fixture(autouse=True)
 def short_records(monkeypatch):
-    """Records of 8 samples at 8000 Hz, as long as a segment, so that windows lie across them."""
+    """Records of 8 samples at 8000 Hz, as long as a segment, so that windows cross their borders."""
     monkeypatch.setattr(preparation, "_RECORD_SECONDS", 0.001)
 
 
 @pytest.fixture
 def songs(make_track):
-    """With a residual, with a missing stem, with a silent stretch, with another source."""
+    """Songs with a residual, with a missing stem, with a silent region and with another source."""
     place = np.arange(1, 41)
     return [
         make_track("full", {"vocals": place, "drums": 100 * place}, 101 * place + 7),

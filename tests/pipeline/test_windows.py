@@ -14,7 +14,7 @@ def joined(batches, name):
 def test_every_window_comes_once_and_in_order(make_songs, make_model, units):
     lengths = (40, 30, 50)
     batches = units(windows(make_songs(lengths), make_model(ALL), batch_size=5))
-    # 5 + 4 + 7 windows: the last batch is kept as it is.
+    # 5 + 4 + 7 windows: the last batch is smaller.
     assert [len(mixture) for mixture, _ in batches] == [5, 5, 5, 1]
     expected = []
     for number, length in enumerate(lengths):

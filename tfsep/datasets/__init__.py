@@ -1,4 +1,4 @@
-"""Where multitracks come from: one file a corpus, all of them sequences of `Track`."""
+"""Corpora of multitracks, which are sequences of `Track`."""
 
 from __future__ import annotations
 
@@ -42,23 +42,29 @@ def __dir__() -> list[str]:
 
 _KINDS = {"musdb18": MUSDB18, "dsd100": DSD100, "mir1k": MIR1K, "ikala": IKala, "stems": StemsFolder, "store": Store}
 
-# What the command line says of `--data`.
+# The help of `--data`.
 NOTATION = f"{', '.join(f'{kind}:PATH' for kind in _KINDS)}, mixing:TARGETS,OTHERS or embedded"
 
 
 def from_spec(spec: str, split: str = "train") -> Corpus:
-    """Opens a corpus by the notation of the command line.
+    """Open a corpus by the notation of the command line.
 
     Args:
-        spec: `"musdb18:PATH"`, `"dsd100:PATH"`, `"mir1k:PATH"`, `"ikala:PATH"`, `"stems:PATH"`, `"store:PATH"`,
+        spec: str, `"musdb18:PATH"`, `"dsd100:PATH"`, `"mir1k:PATH"`, `"ikala:PATH"`, `"stems:PATH"`, `"store:PATH"`,
             `"mixing:TARGETS,OTHERS"`, or `"embedded"` for the song that comes with the installation.
-        split: `"train"`, `"valid"`, `"test"`, or, where a corpus need not be divided, `"all"`. Defaults to `"train"`.
+        split: str, `"train"`, `"valid"`, `"test"`, or `"all"` for corpora without a published division. Defaults to
+            `"train"`.
 
     Returns:
         The `Corpus`.
 
     Raises:
         ValueError: if the notation is not understood.
+
+    Example:
+
+    >>> tfsep.datasets.from_spec("musdb18:musdb18", "test")
+    MUSDB18(root='musdb18', split='test'): 1 track
     """
     kind, _, path = spec.partition(":")
     if spec == "embedded":
@@ -66,7 +72,7 @@ def from_spec(spec: str, split: str = "train") -> Corpus:
     if split == "all":
         split = None
         if kind in ("musdb18", "dsd100", "mir1k"):
-            raise ValueError(f"{spec} is divided by its authors. Take split 'train', 'valid' or 'test'.")
+            raise ValueError(f"{spec} is divided by its authors. Use split 'train', 'valid' or 'test'.")
     if kind == "mixing" and path.count(",") == 1:
         return Mixing(*path.split(","), split=split)
     if kind in _KINDS and path:

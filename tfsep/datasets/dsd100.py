@@ -16,28 +16,33 @@ _log = logging.getLogger("tfsep")
 
 
 class DSD100(Corpus):
-    """DSD100 as it is distributed: `Sources/{Dev,Test}/<song>/<source>.wav` and `Mixtures/.../mixture.wav`.
+    """Open DSD100 as it is distributed: `Sources/{Dev,Test}/<song>/<source>.wav` and `Mixtures/.../mixture.wav`.
 
-    The corpus names no validation songs: every seventh song of `Dev` by name is `"valid"`.
+    The corpus has no validation songs, so every seventh song of `Dev` by name is `"valid"`.
 
     Args:
-        root: path of the folder that holds `Mixtures` and `Sources`.
-        split: `"train"`, `"valid"` or `"test"`. Defaults to `"train"`.
-        mixture: `"file"` takes the mixture that the corpus ships, `"sum"` the sum of the stems. Defaults to
-            `"file"`.
+        root: path of the folder that contains `Mixtures` and `Sources`.
+        split: str, `"train"`, `"valid"` or `"test"`. Defaults to `"train"`.
+        mixture: str, `"file"` for the mixtures of the corpus, `"sum"` for the sums of the stems. Defaults to `"file"`.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
-        ValueError: if the split holds no track.
+        ValueError: if the split contains no track.
+
+    Example:
+
+    >>> tfsep.datasets.DSD100("dsd100", split="test")[0]
+    Track('001 - Song', sources=('vocals', 'drums', 'bass', 'other'))
 
     Reference:
         Liutkus et al., "The 2016 signal separation evaluation campaign", LVA/ICA 2017.
+        https://doi.org/10.1007/978-3-319-53547-0_31
     """
 
     def __init__(self, root: str | Path, split: str = "train", mixture: str = "file"):
         check_choice("split", split, SPLITS)
         check_choice("mixture", mixture, MIXTURES)
-        root = existing_folder(root, "the folder that holds Mixtures/ and Sources/")
+        root = existing_folder(root, "the folder that contains Mixtures/ and Sources/")
         part = "Test" if split == "test" else "Dev"
         names = _songs(root / "Sources" / part)
         if split != "test":
@@ -53,11 +58,11 @@ class DSD100(Corpus):
 def _songs(folder: Path) -> list[str]:
     names = []
     for path in visible(folder, folders=True):
-        # A folder that lacks only some of its files is a damaged song: reading it names the first one missing.
+        # A song that lacks only some of its files is damaged: reading it names the first missing file.
         if any((path / f"{source}.wav").is_file() for source in SOURCES):
             names.append(path.name)
         else:
-            _log.warning("%s holds no stems and is left out.", path)
+            _log.warning("%s contains no stems and is skipped.", path)
     return names
 
 

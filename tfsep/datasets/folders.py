@@ -1,4 +1,4 @@
-"""The names of splits and mixtures, and which files of a folder belong to a corpus."""
+"""Names of splits and mixtures, and the files of a folder that belong to a corpus."""
 
 from __future__ import annotations
 

@@ -13,25 +13,30 @@ SINGERS = "id_mapping.txt"
 
 
 class IKala(Corpus):
-    """iKala as it is distributed: `Wavfile/<song>_<verse or chorus>.wav`, with `id_mapping.txt` beside it.
+    """Open iKala as it is distributed: `Wavfile/<song>_<verse or chorus>.wav`, with `id_mapping.txt` beside it.
 
     `id_mapping.txt` has a line with singer and song, separated by a tab, for each song. No singer is in two
-    splits: of the singers in alphabetical order, the last third is `"test"`, the one before it `"valid"`, and
-    the others `"train"`.
+    splits: of the singers in alphabetical order, the last third is `"test"`, the one before them `"valid"`, and the
+    others are `"train"`.
 
     Args:
-        root: path of the folder that holds `Wavfile` and `id_mapping.txt`.
-        split: `"train"`, `"valid"`, `"test"`, or None for all clips, which needs no `id_mapping.txt`. Defaults to
-            `"train"`.
-        snr: float or None, level of the voice over the accompaniment in dB; None leaves the recorded levels.
-            Defaults to None.
+        root: path of the folder that contains `Wavfile` and `id_mapping.txt`.
+        split: str, `"train"`, `"valid"`, `"test"`, or None for all clips, which needs no `id_mapping.txt`. Defaults
+            to `"train"`.
+        snr: float, level of the voice over the accompaniment in dB. Defaults to None, the recorded levels.
 
     Raises:
         FileNotFoundError: if `root` does not exist, or `id_mapping.txt` is missing for a split.
-        ValueError: if it holds no clip of the split, or a clip whose singer is not known.
+        ValueError: if it contains no clip of the split, or a clip whose singer is not known.
+
+    Example:
+
+    >>> tfsep.datasets.IKala("ikala", split="test")[0]
+    Track('10161_chorus', sources=('vocals', 'accompaniment'))
 
     Reference:
         Chan et al., "Vocal activity informed singing voice separation with the iKala dataset", ICASSP 2015.
+        https://doi.org/10.1109/ICASSP.2015.7178063
     """
 
     def __init__(self, root: str | Path, split: str | None = "train", snr: float | None = None):
@@ -40,10 +45,10 @@ class IKala(Corpus):
         paths = karaoke_files(root)
         if split is not None:
             singers = _singers(root, paths)
-            wanted = _divide(sorted(set(singers.values())))[split]
-            paths = [path for path in paths if singers[path] in wanted]
+            chosen = _divide(sorted(set(singers.values())))[split]
+            paths = [path for path in paths if singers[path] in chosen]
         if not paths:
-            raise ValueError(f"No iKala clip of split {split!r} in {root}. It takes three singers to divide by singer.")
+            raise ValueError(f"No iKala clip of split {split!r} in {root}. A division by singer needs three singers.")
         tracks = [karaoke_track(path, snr) for path in paths]
         super().__init__(f"iKala {split}" if split else "iKala", tracks, root=str(root), split=split)
 
@@ -52,10 +57,10 @@ def _singers(root: Path, paths: list[Path]) -> dict[Path, str]:
     mapping = root / SINGERS
     if not mapping.is_file():
         raise FileNotFoundError(
-            f"{mapping} is missing: it says who sings, so that no singer is in two splits. Put it there, or use "
+            f"{mapping} is missing: it names the singers, so that no singer is in two splits. Put it there, or use "
             "split=None."
         )
-    # Whatever the encoding is, singers who differ stay apart.
+    # In any encoding, different singers stay different.
     rows = [line.split("\t") for line in mapping.read_text("utf-8-sig", "surrogateescape").splitlines()]
     singer_of = {row[1].strip(): row[0].strip() for row in rows if len(row) > 1}
     unknown = [path.name for path in paths if _song(path) not in singer_of]

@@ -1,4 +1,4 @@
-"""Songs as files of two channels, accompaniment left and voice right: MIR-1K and iKala."""
+"""Clips with the accompaniment in the left and the voice in the right channel: MIR-1K and iKala."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from tfsep.checks import check_number, existing_folder
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import Track
 
-# Root mean square of the accompaniment where voice and accompaniment are mixed at a stated ratio.
+# Root mean square of the accompaniment if voice and accompaniment are mixed at a given ratio.
 _LEVEL = 0.1
 
 
 def karaoke_files(root: str | Path) -> list[Path]:
-    """The clips of `root/Wavfile`, or of `root` itself: wav, or FLAC in its place.
+    """Return the clips of `root/Wavfile`, or of `root` itself, as wav or as flac.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
-        ValueError: if it holds no clips.
+        ValueError: if it contains no clips.
     """
-    root = existing_folder(root, "the folder that holds Wavfile/")
+    root = existing_folder(root, "the folder that contains Wavfile/")
     folder = root / "Wavfile" if (root / "Wavfile").is_dir() else root
-    # Names with a dot in front belong to an operating system, not to the corpus.
+    # Names that begin with a dot belong to the operating system.
     clips = {path.stem: path for suffix in ("flac", "wav") for path in folder.glob(f"[!.]*.{suffix}")}
     if not clips:
         raise ValueError(f"No clips in {folder}. Expected Wavfile/*.wav (or .flac) with two channels each.")
@@ -29,12 +29,12 @@ def karaoke_files(root: str | Path) -> list[Path]:
 
 
 def karaoke_track(path: Path, snr: float | None) -> Track:
-    """A clip as a track of mono `vocals` and `accompaniment`.
+    """Return a clip as a track of mono `vocals` and `accompaniment`.
 
     Args:
         path: path of the file.
-        snr: float or None, level of the whole voice over that of the whole accompaniment in dB; None leaves the
-            recorded levels.
+        snr: float, level of the whole voice over that of the whole accompaniment in dB; None keeps the recorded
+            levels.
 
     Raises:
         ValueError: if `snr` is no finite number.

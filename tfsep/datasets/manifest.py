@@ -11,11 +11,11 @@ VERSION = 1
 
 
 class DamagedError(RuntimeError):
-    """A file of a store does not hold what was written to it."""
+    """A file of a store does not contain what was written to it."""
 
 
 def read_manifest(folder: Path) -> dict | None:
-    """The manifest of a store, or None where there is none.
+    """Return the manifest of a store, or None if there is none.
 
     Raises:
         DamagedError: if it is damaged.
@@ -34,13 +34,13 @@ def read_manifest(folder: Path) -> dict | None:
 
 
 def seal(facts: dict) -> str:
-    """Facts as JSON that begins with the SHA-256 of the rest: one flipped digit would be another, valid place."""
+    """Return facts as JSON that begins with the SHA-256 of the rest: a changed digit would still be valid JSON."""
     rest = json.dumps(facts)[1:]
     return f"{_seal_of(rest)}{rest}"
 
 
 def unseal(path: Path) -> dict:
-    """Facts that were sealed; raises DamagedError if they are not what was written."""
+    """Read facts that `seal` wrote; raise DamagedError if they have changed."""
     text = path.read_text(encoding="utf-8", errors="replace")
     head, comma, rest = text.partition(", ")
     if head + comma != _seal_of(rest):
@@ -53,7 +53,7 @@ def _seal_of(rest: str) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     content = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 22):

@@ -15,26 +15,32 @@ VALIDATION = ("abjones_5_08", "abjones_5_09", "amy_9_08", "amy_9_09")
 
 
 class MIR1K(Corpus):
-    """MIR-1K as it is distributed (`Wavfile/*.wav`), or with FLAC in the place of wav.
+    """Open MIR-1K as it is distributed (`Wavfile/*.wav`), or with flac instead of wav.
 
     The published division has 171 clips for training, 4 for development (`"valid"`) and 825 of 17 other singers
-    for the test. Voice and accompaniment of each clip are brought to the same level as a whole and added, as in
-    the paper, which scales them to unit norm; here each has a root mean square of 0.1.
+    for the test. Voice and accompaniment of each clip are scaled to the same level and added. The paper scales them to
+    unit norm; here each has a root mean square of 0.1.
 
     Args:
-        root: path of the folder that holds `Wavfile`, or of the folder of clips.
-        split: `"train"`, `"valid"` or `"test"`. Defaults to `"train"`.
-        snr: float or None, level of the voice over the accompaniment in dB; None leaves the recorded levels.
-            Defaults to 0.0.
+        root: path of the folder that contains `Wavfile`, or of the folder of clips.
+        split: str, `"train"`, `"valid"` or `"test"`. Defaults to `"train"`.
+        snr: float, level of the voice over the accompaniment in dB; None keeps the recorded levels. Defaults to 0.0.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
-        ValueError: if it holds no clip of the split.
+        ValueError: if it contains no clip of the split.
+
+    Example:
+
+    >>> tfsep.datasets.MIR1K("mir1k")
+    MIR1K(root='mir1k', split='train'): 1 track
 
     Reference:
         Hsu and Jang, "On the improvement of singing voice separation for monaural recordings using the MIR-1K
-        dataset", 2010; division: Huang et al., "Singing-voice separation from monaural recordings using deep
-        recurrent neural networks", ISMIR 2014.
+        dataset", 2010. https://doi.org/10.1109/TASL.2009.2026503
+
+        Division: Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural
+        networks", ISMIR 2014; extended: https://arxiv.org/abs/1502.04149
     """
 
     def __init__(self, root: str | Path, split: str = "train", snr: float | None = 0.0):

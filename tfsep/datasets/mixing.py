@@ -1,4 +1,4 @@
-"""Recordings of a source mixed with other recordings."""
+"""Recordings of one source mixed with other recordings."""
 
 from __future__ import annotations
 
@@ -17,25 +17,30 @@ from tfsep.datasets.track import Corpus, Track
 
 
 class Mixing(Corpus):
-    """Any folder of recordings of a target mixed with any folder of other recordings.
+    """Mix a folder of recordings of a target with a folder of other recordings.
 
-    Each recording of the target makes a track. Its accompaniment is made of other recordings, in a random order,
-    one after another until they are as long. The mixture is `(1 - r) * target + r * others` with a random `r`
-    between 0 and 1 for each track. Training draws further pairs by the augmentation `remix`, and further ratios
-    by `ratio`. All recordings must have the same sample rate.
+    Each recording of the target is a track. Its accompaniment consists of other recordings in random order, one after
+    another until they are as long. The mixture is `(1 - r) * target + r * others` with a random `r` between 0 and 1
+    for each track. In training, the augmentation `remix` draws further pairs, and `ratio` further ratios. All
+    recordings must have the same sample rate.
 
     Args:
         targets: path of the folder of target recordings, in folders of any depth.
         others: path of the folder of the other recordings.
-        split: `"train"`, `"valid"`, `"test"` or None. A split is the folder `<split>` in both where it exists;
-            else `"valid"` is every seventh recording by name and `"train"` the others. None takes all. Defaults to
-            `"train"`.
+        split: str, `"train"`, `"valid"`, `"test"` or None. A split is the folder `<split>` in both if it exists;
+            otherwise `"valid"` is every seventh recording by name and `"train"` the others. None selects all. Defaults
+            to `"train"`.
         source: str, name of the target. Defaults to the name of its folder. The others are `"accompaniment"`.
-        seed: int, of the order and the ratios. Defaults to 0.
+        seed: int, seed of the order and the ratios. Defaults to 0.
 
     Raises:
         FileNotFoundError: if a folder does not exist.
-        ValueError: if a folder holds no recording of the split, or the two overlap.
+        ValueError: if a folder contains no recording of the split, or the two overlap.
+
+    Example:
+
+    >>> tfsep.datasets.Mixing("piano", "speech", split=None)[0]
+    Track('song.wav', sources=('piano', 'accompaniment'))
 
     Reference:
         The mixing at a random ratio: ElAraby et al., "S-SepGAN", 2020.
@@ -54,7 +59,7 @@ class Mixing(Corpus):
         _check_apart(targets.resolve(), others.resolve())
         source = targets.name if source is None else source
         if source in ("accompaniment", "mixture", ""):
-            raise ValueError(f"source must not be {source!r}, which has a meaning of its own. Give another name.")
+            raise ValueError(f"source must not be {source!r}, which is reserved. Give another name.")
         stems = divide(targets, split, _recordings)
         rest = list(divide(others, split, _recordings).values())
         order = np.random.default_rng((seed, 0)).permutation(len(rest))
@@ -79,7 +84,7 @@ def _recordings(folder: Path) -> dict[str, FileStem]:
     for path in _visible_below(folder):
         if path.suffix.lower() not in SUFFIXES:
             continue
-        # Slashes would be folders where results are written.
+        # Slashes would make folders among the results.
         name = "-".join(path.relative_to(folder).parts)
         if name in recordings:
             raise ValueError(f"{path} and {recordings[name].name} would both be named {name!r}. Rename one of them.")

@@ -42,25 +42,30 @@ VALIDATION = (
 
 
 class MUSDB18(Corpus):
-    """MUSDB18 as STEM files or as MUSDB18-HQ wav folders, full songs or the 7-second preview.
+    """Open MUSDB18 as STEM files or MUSDB18-HQ as wav folders, full songs or the 7-second preview.
 
-    Which of them `root` holds is found by looking: `root/train/*.stem.mp4` or `root/train/<song>/vocals.wav`.
+    The files are `root/train/*.stem.mp4` or `root/train/<song>/vocals.wav`, and alike in `root/test`.
 
     Args:
-        root: path of the folder that holds `train` and `test`.
-        split: `"train"` (the training songs without the 14 official validation songs), `"valid"` (those 14) or
+        root: path of the folder that contains `train` and `test`.
+        split: str, `"train"` (the training songs without the 14 official validation songs), `"valid"` (those 14) or
             `"test"`. Defaults to `"train"`.
-        mixture: `"file"` takes the mixture that the corpus ships, `"sum"` the sum of the stems; for the AAC
-            files the two differ by the codec's residual. Defaults to `"file"`.
-        download: bool. If `root` holds no MUSDB18, fetch the 7-second preview into it through the musdb package
-            (which wants the programs ffmpeg and ffprobe). Defaults to False.
-        precision: `"int16"` rounds STEM files to 16 bits as musdb does, whose arrays then are the same: BSS Eval
-            depends on that rounding (see `tfsep.evaluation.bss_eval`). `"float32"` takes what the decoder gives. Wav
-            folders are read as they are. Defaults to `"int16"`.
+        mixture: str, `"file"` for the mixtures of the corpus, `"sum"` for the sums of the stems. In STEM files the two
+            differ by the coding error of AAC. Defaults to `"file"`.
+        download: bool, download the 7-second preview into `root` if it contains no MUSDB18. This uses the musdb
+            package, which needs the programs ffmpeg and ffprobe. Defaults to False.
+        precision: str, `"int16"` rounds STEM files to 16 bits as musdb does, which BSS Eval depends on (see
+            `tfsep.evaluation.bss_eval`); `"float32"` keeps the samples as decoded. Wav folders are not rounded.
+            Defaults to `"int16"`.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
-        ValueError: if the split holds no track, or for an unknown argument.
+        ValueError: if the split contains no track, or for an unknown argument.
+
+    Example:
+
+    >>> tfsep.datasets.MUSDB18("musdb18", split="valid")[0]
+    Track('Leaf - Summerghost', sources=('vocals', 'drums', 'bass', 'other'))
 
     Reference:
         Rafii et al., "The MUSDB18 corpus for music separation", 2017. https://doi.org/10.5281/zenodo.1117372
@@ -81,7 +86,7 @@ class MUSDB18(Corpus):
         folder = root / ("test" if split == "test" else "train")
         if download and not folder.is_dir():
             _download_preview(root)
-        existing_folder(root, "the folder that holds train/ and test/")
+        existing_folder(root, "the folder that contains train/ and test/")
         tracks = sorted(_tracks(folder, mixture, precision), key=lambda track: track.name)
         if split != "test":
             tracks = [track for track in tracks if (track.name in VALIDATION) == (split == "valid")]
@@ -94,15 +99,20 @@ class MUSDB18(Corpus):
 
 
 def embedded() -> Corpus:
-    """The real song that the package stempeg carries: 6 seconds of a MUSDB18 test song, with its four stems.
+    """Open the song of the package stempeg: 6 seconds of a MUSDB18 test song with its four stems.
 
     Returns:
-        A `Corpus` of one `Track`, "The Easton Ellises - Falcon 69".
+        A `Corpus` of one `Track`.
 
     Raises:
         FileNotFoundError: if stempeg is not installed.
+
+    Example:
+
+    >>> tfsep.datasets.embedded()[0]
+    Track('The Easton Ellises - Falcon 69', sources=('vocals', 'drums', 'bass', 'other'))
     """
-    # Located without importing stempeg: its import fails where the program ffmpeg is missing.
+    # Found without importing stempeg, whose import fails if the program ffmpeg is missing.
     spec = find_spec("stempeg")
     folders = spec.submodule_search_locations if spec else []
     paths = [path for folder in folders for path in Path(folder, "data").glob("*.stem.mp4")]
@@ -117,9 +127,9 @@ def _tracks(folder: Path, mixture: str, precision: str) -> Iterator[Track]:
             yield _stem_track(path, mixture, precision)
         elif path.is_dir():
             stems = {source: FileStem(path / f"{source}.wav") for source in SOURCES}
-            # A folder that lacks only some of its files is a damaged song: reading it names the first one missing.
+            # A song that lacks only some of its files is damaged: reading it names the first missing file.
             if not any(stem.path.is_file() for stem in stems.values()):
-                _log.warning("%s holds no stems and is left out.", path)
+                _log.warning("%s contains no stems and is skipped.", path)
                 continue
             yield Track(path.name, stems, FileStem(path / "mixture.wav") if mixture == "file" else None)
 

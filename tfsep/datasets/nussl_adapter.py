@@ -13,30 +13,32 @@ from tfsep import audio
 from tfsep.datasets.stems import digest
 from tfsep.datasets.track import Corpus, Track
 
-_KEPT = 4  # items in memory, so that the sources of one song are not decoded one by one
+_KEPT = 4  # items in memory, so that a song is not decoded again for each of its sources
 
 
 def from_nussl(dataset) -> Corpus:
-    """Takes any nussl dataset as a corpus.
+    """Use any nussl dataset as a corpus, such as `nussl.datasets.MUSDB18(folder="/data/musdb18")`.
 
-    Items are loaded when they are read, through `dataset[index]`, and the last few are kept. What is asked of an
-    item: `"mix"` and the dict `"sources"`, with nussl's `AudioSignal` in them (`audio_data` and `sample_rate`).
-    nussl itself is not imported.
+    Items are loaded by `dataset[index]` when they are read, and the last few are kept in memory. An item needs `"mix"`
+    and the dict `"sources"` of nussl's `AudioSignal`, with its `audio_data` and `sample_rate`.
 
     Args:
-        dataset: a `nussl.datasets.BaseDataset`, without transforms that change its items to tensors.
+        dataset: a `nussl.datasets.BaseDataset`, without transforms that turn its items into tensors.
 
     Returns:
-        A `Corpus`, with the sources of the first item. Its tracks have the names of the files that the dataset
-        lists, or else their numbers.
+        A `Corpus` with the sources of the first item. Its tracks are named after the files that the dataset lists, or
+        numbered.
 
     Raises:
-        ValueError: if the dataset is empty, or its first item is none of `mix` and `sources`.
+        ValueError: if the dataset is empty, or its first item lacks `mix` or `sources`.
 
     Example:
 
-    >>> dataset = nussl.datasets.MUSDB18(folder="/data/musdb18", subsets=["train"])
-    >>> train = tfsep.datasets.from_nussl(dataset)
+    >>> from types import SimpleNamespace
+    >>> signal = SimpleNamespace(audio_data=np.zeros((2, 44100)), sample_rate=44100)
+    >>> dataset = [{"mix": signal, "sources": {"vocals": signal}}]
+    >>> tfsep.datasets.from_nussl(dataset)[0]
+    Track('00000', sources=('vocals',))
     """
     if not len(dataset):
         raise ValueError("The nussl dataset has no items.")
@@ -50,7 +52,7 @@ def from_nussl(dataset) -> Corpus:
 
 
 def _name(dataset, index: int) -> str:
-    """Name of an item without loading it: nussl's items are file names, numbers, or objects with a name."""
+    """Return the name of an item without loading it: nussl's items are file names, numbers or objects with a name."""
     item = dataset.items[index] if hasattr(dataset, "items") else index
     if isinstance(item, str | Path):
         return Path(item).stem
@@ -59,7 +61,7 @@ def _name(dataset, index: int) -> str:
 
 
 class _Items:
-    """The items of a dataset, the last few of them kept."""
+    """The items of a dataset, of which the last few are kept."""
 
     def __init__(self, dataset):
         self.dataset = dataset
@@ -69,14 +71,14 @@ class _Items:
         return f"items of {type(self.dataset).__name__}"
 
     def __reduce__(self):
-        # What is kept stays here when tracks go to another process.
+        # Tracks go to another process without the items in memory.
         return _Items, (self.dataset,)
 
     def _load(self, index: int) -> dict:
         item = self.dataset[index]
         if not isinstance(item, dict) or "mix" not in item or not isinstance(item.get("sources"), dict):
             raise ValueError(
-                f"Item {index} of the nussl dataset must hold 'mix' and the dict 'sources'. Received: "
+                f"Item {index} of the nussl dataset must contain 'mix' and the dict 'sources'. Received: "
                 f"{sorted(item) if isinstance(item, dict) else type(item).__name__}."
             )
         return item
@@ -114,7 +116,5 @@ class _Signal:
             raise audio.AudioError(f"{self.name}: the item has no such source, only {sorted(item['sources'])}.")
         signal = item["mix"] if self.source is None else item["sources"][self.source]
         if getattr(signal, "audio_data", None) is None:
-            raise audio.AudioError(
-                f"{self.name}: expected an AudioSignal with audio, received {type(signal).__name__}."
-            )
+            raise audio.AudioError(f"{self.name} must be an AudioSignal with audio. Received: {type(signal).__name__}.")
         return signal

@@ -1,43 +1,42 @@
-"""Songs played faster or slower, as further material to train on."""
+"""Songs at other speeds, as additional training data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from tfsep.checks import check_number
 from tfsep.datasets.stems import digest
-from tfsep.datasets.track import Track, check_tracks
-
-# Far beyond what music sounds like.
-_SLOWEST, _FASTEST = 0.25, 4.0
+from tfsep.datasets.track import Track, track_list
 
 
-def change_speed(tracks: Sequence[Track], factors: Sequence[float] = (0.9, 1.1)) -> list[Track]:
-    """Tracks at other speeds; tempo and pitch change together, as on a turntable.
+def change_speed(tracks: Iterable[Track], factors: Sequence[float] = (0.9, 1.1)) -> list[Track]:
+    """Change the speed of tracks; tempo and pitch change together, as on a turntable.
 
-    The samples stay as they are, and are said to have another rate: whoever resamples them to a model's rate, as
-    `tfsep.pipeline` does once for each track, gets the change for nothing.
+    The samples stay the same and are given another rate. The change takes effect, at no cost, when they are resampled
+    to the rate of a model, as `tfsep.pipeline` does once for each track.
 
     Args:
-        tracks: sequence of tracks: a corpus, or a list.
-        factors: speeds, 1 being that of the recording. Defaults to a tenth slower and faster.
+        tracks: the tracks, a corpus or a list.
+        factors: floats, speeds relative to the recording. Defaults to `(0.9, 1.1)`.
 
     Returns:
-        A `Track` for each track at each speed. The tracks themselves are not among them.
+        A list with a `Track` for each track at each speed, without the tracks themselves.
 
     Raises:
-        ValueError: for a factor below 0.25 or above 4, or for `tracks` that are no sequence of tracks.
+        ValueError: for a factor below 0.25 or above 4, or if `tracks` are no tracks.
 
     Example:
 
-    >>> tracks = list(tfsep.datasets.MIR1K(root))
+    >>> tracks = list(tfsep.datasets.MIR1K("mir1k"))
     >>> tracks += tfsep.datasets.change_speed(tracks, (0.89, 1.12))
+    >>> [track.name for track in tracks]
+    ['abjones_1_01', 'abjones_1_01 at speed 0.89', 'abjones_1_01 at speed 1.12']
     """
-    check_tracks(tracks)
+    tracks = track_list(tracks)
     for factor in factors:
-        check_number("speed", factor, least=_SLOWEST, most=_FASTEST)
+        check_number("speed", factor, least=0.25, most=4)
     return [_TrackAtSpeed(track, factor) for factor in factors for track in tracks]
 
 
@@ -52,7 +51,7 @@ class _TrackAtSpeed(Track):
         return round(self.factor * self.track.sample_rate)
 
     def warn_once(self, text: str) -> None:
-        # What is true of a song is said of the song, once for all of its copies.
+        # Once for all copies of a song.
         self.track.warn_once(text)
 
     def digest(self) -> str:

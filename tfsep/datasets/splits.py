@@ -1,4 +1,4 @@
-"""Which songs are for training, validation and test, where a corpus does not say it."""
+"""Training, validation and test songs of corpora without a published division."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _VALID_EVERY = 7
 
 
 def hold_out(names: Iterable[str], split: str) -> list[str]:
-    """Divides training songs: every seventh by name, or the last of fewer, is `"valid"` and the others `"train"`."""
+    """Divide training songs: every seventh by name, or the last of fewer, is `"valid"`, the others are `"train"`."""
     names = sorted(names)
     held = names[_VALID_EVERY - 1 :: _VALID_EVERY] or names[-1:]
     return held if split == "valid" else [name for name in names if name not in held]
 
 
 def divide(root: Path, split: str | None, find: Callable[[Path], dict]) -> dict:
-    """Songs of a split: those of the folder `root/<split>` where there is one, else a part of those of `root`.
+    """Return the songs of a split: those of the folder `root/<split>` if there is one, or a part of those of `root`.
 
     Args:
-        root: the user's folder.
-        split: `"train"`, `"valid"`, `"test"` or None, which takes the songs of all splits.
+        root: path of the user's folder.
+        split: str, `"train"`, `"valid"`, `"test"` or None, which selects the songs of all splits.
         find: function from a folder to a dict from name to song.
 
     Raises:
@@ -37,13 +37,13 @@ def divide(root: Path, split: str | None, find: Callable[[Path], dict]) -> dict:
         )
     if split == "test":
         raise ValueError(
-            f"{root} has no folder 'test'. Put the test songs there, or take all songs: split=None (`--split all`)."
+            f"{root} has no folder 'test'. Put the test songs there, or use all songs: split=None (`--split all`)."
         )
     if split is None:
         return _all(root, find)
     songs = find(root)
     if split == "train" and len(songs) == 1:
-        raise ValueError(f"{root} holds one song, which is kept for validation. Add songs, or make a folder 'train'.")
+        raise ValueError(f"{root} contains one song, which is used for validation. Add songs, or a folder 'train'.")
     return {name: songs[name] for name in hold_out(songs, split)}
 
 
@@ -52,6 +52,6 @@ def _all(root: Path, find: Callable[[Path], dict]) -> dict:
     for folder in [root / split for split in SPLITS if (root / split).is_dir()] or [root]:
         for name, song in find(folder).items():
             if name in songs:
-                raise ValueError(f"{root} has {name!r} in two splits. Rename one of them, or take one split.")
+                raise ValueError(f"{root} has {name!r} in two splits. Rename one of them, or use one split.")
             songs[name] = song
     return songs

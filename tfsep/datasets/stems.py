@@ -1,4 +1,4 @@
-"""Where one source of a song is stored, and how to read it: in a file, in an array, in several files in a row."""
+"""Stems: one source of a song in a file, in an array, or in several files one after another."""
 
 from __future__ import annotations
 
@@ -18,35 +18,47 @@ from tfsep.checks import check_integer
 
 @runtime_checkable
 class Stem(Protocol):
-    """What a `Track` takes as a stem: `FileStem`, `ArrayStem`, or any hashable object with these members."""
+    """The interface of a stem of a `Track`: `FileStem`, `ArrayStem`, or any hashable object with these members.
+
+    Example:
+
+    >>> isinstance(tfsep.datasets.FileStem("song.wav"), tfsep.datasets.Stem)
+    True
+    """
 
     @property
     def name(self) -> str:
-        """The name used in messages."""
+        """Name in messages."""
 
     def info(self) -> audio.AudioInfo:
-        """Rate, length and channels."""
+        """Return the rate, length and channels."""
 
     def read(self, start: int, samples: int) -> np.ndarray:
-        """Excerpt, float32 `[samples, channels]`."""
+        """Read an excerpt, float32 `[samples, channels]`."""
 
     def digest(self) -> str:
-        """Hash of the stem's content."""
+        """Return a hash of the content."""
 
 
 @dataclass(frozen=True)
 class FileStem:
-    """One source of a song in a file.
+    """A source of a song in a file.
 
     Args:
         path: path of the audio file.
-        stream: int, audio stream of the file; 0 but for `.stem.mp4`.
-        channel: int or None. The one channel of the file that holds the source; None takes all channels.
+        stream: int, audio stream of the file. Defaults to 0; `.stem.mp4` files have five.
+        channel: int, the channel of the file that is the source. Defaults to None, all channels.
         gain: float, linear. Defaults to 1.0.
-        level: float or None. Root mean square to which the whole stem is brought before `gain`, found by reading it
-            once; None leaves its level.
-        precision: str. `"float32"` takes the samples as decoded, `"int16"` rounds them to 16 bits, as musdb does with
+        level: float, root mean square to which the whole stem is scaled before `gain`; this reads it once. Defaults
+            to None, the level in the file.
+        precision: str, `"float32"` for the samples as decoded, `"int16"` to round them to 16 bits, as musdb does with
             STEM files. Defaults to `"float32"`.
+
+    Example:
+
+    >>> voice = tfsep.datasets.FileStem("song.wav", channel=1, gain=0.5)
+    >>> voice.read(start=1000, samples=10).shape
+    (10, 1)
     """
 
     path: Path
@@ -62,7 +74,7 @@ class FileStem:
         return str(self.path)
 
     def info(self) -> audio.AudioInfo:
-        """Rate, length and channels, without decoding.
+        """Return the rate, length and channels without decoding.
 
         Raises:
             tfsep.audio.AudioError: if the file cannot be read, or lacks the channel.
@@ -77,11 +89,11 @@ class FileStem:
         return audio.AudioInfo(info.path, info.sample_rate, info.samples, 1, info.streams)
 
     def read(self, start: int, samples: int) -> np.ndarray:
-        """Excerpt, float32 `[samples, channels]`."""
+        """Read an excerpt, float32 `[samples, channels]`."""
         return self.part(audio.read_streams(self.path, (self.stream,), start, samples)[0])
 
     def part(self, excerpt: np.ndarray) -> np.ndarray:
-        """What belongs to the stem, at its level, of an excerpt of the file's stream."""
+        """Return the stem's part of an excerpt of the stream, at the stem's level."""
         if self.channel is not None:
             excerpt = excerpt[:, self.channel : self.channel + 1]
         if self.precision == "int16":
@@ -90,17 +102,17 @@ class FileStem:
         return excerpt if gain == 1 else excerpt * np.float32(gain)
 
     def digest(self) -> str:
-        """Hash of what the stem holds: the file's content and the part of it."""
+        """Return a hash of the file's content and of the stem's part in it."""
         content = _file_digest(self.path, *_version(self.path))
         return digest(content, self.stream, self.channel, self.gain, self.level, self.precision)
 
 
 class ArrayStem:
-    """One source of a song in memory.
+    """A source of a song in memory.
 
     Args:
-        audio: float array `[samples]` or `[samples, channels]`. It is kept, not copied, if it is float32.
-        sample_rate: int, in Hz.
+        audio: float array `[samples]` or `[samples, channels]`, which is not copied if it is float32.
+        sample_rate: int, in hertz.
 
     Raises:
         ValueError: if `audio` has another shape or type, or is empty or not finite.
@@ -144,12 +156,18 @@ class ArrayStem:
 
 @dataclass(frozen=True)
 class Concatenation:
-    """Stems one after another, as one stem.
+    """Stems one after another as one stem.
 
     Args:
-        stems: the stems, of the same rate.
-        samples: int, length at which the last is cut off.
+        stems: tuple of stems of the same rate.
+        samples: int, length at which the last one is cut off.
         gain: float, linear. Defaults to 1.0.
+
+    Example:
+
+    >>> song = tfsep.datasets.FileStem("song.wav")
+    >>> tfsep.datasets.Concatenation((song, song), samples=50000).info().samples
+    50000
     """
 
     stems: tuple[Stem, ...]
@@ -178,7 +196,7 @@ class Concatenation:
 
     def read(self, start: int, samples: int) -> np.ndarray:
         excerpt = np.zeros((samples, self.info().channels), np.float32)
-        begin = 0  # of the stem in turn
+        begin = 0  # of the current stem
         for stem in self.stems:
             length = stem.info().samples
             first, last = max(start, begin), min(start + samples, begin + length)
@@ -192,13 +210,13 @@ class Concatenation:
 
 
 def read_stems(stems: Sequence[Stem], start: int, samples: int) -> list[np.ndarray]:
-    """Reads the same excerpt of several stems, and a file that holds several of them once."""
+    """Read the same excerpt of several stems, and a file that contains several of them once."""
     streams = {}
     for stem in stems:
         if isinstance(stem, FileStem):
             streams.setdefault(stem.path, {})[stem.stream] = None
-    for path, wanted in streams.items():
-        streams[path] = dict(zip(wanted, audio.read_streams(path, tuple(wanted), start, samples), strict=True))
+    for path, numbers in streams.items():
+        streams[path] = dict(zip(numbers, audio.read_streams(path, tuple(numbers), start, samples), strict=True))
     return [
         stem.part(streams[stem.path][stem.stream]) if isinstance(stem, FileStem) else stem.read(start, samples)
         for stem in stems
@@ -206,17 +224,17 @@ def read_stems(stems: Sequence[Stem], start: int, samples: int) -> list[np.ndarr
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
-    """Rounds audio to 16 bits and clips it to full scale as FFmpeg does; float32 of the same shape."""
+    """Round audio to 16 bits and clip it to full scale as FFmpeg does; returns float32 of the same shape."""
     return np.clip(np.rint(samples * np.float32(2**15)), -(2**15), 2**15 - 1) / np.float32(2**15)
 
 
 def digest(*parts) -> str:
-    """Hash of the representation of its arguments."""
+    """Return a hash of the representation of the arguments."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def _version(path: Path) -> tuple[int, int, int]:
-    """What is another number as soon as the file is written anew: results are kept as long as it is the same."""
+    """Return numbers that change if the file is rewritten; cached results are valid while they are the same."""
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -230,7 +248,6 @@ def _level_gain(stem: FileStem, *version: int) -> float:
 
 @functools.lru_cache(maxsize=4096)
 def _file_digest(path: Path, *version: int) -> str:
-    """Hash of a file's content."""
     content = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):

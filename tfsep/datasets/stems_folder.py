@@ -1,4 +1,4 @@
-"""Any multitracks laid out as one folder a song and one audio file a stem."""
+"""Multitracks as one folder per song and one audio file per stem."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ _MIXTURES = ("mixture", "mix")
 
 
 class StemsFolder(Corpus):
-    """Songs as folders of stems: `root/<song>/<source>.<suffix>`, in any audio format.
+    """Open songs as folders of stems: `root/<song>/<source>.<suffix>`, in any audio format.
 
-    The file's name without suffix is the source's name; a file `mixture` or `mix`, where present, is the mixture,
-    which otherwise is the sum of the stems. Names that begin with a dot are left out. Stems of unequal length are
-    continued with silence to the longest, and a song that lacks a source which other songs have gets silence for it;
-    both are said once per song.
+    Files are named after their sources; a file `mixture` or `mix` is the mixture, which otherwise is the sum of the
+    stems. Names that begin with a dot are ignored. Shorter stems are padded with silence, and silence replaces a source
+    that only other songs have; both are logged once per song.
 
     Args:
-        root: path of the folder of song folders, or of a folder that holds `train`, `valid` or `test` with them.
-        split: `"train"`, `"valid"`, `"test"` or None. A split is the folder `root/<split>` where it exists;
-            else `"valid"` is every seventh song by name and `"train"` the others. None takes every song. Defaults to
+        root: path of the folder of song folders, or of a folder that contains `train`, `valid` or `test` with them.
+        split: str, `"train"`, `"valid"`, `"test"` or None. A split is the folder `root/<split>` if it exists; otherwise
+            `"valid"` is every seventh song by name and `"train"` the others. None selects all songs. Defaults to
             `"train"`.
 
     Raises:
         FileNotFoundError: if `root` does not exist.
         ValueError: if no song folder with a stem is found.
+
+    Example:
+
+    >>> [track.name for track in tfsep.datasets.StemsFolder("songs")]
+    ['song1', 'song2']
+    >>> [track.name for track in tfsep.datasets.StemsFolder("songs", split="valid")]
+    ['song3']
     """
 
     def __init__(self, root: str | Path, split: str | None = "train"):
@@ -53,7 +59,7 @@ def _songs(folder: Path) -> dict[str, dict[str, FileStem]]:
         if stems.keys() - set(_MIXTURES):
             songs[path.name] = stems
         else:
-            _log.warning("%s holds no stems and is left out.", path)
+            _log.warning("%s contains no stems and is skipped.", path)
     if not songs:
         raise ValueError(
             f"No stems in the folders of {folder}. Expected <song>/<source>.wav (or another audio format), for "

@@ -1,15 +1,15 @@
-"""Prepared stores: corpora as TFRecord shards or LMDB, read at memory speed.
+"""Prepared stores: corpora as shards in TFRecord or LMDB, read at memory speed.
 
 A store is a folder with the manifest `store.json` and shards. A shard is a TFRecord file, or an LMDB file with the
-same messages under integer keys. A message is a `tf.train.Example` that holds some seconds of a song:
+same messages under integer keys. A message is a `tf.train.Example` with some seconds of a song:
 
-- `name` (the song), `sample_rate`, `channels`, `start` and `samples` (its place in the song);
-- `audio/<source>` and `audio/residual`: samples as little-endian int16, in units of 1 / 8192, with the
-  channels interleaved. A source that is silent throughout the message is left out;
-- `active/<source>`: starts and ends, in samples from `start`, of the stretches where the source is heard.
+- `name` (of the song), `sample_rate`, `channels`, `start` and `samples` (position and length in the song);
+- `audio/<source>` and `audio/residual`: samples as little-endian int16, in units of 1 / 8192, with interleaved
+  channels. A source that is silent throughout the message is omitted;
+- `active/<source>`: starts and ends, in samples from `start`, of the regions where the source is active.
 
-The manifest says where in a shard each source's samples lie, so that an excerpt is read from the mapped file
-without parsing a message.
+The manifest contains the position of each source's samples in its shard, so that an excerpt is read from the mapped
+file without parsing a message.
 """
 
 from __future__ import annotations
@@ -37,24 +37,30 @@ DTYPE = np.dtype("<i2")
 # Shards of a store that are open at a time.
 _OPEN = 32
 
-# int16 samples span [-4, 4): lossy decoders overshoot full scale, and a mastered mixture's residual does so by far.
+# int16 samples span [-4, 4): lossy decoders exceed full scale, and residuals of mastered mixtures exceed it by far.
 SCALE = 2.0**13
 
 
 class Store(Corpus):
-    """A corpus that `tfsep prepare` wrote.
+    """Open a corpus that `tfsep.pipeline.prepare` or `tfsep prepare` wrote.
 
-    It opens by its manifest alone. A shard is checked against its SHA-256 when it is first read.
+    Only its manifest is read. A shard is compared with its SHA-256 when it is first read.
 
     Args:
         path: path of the store.
-        split: `"train"`, `"valid"`, `"test"`, or None for all tracks. Defaults to `"train"`.
+        split: str, `"train"`, `"valid"`, `"test"`, or None for all tracks. Defaults to `"train"`.
         verify: bool, check shards when they are first read. Defaults to True.
 
     Raises:
         FileNotFoundError: if there is no store at `path`, or a shard is missing.
         DamagedError: if its manifest or a shard is damaged.
-        ValueError: if the store is unfinished, or holds no track of the split.
+        ValueError: if the store is unfinished, or contains no track of the split.
+
+    Example:
+
+    >>> songs = tfsep.datasets.StemsFolder("songs")
+    >>> tfsep.datasets.Store(tfsep.pipeline.prepare({"train": songs}, "store"))
+    Store(path='store', split='train'): 2 tracks
     """
 
     def __init__(self, path: str | Path, split: str | None = "train", verify: bool = True):
@@ -73,7 +79,7 @@ class Store(Corpus):
         ]
         if not tracks:
             held = ", ".join(repr(name) for name, count in manifest["counts"].items() if count)
-            raise ValueError(f"{folder} holds no track of split {split!r}. It holds {held}; split=None takes all.")
+            raise ValueError(f"{folder} contains no track of split {split!r}, only of {held}. split=None selects all.")
         super().__init__(folder.name, tracks, path=str(folder), split=split)
         self.manifest = manifest
 
@@ -93,12 +99,12 @@ class StoredTrack(Track):
         return digest(self.facts["digest"], self.stored_rate, self.stored_channels, DTYPE.name)
 
     def active(self, source: str) -> list[tuple[int, int]]:
-        """Starts and ends, in samples, of the stretches where a source is heard."""
+        """Return the starts and ends, in samples, of the regions where a source is active."""
         edges = self.facts["active"][source]
         return list(zip(edges[::2], edges[1::2], strict=True))
 
     def copy_into(self, rows: Sequence[np.ndarray], start: int) -> None:
-        """Fills a row `[samples, channels]` for each source and for the residual from `start` on, as stored."""
+        """Fill a row `[samples, channels]` for each source and for the residual from `start` on, as stored."""
         end = start + len(rows[0])
         for number in range(start // self.record_samples, -(-end // self.record_samples)):
             record, begin = self.facts["records"][number], number * self.record_samples
@@ -124,7 +130,7 @@ class StoredTrack(Track):
 
 @dataclass(frozen=True)
 class StoredStem:
-    """A stored source, or the mixture, as a `Stem`; the track reads several at once."""
+    """A stored source, or the mixture, as a `Stem`. The track reads several at once."""
 
     track: StoredTrack
     source: str | None
@@ -148,11 +154,11 @@ class StoredStem:
 class Messages:
     """The messages of a store's shards, mapped into memory, a few shards at a time.
 
-    A map holds a descriptor, of which a process has few, and a store may have more shards.
+    A map uses a file descriptor, of which a process has fewer than a store may have shards.
 
     Args:
         folder: path of the store.
-        manifest: its manifest.
+        manifest: dict, its manifest.
         verify: bool, compare a shard with its SHA-256 before it is first read.
     """
 
@@ -164,14 +170,15 @@ class Messages:
         self.__setstate__({})
 
     def read(self, shard: int, place: int, start: int, size: int) -> bytes:
-        """A part of a message, from byte `start` on.
+        """Read a part of a message.
 
         Args:
             shard: int, number of the shard.
             place: int, byte at which the message starts in a TFRecord file; its key in LMDB (8 bytes, big-endian).
-            start, size: int, in bytes.
+            start: int, first byte of the part in the message.
+            size: int, bytes of the part.
         """
-        # Referred to until the bytes are copied: another thread may close the shard meanwhile.
+        # This reference keeps the shard open until the bytes are copied; another thread may drop it from the cache.
         opened = self._opened(shard)
         if self.lmdb:
             return bytes(opened.get(place.to_bytes(8, "big"))[start : start + size])
@@ -187,11 +194,11 @@ class Messages:
                     f"{path} is damaged: its SHA-256 is not that of {MANIFEST}. Run `tfsep prepare` again."
                 )
             if self._seen.setdefault(number, version) != version:
-                raise DamagedError(f"{path} has been written anew since it was first read. Open the store again.")
+                raise DamagedError(f"{path} was rewritten after it was first read. Open the store again.")
             return _open_lmdb(path) if self.lmdb else _map(path)
 
     def __getstate__(self) -> dict:
-        # Maps belong to a process.
+        # Maps stay in their process.
         return {name: getattr(self, name) for name in ("folder", "shards", "lmdb", "verify")}
 
     def __setstate__(self, state: dict) -> None:
@@ -232,13 +239,13 @@ def _open_lmdb(path: Path):
         transaction = _transactions.get(file)
         if transaction is None:
             environment = import_lmdb().open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
-            # The messages that a transaction hands out are views into the map, valid as long as it is open.
+            # Messages of a transaction are views into the map, valid while it is open.
             transaction = _transactions[file] = environment.begin(buffers=True)
     return transaction
 
 
 def import_lmdb():
-    """The lmdb package; raises RuntimeError, saying how to install it, where it is missing."""
+    """Return the lmdb package; raise RuntimeError, which says how to install it, if it is missing."""
     try:
         import lmdb
     except ImportError as error:

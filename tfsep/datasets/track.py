@@ -1,4 +1,4 @@
-"""A song with its sources: what every corpus yields and every consumer reads."""
+"""Tracks, which are songs with their sources, and corpora, which are sequences of tracks."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from tfsep.datasets.stems import Stem, digest, read_stems
 
 _log = logging.getLogger("tfsep")
 
-LEFT_OVER = ("accompaniment", "other", "rest")  # names of the sum of the sources that are not asked for by name
-RESIDUAL = "residual"  # what the sources do not explain of a mixture file
+LEFT_OVER = ("accompaniment", "other", "rest")  # names of the sum of the remaining sources
+RESIDUAL = "residual"  # a mixture file minus all sources
 
 
 class Track:
-    """A song and its sources, read by excerpt and never decoded further than asked.
+    """A song and its sources, of which only the excerpts that are read are decoded.
 
-    Stems shorter than the longest one are continued with silence, a source without a stem is silence
-    (both are said once), and mono stems of a stereo song are duplicated.
+    Stems shorter than the longest one are padded with silence, and a source without a stem is silence; both are logged
+    once. Mono stems of a stereo song are duplicated.
 
     Args:
         name: str, the song's name.
-        stems: dict from source name to `Stem`, or to None where the song has no such stem.
-        mixture: `Stem` or None. The file that holds the mixture; None makes the mixture the sum of the stems.
+        stems: dict from source to `Stem`, or to None if the song has no such stem.
+        mixture: `Stem` of the mixture. Defaults to None, the sum of the stems.
 
     Example:
 
     >>> track = tfsep.datasets.embedded()[0]
     >>> track.sources
     ('vocals', 'drums', 'bass', 'other')
-    >>> second = track.read("vocals", start=track.sample_rate, samples=track.sample_rate)
+    >>> track.read("vocals", start=1000, samples=500).shape
+    (500, 2)
     """
 
     def __init__(self, name: str, stems: dict[str, Stem | None], mixture: Stem | None = None):
@@ -42,7 +43,7 @@ class Track:
         if not isinstance(stems, dict):
             raise ValueError(f"stems must be a dict from source to stem. Received: a {type(stems).__name__}.")
         if "mixture" in stems:
-            raise ValueError(f"Track {name!r} has a source 'mixture', which is the name of the whole. Rename it.")
+            raise ValueError(f"Track {name!r} has a source 'mixture', which is reserved. Rename it.")
         for source, stem in (*stems.items(), ("mixture", mixture)):
             if stem is not None and not isinstance(stem, Stem):
                 raise ValueError(
@@ -70,13 +71,13 @@ class Track:
         return "int16" if any(getattr(stem, "precision", None) == "int16" for stem in stems) else "float32"
 
     def warn_once(self, text: str) -> None:
-        """Logs a warning that begins with the track's name, unless this track has logged it before."""
+        """Log a warning that begins with the track's name, unless this track has logged it before."""
         if text not in self._said:
             self._said.add(text)
             _log.warning("%s%s", self.name, text)
 
     def digest(self) -> str:
-        """Hash of the audio of the track's sources and mixture and of their names; that of the track is no part."""
+        """Return a hash of the names and the audio of all sources and the mixture, but not of the track's name."""
         stems = (*self.stems.items(), ("mixture", self.mixture))
         return digest([(source, stem and stem.digest()) for source, stem in stems])
 
@@ -101,31 +102,31 @@ class Track:
         lengths = {info.samples for info in infos.values()}
         if len(lengths) > 1:
             shortest, longest = min(lengths), max(lengths)
-            self.warn_once(f": stems of {shortest} to {longest} samples; the shorter ones are continued with silence.")
+            self.warn_once(f": stems of {shortest} to {longest} samples; the shorter ones are padded with silence.")
         return infos
 
     @property
     def sample_rate(self) -> int:
-        """Samples per second, the same for every stem."""
+        """Sample rate in hertz, the same for every stem."""
         return next(iter(self._infos.values())).sample_rate
 
     @property
     def samples(self) -> int:
-        """Length in samples: that of the longest stem."""
+        """Length in samples, that of the longest stem."""
         return max(info.samples for info in self._infos.values())
 
     @property
     def channels(self) -> int:
-        """Channels: the most that any stem has."""
+        """Number of channels, the largest of any stem."""
         return max(info.channels for info in self._infos.values())
 
     def read(self, source: str, start: int = 0, samples: int | None = None) -> np.ndarray:
-        """Reads an excerpt of one source or of the mixture.
+        """Read an excerpt of one source or of the mixture.
 
         Args:
             source: str, one of `sources`, or `"mixture"`.
             start: int, first sample of the excerpt. Defaults to 0.
-            samples: int or None, length of the excerpt; None reads to the end.
+            samples: int, length of the excerpt. Defaults to None, to the end.
 
         Returns:
             float32 `[samples, channels]`.
@@ -136,7 +137,7 @@ class Track:
         return self.read_all((source,), start, samples)[source]
 
     def read_all(self, names: Iterable[str], start: int = 0, samples: int | None = None) -> dict[str, np.ndarray]:
-        """Reads the same excerpt of several of `sources` and `"mixture"`, and a file that holds several once.
+        """Read the same excerpt of several of `sources` and `"mixture"`, and a file that contains several once.
 
         Args:
             names: names of sources, and `"mixture"`.
@@ -144,26 +145,20 @@ class Track:
 
         Returns:
             dict from name to float32 `[samples, channels]`.
-
-        Raises:
-            ValueError: see `read`.
         """
         samples = self.samples - start if samples is None else samples
         if start < 0 or samples < 0 or start + samples > self.samples:
-            raise ValueError(f"{self.name} has {self.samples} samples. Received start={start}, samples={samples}.")
+            raise ValueError(f"{self.name} has {self.samples} samples. Received: start={start}, samples={samples}.")
         parts = {name: self._parts(name) for name in names}
         stems = self._read_stems({part for components in parts.values() for part in components}, start, samples)
         return {name: sum(stems[part] for part in components) for name, components in parts.items()}
 
     def read_sources(self, names: Iterable[str], start: int = 0, samples: int | None = None) -> dict[str, np.ndarray]:
-        """Reads the same excerpt of several sources.
+        """Read the same excerpt of several sources, or of sums of sources; see `components`.
 
         Args:
-            names: names of sources. `"accompaniment"`, `"other"` and `"rest"`, where the track has no stem of that
-                name, are the sum of the stems that are not in `names`, or, without any, what the stems do not explain
-                of the mixture file.
-            start: int, first sample. Defaults to 0.
-            samples: int or None, length; None reads to the end.
+            names: names of sources, `"accompaniment"`, `"other"` or `"rest"`.
+            start, samples: see `read`.
 
         Returns:
             dict from name to float32 `[samples, channels]`, in the order of `names`.
@@ -180,13 +175,13 @@ class Track:
         return {name: sum(stems[part] for part in components) for name, components in parts.items()}
 
     def _parts(self, name: str) -> tuple[str, ...]:
-        """The stems that make up a source or the mixture."""
+        """Return the names of the stems whose sum is a source or the mixture."""
         if name == "mixture" and self.mixture is None:
             return self.sources
         if name not in (*self.sources, "mixture"):
             raise ValueError(f"{self.name} has no source {name!r}. Expected one of {('mixture', *self.sources)}.")
         if name != "mixture" and self.stems[name] is None:
-            self.warn_once(f" has no {name}: silence stands in.")
+            self.warn_once(f" has no {name}: silence is used instead.")
         return (name,)
 
     def _read_stems(self, names: set[str], start: int, samples: int) -> dict[str, np.ndarray]:
@@ -205,19 +200,27 @@ class Track:
 
 
 def components(names: Sequence[str], sources: Sequence[str], residual: bool = False) -> dict[str, tuple[str, ...]]:
-    """Says which of a track's `sources` add up to each of `names`.
+    """Return the sources whose sum is each of `names`.
 
-    Of names that are no source, `"accompaniment"`, `"other"` and `"rest"` are all sources that are not in `names`.
-    Where none is left, they are the residual: what the sources do not explain of the mixture file.
+    A source is itself. Other names may be `"accompaniment"`, `"other"` or `"rest"`, for the sum of all sources that
+    are not in `names`, or, if there are none, for the residual: the mixture file minus all sources.
 
     Args:
         names: names of what to read or estimate.
         sources: names of the track's sources.
-        residual: bool, whether the track has a mixture file besides. Defaults to False.
+        residual: bool, the track has a mixture file. Defaults to False.
+
+    Returns:
+        dict from name to a tuple of sources.
 
     Raises:
-        ValueError: if a name is neither a source nor one of these, if nothing is left for it, or if two of these
-            names would be the same sum.
+        ValueError: if a name is neither a source nor one of these, if nothing is left for it, or if two names would be
+            the same sum.
+
+    Example:
+
+    >>> tfsep.datasets.components(("vocals", "accompaniment"), ("vocals", "drums", "bass"))
+    {'vocals': ('vocals',), 'accompaniment': ('drums', 'bass')}
     """
     left = tuple(source for source in sources if source not in names)
     if residual and not left:
@@ -242,48 +245,43 @@ def components(names: Sequence[str], sources: Sequence[str], residual: bool = Fa
     return parts
 
 
-def check_tracks(tracks: Sequence[Track]) -> None:
-    """Raises ValueError, which says what to pass, for anything but a sequence of tracks."""
-    received = type(tracks).__name__
-    if isinstance(tracks, Sequence) and not isinstance(tracks, str):
-        strangers = [type(item).__name__ for item in tracks if not isinstance(item, Track)]
-        if not strangers:
-            return
-        received += f" with a {strangers[0]} in it"
-    raise ValueError(
-        "tracks must be a sequence of tracks: a corpus such as MUSDB18(root), or a list of Track. Received: a "
-        f"{received}."
-    )
-
-
 def track_list(tracks: Iterable[Track]) -> list[Track]:
-    """The tracks as a list; what is none is found at the first item, also in an endless dataset.
+    """Return tracks as a list. An endless dataset of anything else is refused at its first element.
 
     Raises:
         ValueError: if `tracks` is no iterable of tracks.
     """
-    expected = "Expected a dataset of tfsep.datasets or a list of Track."
-    if isinstance(tracks, str) or not isinstance(tracks, Iterable):
-        advice = " Write [track]." if isinstance(tracks, Track) else ""
-        raise ValueError(f"tracks is a {type(tracks).__name__}. {expected}{advice}")
-    checked = []
-    for track in tracks:
-        if not hasattr(track, "read_sources"):
-            raise ValueError(f"tracks holds a {type(track).__name__}. {expected}")
-        checked.append(track)
-    return checked
+    received = f"a {type(tracks).__name__}"
+    if isinstance(tracks, Iterable) and not isinstance(tracks, str):
+        checked = []
+        for track in tracks:
+            if not hasattr(track, "read_sources"):
+                received += f" that contains a {type(track).__name__}"
+                break
+            checked.append(track)
+        else:
+            return checked
+    advice = " Write [track]." if isinstance(tracks, Track) else ""
+    raise ValueError(
+        f"tracks must be a corpus such as MUSDB18(root), or a list of Track. Received: {received}.{advice}"
+    )
 
 
 class Corpus(Sequence[Track]):
-    """A sequence of tracks under one name; the base of every dataset.
+    """A sequence of tracks under one name; the base class of every corpus.
 
     Args:
-        name: str, said in messages and in results.
+        name: str, name in messages and results.
         tracks: the tracks.
-        **arguments: what a subclass was called with, shown by `repr`.
+        **arguments: arguments of a subclass, shown by `repr`.
 
     Raises:
         ValueError: if there is no track.
+
+    Example:
+
+    >>> tfsep.datasets.Corpus("first two", tfsep.datasets.StemsFolder("songs", split=None)[:2])
+    Corpus(name='first two'): 2 tracks
     """
 
     def __init__(self, name: str, tracks: Iterable[Track], **arguments):
@@ -291,7 +289,7 @@ class Corpus(Sequence[Track]):
         self._arguments = arguments or {"name": name}
         self.tracks = list(tracks)
         if not self.tracks:
-            raise ValueError(f"{name} holds no tracks.")
+            raise ValueError(f"{name} contains no tracks.")
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items())

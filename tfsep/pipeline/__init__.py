@@ -1,4 +1,4 @@
-"""Tracks -> batches: decoded once, cut into excerpts, augmented, mixed."""
+"""Training data: tracks are decoded once, cut into excerpts, augmented and mixed."""
 
 from tfsep.pipeline.augment import AUGMENTATIONS, Equalize, Gain, Mute, Polarity, Ratio, Remix, Shift, Swap
 from tfsep.pipeline.batches import excerpts, windows

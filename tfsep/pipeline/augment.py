@@ -1,8 +1,8 @@
-"""Augmentations of a batch of stems, as TensorFlow ops of the tf.data graph.
+"""Augmentations of a batch of stems, as TensorFlow ops in the graph of `tf.data`.
 
-Each is called with stems, float32 `[batch, sources, samples, channels]` whose last source is the residual, and a
-seed, int32 `[2]`, and returns stems of the same shape. The mixture is made from the result, so that it is always
-the sum of what the model is to find.
+An augmentation is called with stems, float32 `[batch, sources, samples, channels]` whose last source is the residual,
+and a seed, int32 `[2]`, and returns stems of the same shape. The mixture is computed from the result, so that it is
+always the sum of the sources and the residual.
 """
 
 from __future__ import annotations
@@ -14,23 +14,29 @@ from tfsep.checks import check_integer, check_number
 
 
 class Augmentation:
-    """Base of the augmentations, which keep their arguments under the same names."""
+    """Base class. Augmentations store their arguments under the same names."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
 class Remix(Augmentation):
-    """Takes each source from another example of the batch, which makes songs that nobody recorded.
+    """Combine sources of different examples of the batch.
 
-    The others of a batch of one are itself, so it stays as it is.
+    A batch of one example is not changed.
 
     Args:
         probability: float, share of the examples that are remixed; the others stay real songs. Defaults to 0.7.
 
+    Example:
+
+    >>> stems = np.array([[1, 10], [2, 20]], "float32").reshape(2, 2, 1, 1)
+    >>> tfsep.pipeline.Remix(1.0)(stems, seed=(0, 0)).numpy().ravel()
+    array([ 2., 20.,  1., 10.], dtype=float32)
+
     Reference:
         Uhlich et al., "Improving music source separation based on deep neural networks through data augmentation
-        and network blending", ICASSP 2017.
+        and network blending", ICASSP 2017. https://doi.org/10.1109/ICASSP.2017.7952158
     """
 
     def __init__(self, probability: float = 0.7):
@@ -39,7 +45,7 @@ class Remix(Augmentation):
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         batch, sources = tf.shape(stems)[0], stems.shape[1]
-        # A roll along the batch by another distance for each source: no source stays where it was.
+        # Roll each source along the batch by a distance of its own, so that none stays in its example.
         shift_seed, chance_seed = _split(seed)
         shifts = _integers([sources], shift_seed, 1, tf.maximum(batch, 2))
         rows = (tf.range(batch)[:, tf.newaxis] + shifts) % batch
@@ -50,11 +56,17 @@ class Remix(Augmentation):
 
 
 class Gain(Augmentation):
-    """Scales each source of each example by a random gain.
+    """Scale each source of each example by a random gain.
 
     Args:
         low: float, smallest gain (linear). Defaults to 0.5.
         high: float, largest gain. Defaults to 1.2.
+
+    Example:
+
+    >>> scaled = tfsep.pipeline.Gain(0.5, 1.2)(ops.ones((16, 5, 1000, 2)), seed=(0, 0))
+    >>> bool(ops.all((scaled >= 0.5) & (scaled <= 1.2)))
+    True
     """
 
     def __init__(self, low: float = 0.5, high: float = 1.2):
@@ -69,10 +81,16 @@ class Gain(Augmentation):
 
 
 class Ratio(Augmentation):
-    """Mixes the first source and the others at a random ratio: `(1 - r) * first + r * others`, `r` in U(0, 1).
+    """Mix the first source and the others at a random ratio: `(1 - r) * first + r * others`, `r` in U(0, 1).
+
+    Example:
+
+    >>> first, second, _ = tfsep.pipeline.Ratio()(ops.ones((1, 3, 1, 1)), seed=(0, 0)).numpy().ravel()
+    >>> bool(np.isclose(first + second, 1))
+    True
 
     Reference:
-        ElAraby et al., "S-SepGAN", 2020, which mixes piano and other instruments so.
+        ElAraby et al., "S-SepGAN", 2020, for piano and other instruments.
     """
 
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -81,14 +99,20 @@ class Ratio(Augmentation):
 
 
 class Shift(Augmentation):
-    """Rotates one source of each example in time against the others, by a random multiple of `step`.
+    """Shift one source of each example circularly in time, by a random multiple of `step`.
 
     Args:
-        step: int, samples. Windows that are no longer stay as they are. Defaults to 10000.
+        step: int, in samples. Windows that are not longer are not changed. Defaults to 10000.
+
+    Example:
+
+    >>> stems = ops.ones((16, 5, 1000, 2))
+    >>> tfsep.pipeline.Shift(step=100)(stems, seed=(0, 0)).shape == stems.shape
+    True
 
     Reference:
         Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
-        ISMIR 2014.
+        ISMIR 2014; extended: https://arxiv.org/abs/1502.04149
     """
 
     def __init__(self, step: int = 10000):
@@ -98,7 +122,7 @@ class Shift(Augmentation):
     def __call__(self, stems: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         batch, sources, samples = tf.shape(stems)[0], stems.shape[1], stems.shape[2]
         source_seed, shift_seed = _split(seed)
-        # The residual is no source.
+        # Never the residual.
         chosen = _integers([batch], source_seed, 0, sources - 1)
         turns = _integers([batch], shift_seed, 0, -(-samples // self.step))
         shifts = tf.one_hot(chosen, sources, dtype=tf.int32) * (turns * self.step)[:, tf.newaxis]
@@ -107,11 +131,17 @@ class Shift(Augmentation):
 
 
 class Mute(Augmentation):
-    """Silences each source with some probability, but never all sources of an example.
+    """Silence each source with some probability, but never all sources of an example.
 
     Args:
         probability: float. Defaults to 0.1.
-        channels: bool. Silence each channel of a source by itself, but never all of an example. Defaults to False.
+        channels: bool, silence each channel of a source independently, but never all of an example. Defaults to False.
+
+    Example:
+
+    >>> muted = tfsep.pipeline.Mute(1.0)(ops.ones((1, 4, 1, 1)), seed=(0, 0)).numpy().ravel()
+    >>> muted.sum(), muted[-1]  # one source and the residual are left
+    (np.float32(2.0), np.float32(1.0))
 
     Reference:
         J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018.
@@ -126,16 +156,22 @@ class Mute(Augmentation):
         sources, channels = stems.shape[1], stems.shape[3] if self.channels else 1
         chances = _uniform([tf.shape(stems)[0], (sources - 1) * channels], seed)
         kept = (chances >= self.probability) | (chances == tf.reduce_max(chances, axis=1, keepdims=True))
-        # What belongs to no source stays.
+        # The residual is kept.
         kept = tf.pad(tf.cast(kept, stems.dtype), [[0, 0], [0, channels]], constant_values=1.0)
         return stems * tf.reshape(kept, [-1, sources, 1, channels])
 
 
 class Swap(Augmentation):
-    """Exchanges left and right of each source of each example with some probability.
+    """Exchange left and right of each source of each example with some probability.
 
     Args:
         probability: float. Defaults to 0.5.
+
+    Example:
+
+    >>> stems = np.array([1, 2], "float32").reshape(1, 1, 1, 2)
+    >>> tfsep.pipeline.Swap(1.0)(stems, seed=(0, 0)).numpy().ravel()
+    array([2., 1.], dtype=float32)
 
     Reference:
         Uhlich et al., 2017 (see `Remix`).
@@ -151,13 +187,19 @@ class Swap(Augmentation):
 
 
 class Polarity(Augmentation):
-    """Changes the sign of each source of each example with some probability.
+    """Change the sign of each source of each example with some probability.
 
     Args:
         probability: float. Defaults to 0.5.
 
+    Example:
+
+    >>> stems = np.array([1, 2], "float32").reshape(1, 1, 1, 2)
+    >>> tfsep.pipeline.Polarity(1.0)(stems, seed=(0, 0)).numpy().ravel()
+    array([-1., -2.], dtype=float32)
+
     Reference:
-        Défossez et al., "Music source separation in the waveform domain", 2019.
+        Défossez et al., "Music source separation in the waveform domain", 2019. https://arxiv.org/abs/1911.13254
     """
 
     def __init__(self, probability: float = 0.5):
@@ -170,14 +212,19 @@ class Polarity(Augmentation):
 
 
 class Equalize(Augmentation):
-    """Gives each source of each example another tone colour: a random smooth gain over frequency.
+    """Filter each source of each example by a random smooth gain over frequency.
 
-    Gains are drawn at frequencies from 0 to half the sampling rate, equally far apart, and run straight between
-    them, in dB.
+    Gains are drawn at equally spaced frequencies from 0 to half the sampling rate, and interpolated linearly in dB.
 
     Args:
-        decibels: float, largest gain and largest loss. Defaults to 6.0.
-        points: int, frequencies at which a gain is drawn, at least 2. Defaults to 8.
+        decibels: float, largest gain and largest attenuation in dB. Defaults to 6.0.
+        points: int, number of frequencies at which a gain is drawn, at least 2. Defaults to 8.
+
+    Example:
+
+    >>> stems = ops.ones((16, 5, 1000, 2))
+    >>> tfsep.pipeline.Equalize(decibels=6.0)(stems, seed=(0, 0)).shape == stems.shape
+    True
     """
 
     def __init__(self, decibels: float = 6.0, points: int = 8):
@@ -193,14 +240,14 @@ class Equalize(Augmentation):
         below = np.minimum(places.astype(int), self.points - 2)
         share = (places - below).astype(np.float32)
         curve = (1 - share) * tf.gather(gains, below, axis=2) + share * tf.gather(gains, below + 1, axis=2)
-        # Real and imaginary part alike: the phase stays.
+        # A real gain does not change the phase.
         response = tf.cast(tf.pow(10.0, curve / 20), tf.complex64)[:, :, tf.newaxis]
         spectra = tf.signal.rfft(tf.transpose(stems, (0, 1, 3, 2)))
         return tf.transpose(tf.signal.irfft(spectra * response, [samples]), (0, 1, 3, 2))
 
 
-# The same seed is to give the same numbers on every device and under XLA. So the algorithm is named, which TensorFlow
-# would select by the device, and real numbers are made of integers, from which XLA makes others.
+# The same seed must give the same numbers on every device and under XLA. So the algorithm is fixed, which TensorFlow
+# would select by the device, and floats are made from integers, as those of XLA differ.
 _STEPS = 2**24
 
 
@@ -216,13 +263,4 @@ def _split(seed: tf.Tensor) -> list[tf.Tensor]:
     return tf.unstack(tf.random.split(seed, 2, alg="philox"))
 
 
-AUGMENTATIONS = {
-    "remix": Remix,
-    "gain": Gain,
-    "ratio": Ratio,
-    "shift": Shift,
-    "mute": Mute,
-    "swap": Swap,
-    "polarity": Polarity,
-    "equalize": Equalize,
-}
+AUGMENTATIONS = {kind.__name__.lower(): kind for kind in (Remix, Gain, Ratio, Shift, Mute, Swap, Polarity, Equalize)}

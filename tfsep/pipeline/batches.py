@@ -1,4 +1,4 @@
-"""Tracks -> batches of (mixture, sources), as `tf.data`."""
+"""Batches of (mixture, sources) from tracks, as `tf.data`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ import tensorflow as tf
 from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.datasets import Track, components
 from tfsep.datasets.store import DTYPE, SCALE
-from tfsep.datasets.track import LEFT_OVER, RESIDUAL, check_tracks
+from tfsep.datasets.track import LEFT_OVER, RESIDUAL, track_list
 from tfsep.pipeline.augment import Gain, Remix
 from tfsep.pipeline.cache import open_audio
 from tfsep.pipeline.python_calls import numpy_function
 
 _log = logging.getLogger("tfsep")
 
-# An excerpt that is silent, with no sample above -60 dB of full scale, is drawn anew; the last attempt stands.
+# Excerpts without a sample above -60 dB of full scale are silent and are drawn again, up to three times.
 _SILENCE = 1e-3
 _ATTEMPTS = 4
-_GLANCE = 97
+# Step of a quick first search for such a sample.
+_STRIDE = 97
 
-# Tracks that a message names at most.
+# Largest number of tracks in a message.
 _NAMED = 3
 
 
@@ -44,37 +45,44 @@ def excerpts(
     cache: str | Path | None = None,
     jit_compile: bool = True,
 ) -> tf.data.Dataset:
-    """Random excerpts for training.
+    """Return random excerpts for training.
 
-    Draw every track equally often, or as often as its weight says, at any position. Draw an excerpt in which all of
-    the model's sources are silent (below -60 dB of full scale throughout) anew, at most three times. Batch `b`
-    depends on `(seed, b)` alone, and an epoch is `steps_per_epoch` consecutive batches, so that a run may stop and
-    go on, with any number of threads.
+    Every track is drawn equally often, or in proportion to its weight, at random positions. An excerpt in which all of
+    the model's sources are silent (below -60 dB of full scale throughout) is drawn again, at most three times. Batch
+    `b` depends only on `(seed, b)`, and an epoch is `steps_per_epoch` consecutive batches, so that training can be
+    resumed, with any number of threads.
 
     Args:
-        tracks: sequence of tracks: a corpus, or several added as lists.
-        model: a `Separator`, which says `sources`, `sample_rate`, `channels`, `segment` and `context`.
-        batch_size: int. Every batch is full. Defaults to 16.
-        weights: one number above 0 for each track: how often it is drawn, relative to the others. Defaults to None,
-            all equally often.
+        tracks: the tracks, a corpus or several added as lists.
+        model: a `Separator`, of which `sources`, `sample_rate`, `channels`, `segment` and `context` are used.
+        batch_size: int, examples of every batch. Defaults to 16.
+        weights: floats above 0, one for each track: how often it is drawn, relative to the others. Defaults to None,
+            equally often.
         seed: int. Defaults to 0.
-        steps_per_epoch: int. Defaults to as many batches as the audio holds windows for.
+        steps_per_epoch: int, batches of an epoch. Defaults to as many as the tracks have windows for.
         first_epoch: int, the epoch that the first iteration yields. Defaults to 0.
-        augment: augmentations (`tfsep.pipeline.augment`), applied in order. Defaults to sources from other songs
-            in 70 % of the examples and gains from 0.5 to 1.2.
-        active: str, a source that is preferred to be heard: an excerpt in which it is silent is drawn anew, whatever
-            the others do. Defaults to None.
+        augment: augmentations (`tfsep.pipeline.augment`), applied in order. Defaults to `(Remix(), Gain())`: sources
+            from other songs in 70 % of the examples, and gains from 0.5 to 1.2.
+        active: str, a source that should be active: excerpts in which it is silent are drawn again. Defaults to None.
         cache: path of the folder of decoded audio. Defaults to `$TFSEP_CACHE`, else `~/.cache/tfsep`.
-        jit_compile: bool, compile the augmentations with XLA, several times as fast; False for augmentations of
-            your own that XLA cannot compile. Defaults to True.
+        jit_compile: bool, compile the augmentations with XLA, which is several times as fast; False is for your own
+            augmentations if XLA cannot compile them. Defaults to True.
 
     Returns:
         A `tf.data.Dataset` of `(mixture, {source: audio})`, float32
         `[batch_size, segment + 2 * context, channels]` each; every iteration over it yields the next epoch.
 
     Raises:
-        ValueError: if `tracks` are no sequence of tracks, or empty; if a source of the model is in none of them, or all
-            are silent; if the batch is larger than the data, or `active` is no source of the model.
+        ValueError: if `tracks` are no tracks, or empty; if a source of the model is in none of them, or all are silent;
+            if the batch is larger than the data, or `active` is no source of the model.
+
+    Example:
+
+    >>> tracks = tfsep.datasets.StemsFolder("songs")
+    >>> dataset = tfsep.pipeline.excerpts(tracks, tfsep.load_model("model.keras"), batch_size=2)
+    >>> mixture, sources = next(iter(dataset))
+    >>> mixture.shape, list(sources)
+    (TensorShape([2, 4096, 1]), ['vocals', 'drums'])
     """
     check_integer("steps_per_epoch", steps_per_epoch, optional=True)
     check_choice("active", active, (*model.sources, None))
@@ -85,7 +93,7 @@ def excerpts(
         if steps_per_epoch == 0:
             raise ValueError(
                 f"A batch of {batch_size} is larger than the data: {stems.windows} windows of {model.segment} "
-                f"samples at {model.sample_rate} Hz in {len(tracks)} tracks. Lower batch_size, or set "
+                f"samples at {model.sample_rate} Hz in {len(stems.tracks)} tracks. Lower batch_size, or set "
                 "steps_per_epoch."
             )
     epochs = itertools.count(first_epoch)
@@ -97,7 +105,7 @@ def excerpts(
     def load(number: np.int64) -> np.ndarray:
         return stems.draw(seed, range(number * batch_size, (number + 1) * batch_size))
 
-    # XLA makes one pass over memory of what would be one for each augmentation.
+    # XLA combines the augmentations into one pass over memory.
     @tf.function(jit_compile=jit_compile)
     def assemble(batch: tf.Tensor, number: tf.Tensor) -> tuple:
         batch = stems.to_float(batch)
@@ -106,7 +114,7 @@ def excerpts(
             batch = augmentation(batch, key)
         return stems.split(batch)
 
-    # A generator would be finalised by one more call of Python, at which the interpreter's end can hang.
+    # Dataset.from_generator would call Python once more when it is finalised, at which the interpreter can hang.
     numbers = tf.data.Dataset.from_tensors(0).flat_map(batch_numbers)
     dataset = numbers.map(
         lambda number: assemble(stems.with_shape(numpy_function(load, [number], DTYPE), batch_size), number),
@@ -120,14 +128,21 @@ def excerpts(
 def windows(
     tracks: Sequence[Track], model, batch_size: int = 16, *, cache: str | Path | None = None
 ) -> tf.data.Dataset:
-    """Every window of every track once, in order and unaltered, for validation.
+    """Return every window of every track once, in order and without augmentation, for validation.
 
     Args:
         tracks, model, batch_size, cache: see `excerpts`; the last batch may be smaller.
 
     Returns:
         A `tf.data.Dataset` of `(mixture, {source: audio})`, float32 `[batch, segment + 2 * context, channels]`.
-        A track's last window is completed with zeros.
+        The last window of a track is padded with zeros.
+
+    Example:
+
+    >>> tracks = tfsep.datasets.StemsFolder("songs", split="valid")
+    >>> dataset = tfsep.pipeline.windows(tracks, tfsep.load_model("model.keras"))
+    >>> [len(mixture) for mixture, sources in dataset]
+    [3]
     """
     stems = _Stems(tracks, model, batch_size, cache)
     positions = [
@@ -143,7 +158,7 @@ def windows(
 
 
 class _Stems:
-    """The decoded stems of a model's training material, as excerpts of int16 rows, one a source."""
+    """The decoded stems of a model's training data, as excerpts of int16 rows, one per source."""
 
     def __init__(
         self,
@@ -155,9 +170,9 @@ class _Stems:
         weights: Sequence[float] | None = None,
     ):
         check_integer("batch_size", batch_size)
-        check_tracks(tracks)
-        if not len(tracks):
-            raise ValueError("There are no tracks. Expected a sequence of at least one Track.")
+        tracks = track_list(tracks)
+        if not tracks:
+            raise ValueError("There are no tracks. Expected at least one Track.")
         self.weights = weights
         if weights is not None:
             if len(weights) != len(tracks):
@@ -172,17 +187,17 @@ class _Stems:
         self.audio = open_audio(tracks, model.sample_rate, model.channels, cache)
         self.samples = [audio.samples for audio in self.audio]
         self.windows = sum(-(-samples // self.segment) for samples in self.samples)
-        # The rows of each track's sources and of its residual.
+        # For each track the rows of its sources and of its residual.
         self.rows = [
             [*(self.sources.index(source) for source in track.sources), self._residual_row(track)] for track in tracks
         ]
-        heard = self.parts if active is None else (active,)
+        names = self.parts if active is None else (active,)
         rows = (*self.sources, RESIDUAL)
-        self.wanted = sorted({rows.index(part) for name in heard for part in self.parts[name]})
+        self.active_rows = sorted({rows.index(part) for name in names for part in self.parts[name]})
         self._order = functools.lru_cache(maxsize=8)(self._shuffled)
 
     def _parts(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The rows that add up to each name; a sum such as accompaniment is a stem in some tracks, not in others."""
+        """Return the rows whose sum is each name; a sum such as accompaniment may be a stem of some tracks only."""
         try:
             parts = components(names, self.sources, residual=any(track.mixture is not None for track in self.tracks))
         except ValueError as error:
@@ -194,7 +209,7 @@ class _Stems:
         return parts
 
     def check_sound(self) -> None:
-        """Logs which of the model's sources are silent in all tracks; raises ValueError if all are."""
+        """Log which of the model's sources are silent in all tracks; raise ValueError if all are."""
         silent, rows = dict(self.parts), (*self.sources, RESIDUAL)
         for track, samples in enumerate(self.samples):
             present = {source for source, stem in self.tracks[track].stems.items() if stem is not None}
@@ -212,32 +227,32 @@ class _Stems:
                 f"{', '.join(self._some_tracks())}."
             )
         if silent:
-            _log.warning("%s: silent in all tracks, which is what the model will learn.", ", ".join(silent))
+            _log.warning("%s: silent in all tracks; the model will learn silence.", ", ".join(silent))
 
     def _some_tracks(self) -> list[str]:
         return [track.name for track in self.tracks[:_NAMED]] + ["..."] * (len(self.tracks) > _NAMED)
 
     def _residual_row(self, track: Track) -> int:
-        """The last row, or that of a sum of which the track has no other part, such as accompaniment beside vocals."""
+        """Return the last row, or that of a sum if all else of the track is estimated, as accompaniment of vocals."""
         sums = [name for name in self.parts if name in LEFT_OVER and name in self.sources]
         if len(sums) == 1 and set(track.sources) == self.parts.keys() - set(sums):
             return self.sources.index(sums[0])
         return -1
 
     def _shuffled(self, seed: int, turn: int) -> np.ndarray:
-        """The tracks of a turn, of which each has as many examples as there are tracks."""
+        """Return the order of tracks in a turn, which has as many examples as there are tracks."""
         generator = np.random.default_rng((seed, 0, turn))
         tracks = np.arange(len(self.audio))
         if self.weights is not None:
-            # Systematic sampling: equally spaced points on a line that the tracks divide by their weights. Each turn
-            # then has a track as often as expected, rounded down or up. 24 random bits: no point rounds to the end.
+            # Systematic sampling: equally spaced points on a line that the tracks divide by their weights. So a turn
+            # has a track as often as expected, rounded down or up. With float32, no point is rounded to the end.
             points = (float(generator.random(dtype=np.float32)) + tracks) / len(tracks)
             ends = np.cumsum(self.weights)
             tracks = np.searchsorted(ends / ends[-1], points, side="right")
         return generator.permutation(tracks)
 
     def draw(self, seed: int, examples: Iterable[int]) -> np.ndarray:
-        """The windows of training examples, as `load` gives them: each a function of the seed and its number."""
+        """Return the windows of training examples as `load` does; each depends on the seed and its number alone."""
         examples = list(examples)
         batch = self.load(self._place(seed, example, 0) for example in examples)
         for attempt in range(1, _ATTEMPTS):
@@ -248,7 +263,7 @@ class _Stems:
         return batch
 
     def _place(self, seed: int, example: int, attempt: int) -> tuple[int, int]:
-        """Track and start of an example: songs by turns in a new order each turn, any position."""
+        """Return track and start of an example: every turn has its order of tracks, and positions are random."""
         turn, place = divmod(int(example), len(self.audio))
         track = self._order(seed, turn)[place]
         last = max(0, self.samples[track] - self.segment)
@@ -256,13 +271,13 @@ class _Stems:
 
     def _is_silent(self, window: np.ndarray) -> bool:
         loudest = _SILENCE * SCALE
-        # Most windows show at a glance that they are not.
-        return not any((np.abs(window[row, ::step]) > loudest).any() for step in (_GLANCE, 1) for row in self.wanted)
+        steps = ((step, row) for step in (_STRIDE, 1) for row in self.active_rows)
+        return not any((np.abs(window[row, ::step]) > loudest).any() for step, row in steps)
 
     def load(self, places: Iterable[tuple[int, int]]) -> np.ndarray:
-        """Windows at (track, start) with their context, as stored, `[batch, sources + residual, samples, channels]`.
+        """Return windows at (track, start) with their context, int16 `[batch, sources + residual, samples, channels]`.
 
-        Zeros stand beyond a song's ends, and for sources that it lacks.
+        Samples beyond the ends of a song, and of sources that it lacks, are zero.
         """
         places = list(places)
         batch = np.zeros((len(places), *self.shape), DTYPE)
@@ -274,15 +289,15 @@ class _Stems:
         return batch
 
     def with_shape(self, batch: tf.Tensor, batch_size: int | None) -> tf.Tensor:
-        """What `load` gave, whose shape TensorFlow cannot know."""
+        """Set the shape of windows from `load`, which TensorFlow cannot know."""
         return tf.ensure_shape(batch, [batch_size, *self.shape])
 
     def to_float(self, batch: tf.Tensor) -> tf.Tensor:
-        """What `load` gave, as float32 audio."""
+        """Convert windows from `load` to float32 audio."""
         return tf.cast(batch, tf.float32) / SCALE
 
     def split(self, batch: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Rows `[batch, sources + residual, samples, channels]` -> mixture and the model's sources."""
+        """Return the mixture and the model's sources of rows `[batch, sources + residual, samples, channels]`."""
         *sources, residual = tf.unstack(batch, axis=1)
         rows = {RESIDUAL: residual, **dict(zip(self.sources, sources, strict=True))}
         references = {name: tf.add_n([rows[part] for part in parts]) for name, parts in self.parts.items()}

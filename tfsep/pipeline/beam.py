@@ -1,4 +1,4 @@
-"""Preparing a store on many machines with Apache Beam."""
+"""Preparation of a store on many machines with Apache Beam."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from tfsep.pipeline.preparation import Plan, write_shard
 
 
 def runner(name: str = "DirectRunner", options: str = "") -> Callable[[Plan, list[int]], None]:
-    """Makes the `run` argument of `tfsep.pipeline.prepare` that writes shards with Apache Beam.
+    """Return a function for the argument `run` of `tfsep.pipeline.prepare` that writes shards with Apache Beam.
 
-    An element of the pipeline is the number of a shard; the workers see the corpora and the store under the same
-    paths as this machine.
+    The workers must find the corpora and the store under the same paths as this machine.
 
     Args:
         name: str, Beam's name of a runner. Defaults to `"DirectRunner"`, which is this machine.
-        options: str, further options of Beam, as on its command line. Defaults to none.
+        options: str, further options of Beam, as on its command line. Defaults to `""`.
 
     Returns:
         The function.

@@ -1,4 +1,4 @@
-"""Tracks decoded and resampled once, kept as samples that are mapped into memory."""
+"""The cache of tracks that are decoded and resampled once."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _BLOCK = 30
 
 
 def default_folder() -> Path:
-    """The folder of decoded tracks: `$TFSEP_CACHE`, else `~/.cache/tfsep`."""
+    """Return the folder of decoded tracks: `$TFSEP_CACHE`, else `~/.cache/tfsep`."""
     return Path(os.environ.get("TFSEP_CACHE", "~/.cache/tfsep")).expanduser()
 
 
 def open_audio(
     tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None = None
 ) -> list[Decoded | StoredTrack]:
-    """Opens tracks for reading at memory speed: stored ones as they are where they fit, the others decoded.
+    """Open tracks for fast reading: those of a store with this rate and these channels directly, others decoded.
 
     Args:
         tracks, sample_rate, channels, folder: see `decode`.
 
     Returns:
-        One object a track, which has `samples` and `copy_into(rows, start)`.
+        A list with one object per track, which has `samples` and `copy_into(rows, start)`.
     """
 
     def fits(track: Track) -> bool:
@@ -50,7 +50,7 @@ def open_audio(
 class Decoded:
     """A decoded song in a file of the cache, `[sources + 1, samples, channels]`.
 
-    The file is opened for each excerpt: neither a descriptor nor a memory map is held, of which a process has few.
+    The file is opened for each excerpt, as a process has few file descriptors and memory maps.
     """
 
     def __init__(self, path: Path):
@@ -61,7 +61,7 @@ class Decoded:
             self._first = file.tell()
 
     def copy_into(self, rows: Sequence[np.ndarray], start: int) -> None:
-        """Fills a row `[samples, channels]` for each source and for the residual from `start` on."""
+        """Fill a row `[samples, channels]` for each source and for the residual from `start` on."""
         frame = DTYPE.itemsize * self.channels
         try:
             with open(self.path, "rb", buffering=0) as file:
@@ -70,34 +70,34 @@ class Decoded:
                     if file.readinto(memoryview(row).cast("B")) < row.nbytes:
                         raise OSError(errno.EIO, "it is shorter than it was")
         except OSError as error:
-            reason = f"decoded audio can no longer be read ({error.strerror}); start again, it is decoded anew"
+            reason = f"decoded audio can no longer be read ({error.strerror}); start again to decode it again"
             raise OSError(error.errno, reason, str(self.path)) from error
 
 
 def decode(
     tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None = None
 ) -> list[np.ndarray]:
-    """Decodes and resamples tracks, or finds them in the cache.
+    """Decode and resample tracks, or find them in the cache.
 
-    The cache is keyed by the content of the track's files, the rate, the channels and the type; it may be deleted
-    whenever nothing is being trained.
+    The key of the cache is the content of the track's files, the rate, the channels and the type. The cache may be
+    deleted while nothing is being trained.
 
     Args:
-        tracks: tracks whose stems are wanted.
-        sample_rate: int, samples per second wanted.
-        channels: int, channels wanted. To one: the mean. From one: duplicated.
+        tracks: the tracks.
+        sample_rate: int, in hertz.
+        channels: int; mono is duplicated, and one channel is the mean of several.
         folder: path of the cache. Defaults to `default_folder()`.
 
     Returns:
-        One array a track, mapped into memory, `[sources + 1, samples, channels]`. The last row is the residual:
-        the mixture less the sum of the stems.
+        A list with one int16 array per track, mapped into memory, `[sources + 1, samples, channels]`. The last row is
+        the residual: the mixture minus the sum of the stems.
     """
     paths = _decoded_files(tracks, sample_rate, channels, folder)
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
 def _decoded_files(tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None) -> list[Path]:
-    """The file of each track in the cache, which is written where it is missing."""
+    """Return the file of each track in the cache, after writing those that are missing."""
     folder = Path(folder) if folder is not None else default_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def _decoded_files(tracks: Sequence[Track], sample_rate: int, channels: int, fol
 def _decode(track: Track, sample_rate: int, channels: int, path: Path) -> None:
     samples = round(track.samples * sample_rate / track.sample_rate)
     header = {"descr": DTYPE.str, "fortran_order": False, "shape": (len(track.sources) + 1, samples, channels)}
-    # Written, not mapped: a full disk under a map would kill the process.
+    # Not a memory map: a full disk would kill the process.
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         first, start = file.tell(), 0
@@ -136,8 +136,8 @@ def _decode(track: Track, sample_rate: int, channels: int, path: Path) -> None:
 
 
 def _blocks(track: Track, sample_rate: int, channels: int) -> Iterator[list[np.ndarray]]:
-    """A song's sources and its residual, block by block at the wanted rate."""
-    # Without a file of its own, the mixture is the sum and nothing is left over.
+    """Yield a song's sources and its residual at another rate, block by block."""
+    # Without a file, the mixture is the sum of the sources and the residual is zero.
     names = track.sources if track.mixture is None else (*track.sources, "mixture")
     for blocks in zip(*(_resampled(track, name, sample_rate, channels) for name in names), strict=True):
         stems = blocks[: len(track.sources)]

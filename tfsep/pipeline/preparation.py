@@ -1,10 +1,9 @@
-"""Corpora -> a prepared store, shard by shard, so that a killed run goes on and many machines can share one."""
+"""Preparation of stores shard by shard, so that a killed run can be finished and many machines can share the work."""
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
@@ -19,14 +18,14 @@ from tfsep.datasets import Track
 from tfsep.datasets.folders import SPLITS
 from tfsep.datasets.manifest import MANIFEST, VERSION, DamagedError, file_sha256, read_manifest, seal, unseal
 from tfsep.datasets.store import DTYPE, RESIDUAL, SCALE, import_lmdb
-from tfsep.datasets.track import check_tracks
+from tfsep.datasets.track import track_list
 from tfsep.files import is_scratch, locked, remove_leftovers, replacing, scratch, write_text
 from tfsep.pipeline import cache
 from tfsep.pipeline.messages import active_regions, encode, within
 from tfsep.pipeline.store_files import WRITERS
 from tfsep.progress import progress_bar
 
-# A record is bounded so that nobody who parses one needs a whole song in memory.
+# Length of a record, so that parsing one does not need a whole song in memory.
 _RECORD_SECONDS = 10
 _SHARD_BYTES = 256 * 2**20
 
@@ -41,44 +40,49 @@ def prepare(
     shards: int | None = None,
     run: Callable[[Plan, list[int]], None] | None = None,
 ) -> Path:
-    """Decodes and resamples corpora into a store, which `tfsep.datasets.Store` opens.
+    """Decode and resample corpora into a store, which `tfsep.datasets.Store` opens.
 
-    Shards appear whole or not at all. A run that was killed is finished by the same call, and the result is the
-    same to the byte; shards that are damaged, or whose songs have changed, are written anew.
+    Shards appear complete or not at all. The same call finishes a run that was killed, with the same bytes as a result;
+    shards that are damaged, or whose songs have changed, are written again.
 
     Args:
         corpora: dict from split (`"train"`, `"valid"`, `"test"`) to tracks.
         output: path of the store's folder.
-        sample_rate: int. Defaults to that of the first track.
-        channels: int. Defaults to the most that a track has.
-        format: `"tfrecord"` or `"lmdb"`. Defaults to `"tfrecord"`.
-        shards: int. Defaults to as many as make shards of about 256 MB; there is never more than one a track.
-        run: function that writes the shards of a `Plan` with the given numbers. Defaults to threads of this
-            process; `runner` of `tfsep.pipeline.beam` makes one for Apache Beam.
+        sample_rate: int, in hertz. Defaults to that of the first track.
+        channels: int. Defaults to the largest number of channels of a track.
+        format: str, `"tfrecord"` or `"lmdb"`. Defaults to `"tfrecord"`.
+        shards: int, at most one per track. Defaults to as many as make shards of about 256 MB.
+        run: function that writes the shards of a `Plan` with the given numbers; `runner` of `tfsep.pipeline.beam`
+            returns one for Apache Beam. Defaults to None, threads of this process.
 
     Returns:
-        `output`.
+        `output`, a path.
 
     Raises:
-        ValueError: for unknown arguments, no tracks, or a store in `output` that was begun with other settings,
-            which the message names.
-        FileExistsError: if `output` holds something else.
-        OSError: if the store cannot be written; the same call goes on where this one ended.
+        ValueError: for unknown arguments, no tracks, or a store in `output` that was begun with other settings.
+        FileExistsError: if `output` contains something else.
+        OSError: if the store cannot be written; the same call continues where this one ended.
+
+    Example:
+
+    >>> songs = tfsep.datasets.StemsFolder("songs")
+    >>> store = tfsep.pipeline.prepare({"train": songs}, "store", sample_rate=11025, channels=1)
+    >>> sorted(path.suffix for path in store.iterdir())
+    ['.json', '.json', '.tfrecord']
     """
     check_choice("format", format, WRITERS)
     if not isinstance(corpora, Mapping):
         raise ValueError(f"corpora must be a dict from split to tracks. Received: a {type(corpora).__name__}.")
-    for split, tracks in corpora.items():
+    for split in corpora:
         check_choice("split", split, SPLITS)
-        check_tracks(tracks)
-    tracks = [(split, track) for split, tracks in corpora.items() for track in tracks]
+    tracks = [(split, track) for split, tracks in corpora.items() for track in track_list(tracks)]
     if not tracks:
         raise ValueError("There are no tracks to prepare.")
     for _, track in tracks:
         if RESIDUAL in track.sources:
             raise ValueError(
-                f"{track.name} has a source {RESIDUAL!r}, under which a store keeps what the mixture holds beyond its "
-                "sources. Give the source another name."
+                f"{track.name} has a source {RESIDUAL!r}, a name that is reserved for the mixture minus all sources. "
+                "Give the source another name."
             )
     for name, value in (("sample_rate", sample_rate), ("channels", channels), ("shards", shards)):
         check_integer(name, value, optional=True)
@@ -86,7 +90,7 @@ def prepare(
         import_lmdb()
     plan = _plan(Path(output).expanduser(), tracks, sample_rate, channels, format, shards)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with locked(plan.folder):  # a second run waits, and finds the shards of the first
+    with locked(plan.folder):  # a second run waits and then finds the shards of the first
         _begin(plan)
         missing = [number for number in range(plan.settings["shard_count"]) if not _is_written(plan, number)]
         (run or _run_threads)(plan, missing)
@@ -96,12 +100,12 @@ def prepare(
 
 @dataclass(frozen=True)
 class Plan:
-    """What a store will hold: enough to write any of its shards, anywhere.
+    """The content of a store, enough to write any of its shards on any machine.
 
     Attributes:
         folder: path of the store.
-        settings: the part of the manifest that must be the same when a run goes on.
-        tracks: the split and the track of each song, in the order of the store.
+        settings: dict, the part of the manifest that must be the same when a run is continued.
+        tracks: split and track of each song, in the order of the store.
     """
 
     folder: Path
@@ -109,12 +113,12 @@ class Plan:
     tracks: list[tuple[str, Track]]
 
     def songs(self, shard: int) -> list[int]:
-        """Numbers of the songs of a shard: a stretch of the corpus."""
+        """Return the numbers of the songs of a shard, which are consecutive."""
         count = self.settings["shard_count"]
         return [song for song in range(len(self.tracks)) if song * count // len(self.tracks) == shard]
 
     def path(self, shard: int, suffix: str | None = None) -> Path:
-        """Path of a shard, or of the file of that suffix beside it."""
+        """Return the path of a shard, or of the file with another suffix beside it."""
         name = f"shard-{shard:05d}-of-{self.settings['shard_count']:05d}"
         return self.folder / f"{name}.{suffix or self.settings['format']}"
 
@@ -144,7 +148,7 @@ def _plan(folder, tracks, sample_rate, channels, format, shards) -> Plan:
 
 
 def _begin(plan: Plan) -> None:
-    """Leaves the settings in the folder, or finds there the same ones."""
+    """Write the settings into the folder, or check that it contains the same ones."""
     try:
         manifest = read_manifest(plan.folder)
     except DamagedError:
@@ -154,10 +158,10 @@ def _begin(plan: Plan) -> None:
     if manifest is not None and any(plan.folder.glob("shard-*")):
         _check_settings(plan, manifest)
         return
-    # The manifest of a run that came to no shard binds nobody.
+    # A manifest without shards may be overwritten.
     ours = set() if manifest is None else {MANIFEST}
     if {path.name for path in plan.folder.iterdir() if not is_scratch(path)} - ours:
-        raise FileExistsError(f"{plan.folder} holds something else. Choose another folder for the store.")
+        raise FileExistsError(f"{plan.folder} contains something else. Choose another folder for the store.")
     _write_manifest(plan, {"shards": None})
 
 
@@ -172,19 +176,14 @@ def _check_settings(plan: Plan, manifest: dict) -> None:
 
 
 def _forget_shards(plan: Plan) -> None:
-    """Empties a store whose manifest is damaged: nobody can tell with which settings its shards were written."""
-    if any(plan.folder.glob("shard-*-of-*.*")):
-        _remove(plan.folder, "shard-*-of-*.*", MANIFEST)
-
-
-def _remove(folder: Path, *patterns: str) -> None:
-    for pattern in patterns:
-        for path in folder.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Empty a store with a damaged manifest, as the settings of its shards are not known."""
+    shards = list(plan.folder.glob("shard-*-of-*.*"))
+    for path in [*shards, plan.folder / MANIFEST] if shards else ():
+        path.unlink()
 
 
 def _is_written(plan: Plan, shard: int) -> bool:
-    """Whether a shard is whole and of the songs as they are; it counts from when its index stands beside it."""
+    """Whether a shard has an index, is complete, and contains the songs as they are now."""
     try:
         index = unseal(plan.path(shard, "json"))
         written = [song["digest"] for song in index["songs"]]
@@ -201,7 +200,7 @@ def _run_threads(plan: Plan, shards: list[int]) -> None:
     with progress_bar("preparing", songs, unit="track") as bar:
 
         def progress() -> None:
-            if stopped.is_set():  # a thread cannot be interrupted from outside
+            if stopped.is_set():  # threads cannot be interrupted
                 raise CancelledError
             bar.update()
 
@@ -215,12 +214,12 @@ def _run_threads(plan: Plan, shards: list[int]) -> None:
 
 
 def write_shard(plan: Plan, shard: int, progress: Callable[[], None] = lambda: None) -> None:
-    """Writes one shard and then its index, each in one step.
+    """Write a shard and then its index, each in one step.
 
     Args:
         plan: the `Plan`.
         shard: int, number of the shard.
-        progress: function that is called after each song.
+        progress: function that is called after each song. Defaults to no action.
     """
     songs = []
     with replacing(plan.path(shard)) as temporary:
@@ -259,7 +258,7 @@ def _write_song(plan: Plan, song: int, shard: int, write: Callable[[bytes], int]
 
 @contextmanager
 def _decoded(plan: Plan, track: Track) -> Iterator[np.ndarray]:
-    """A track's stems, decoded into a temporary folder of the store."""
+    """Decode a track's stems into a temporary folder of the store."""
     settings = plan.settings
     try:
         with scratch(plan.folder) as folder:
@@ -267,12 +266,12 @@ def _decoded(plan: Plan, track: Track) -> Iterator[np.ndarray]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        reason = f"{os.strerror(error.errno)} while {track.name} was decoded. The same call then goes on"
+        reason = f"{os.strerror(error.errno)} while {track.name} was decoded. Free space, and call again to continue"
         raise OSError(error.errno, reason, str(plan.folder)) from error
 
 
 def _finish(plan: Plan) -> None:
-    """Makes the manifest out of the indices of all shards."""
+    """Write the manifest from the indices of all shards."""
     count = plan.settings["shard_count"]
     indices = [unseal(plan.path(shard, "json")) for shard in range(count)]
     songs = [song for index in indices for song in index.pop("songs")]

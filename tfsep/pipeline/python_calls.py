@@ -1,8 +1,8 @@
-"""Python functions inside tf.data that do not keep the interpreter from ending.
+"""Python functions inside tf.data that do not keep the interpreter from exiting.
 
-A dataset prefetches in threads of its own. If one of them is about to call Python when the interpreter ends, it
-waits for the interpreter and the interpreter waits for it: a script that leaves an iterator open would hang at its
-last line. So calls are refused from then on, and the exit waits for those that are under way.
+A dataset prefetches in its own threads. If one of them calls Python while the interpreter exits, each waits for the
+other, and a script that leaves an iterator open hangs at its last line. So calls are refused once the interpreter
+exits, and the exit waits for running calls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-# Seconds without a call after which none is expected: more than the TensorFlow part of a batch takes.
+# Seconds without a call after which none is expected: longer than TensorFlow needs for its part of a batch.
 _PAUSE = 0.2
 _PATIENCE = 5.0
 
@@ -27,14 +27,14 @@ _failure: Exception | None = None
 
 
 def numpy_function(function: Callable, inputs: list, dtype) -> tf.Tensor:
-    """`tf.numpy_function` of a function without side effects, safe when the interpreter ends."""
+    """Call `tf.numpy_function` with a function without side effects, safely while the interpreter exits."""
 
     def call(*arguments):
         global _started, _running, _failure
         with _lock:
             _started += 1
             if _closing:
-                raise StopIteration  # which tf.data takes for the end
+                raise StopIteration  # for tf.data the end of the dataset
             _running += 1
         try:
             return function(*arguments)
@@ -50,7 +50,7 @@ def numpy_function(function: Callable, inputs: list, dtype) -> tf.Tensor:
 
 @contextlib.contextmanager
 def original_errors() -> Iterator[None]:
-    """Raises what a Python function inside tf.data has raised, in the place of TensorFlow's pages about it."""
+    """Raise the error of a Python function inside tf.data instead of TensorFlow's long report of it."""
     global _failure
     _failure = None
     try:

@@ -1,7 +1,7 @@
-"""The two formats of a store's shards, TFRecord and LMDB, written message by message.
+"""Writers of the two formats of shards, TFRecord and LMDB.
 
-A writer is called with the path to write and the path that errors name, and is a context in which a function takes
-messages and returns the place of each: the byte at which it starts in a TFRecord file, its key in LMDB.
+A writer is a context manager, called with the path to write and the path for messages of errors. It yields a function
+that writes a message and returns its place: the byte at which it starts in a TFRecord file, its key in LMDB.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from tfsep.datasets.store import import_lmdb
 
-# Bytes that TFRecord puts before a message (its length and the checksum of that) and behind it (its checksum).
-_BEFORE, _BEHIND = 12, 4
+# Bytes that TFRecord writes before a message (its length and the checksum of that) and after it (its checksum).
+_BEFORE, _AFTER = 12, 4
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def _tfrecord_writer(path: Path, shard: Path) -> Iterator[Callable[[bytes], int]
         nonlocal place
         writer.write(message)
         start = place + _BEFORE
-        place = start + len(message) + _BEHIND
+        place = start + len(message) + _AFTER
         return start
 
     try:
@@ -42,7 +42,7 @@ def _lmdb_writer(path: Path, shard: Path) -> Iterator[Callable[[bytes], int]]:
 
     def write(message: bytes) -> int:
         nonlocal key
-        # The map is address space alone; it grows with what is written.
+        # The map is only address space; it grows with the messages.
         environment.set_mapsize(environment.info()["map_size"] + len(message) + 2**20)
         with environment.begin(write=True) as transaction:
             transaction.put(key.to_bytes(8, "big"), message, append=True)
@@ -63,7 +63,7 @@ def _lmdb_writer(path: Path, shard: Path) -> Iterator[Callable[[bytes], int]]:
 def _write_error(shard: Path, error: Exception) -> OSError:
     reason = str(error).rpartition("; ")[2]
     return OSError(
-        f"{shard} could not be written: {reason}. Free space, and the same call goes on; or choose another folder for "
+        f"{shard} could not be written: {reason}. Free space, and call again to continue; or choose another folder for "
         "the store."
     )
 
