@@ -700,6 +700,11 @@ class TestOtherVerbs:
         assert run("separate")[0] == 2
 
 
+def test_names_cannot_break_lines_or_control_the_terminal():
+    assert console.printable("a\n\x1b[31mb\udcff é 😀") == "a??[31mb? é 😀"
+    assert console.one_line(OSError(errno.ENOENT, "missing", "a\nb")) == "a?b: missing."
+
+
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["tfsep", "--debug", "inspect", str(tmp_path / "nothing")])
     with pytest.raises(FileNotFoundError):

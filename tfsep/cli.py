@@ -126,7 +126,7 @@ def separate(
         failures.append(error)
         message = console.one_line(error)
         place = "" if path.name in message else f"{path}: "
-        print(f"tfsep: {place}{message}", file=sys.stderr)
+        print(f"tfsep: {console.printable(place)}{message}", file=sys.stderr)
 
     def is_possible(path: Path, folder: Path) -> bool:
         try:
@@ -150,7 +150,7 @@ def separate(
         seconds += info.samples / info.sample_rate
         done[folder.name] = path
         stems[folder.name] = list(paths)
-        print(f"{path.name}: {', '.join(paths)} -> {folder}")
+        print(console.printable(f"{path.name}: {', '.join(paths)} -> {folder}"))
     elapsed = time.perf_counter() - started
     if seconds >= 1:
         print(f"{seconds:.1f} s of audio in {elapsed:.1f} s: {seconds / elapsed:.1f} times real time.")
@@ -517,7 +517,7 @@ def _bar(title: str):
     """A progress bar as the callback that separation takes."""
     from tfsep.progress import progress_bar
 
-    with progress_bar(title, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}") as bar:
+    with progress_bar(console.printable(title), bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}") as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

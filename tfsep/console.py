@@ -64,8 +64,13 @@ def one_line(error: BaseException) -> str:
         # A message of our own has its own advice.
         plain = error.errno in _ADVICE and error.strerror.startswith(os.strerror(error.errno))
         advice = f" {_ADVICE[error.errno]}." if plain else ""
-        return f"{error.filename or 'output'}: {error.strerror}.{advice}"
-    return " ".join(str(error).split()) or f"{type(error).__name__} (see --debug)"
+        return printable(f"{error.filename or 'output'}: {error.strerror}.{advice}")
+    return printable(" ".join(str(error).split())) or f"{type(error).__name__} (see --debug)"
+
+
+def printable(text: str) -> str:
+    """Return text with `?` for characters that would break a line or control the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def exit_code(error: BaseException) -> int:

@@ -14,6 +14,7 @@ import soundfile
 from material import SAMPLES, encode
 
 from tfsep import audio
+from tfsep.audio import ogg
 
 
 def refuses(path, words: str, error: type[Exception] = audio.AudioError, **arguments) -> None:
@@ -272,7 +273,10 @@ def test_aiff_caf_and_au_written_to_a_pipe(music, tmp_path):
     sound = b"SSND" + struct.pack(">III", 0, 0, 0) + codes.tobytes()
     contents = {
         "a.aiff": b"FORM" + bytes(4) + b"AIFFCOMM" + struct.pack(">I", 18) + common + sound,
-        "a.au": b".snd" + struct.pack(">5I", 24, 0xFFFFFFFF, 3, 44100, 2) + codes.tobytes(),
+        **{
+            f"{size:x}.au": b".snd" + struct.pack(">5I", 24, size, 3, 44100, 2) + codes.tobytes()
+            for size in (0, 0x7FFFFFFF, 0xFFFFFFFF)
+        },
         "a.caf": b"caff\0\x01\0\0desc"
         + struct.pack(">qd4s5I", 32, 44100, b"lpcm", 0, 4, 1, 2, 16)
         + b"data"
@@ -312,9 +316,60 @@ def test_a_second_stream_behind_the_first_of_an_ogg(between, kind, files, tmp_pa
     assert np.abs(decoded[:single] - audio.read(files[kind])[0]).max() < 1e-4
 
 
+def test_a_wav_of_the_other_byte_order(music, tmp_path):
+    codes = np.rint(music[:1000] * 32767).astype(">i2")
+    for number, size in enumerate((4000, 0, 0x7FFFFFFF)):
+        path = tmp_path / f"{number}.wav"
+        head = struct.pack(">4sI4s4sIHHIIHH", b"RIFX", 36 + size, b"WAVE", b"fmt ", 16, 1, 2, 44100, 176400, 4, 16)
+        path.write_bytes(head + b"data" + struct.pack(">I", size) + codes.tobytes())
+        assert np.array_equal(audio.read(path)[0], codes / np.float32(32768))
+    path.write_bytes(head + b"data" + struct.pack(">I", 5000) + codes.tobytes())
+    refuses(path, "truncated")
+
+
+def test_a_voc_of_several_blocks(music, tmp_path):
+    path = encode(tmp_path / "a.voc", music, "pcm_s16le")
+    assert audio.info(path).samples == SAMPLES
+    assert np.abs(audio.read(path)[0] - music).max() < 1e-4
+
+
 def ogg_pages(content: bytes) -> list[bytes]:
     pages = content.split(b"OggS")[1:]
     return [b"OggS" + page for page in pages]
+
+
+def with_checksum(page: bytes) -> bytes:
+    page = page[:22] + bytes(4) + page[26:]
+    return page[:22] + struct.pack("<I", ogg._checksum(page)) + page[26:]
+
+
+def at_position(page: bytes, position: int) -> bytes:
+    return with_checksum(page[:6] + struct.pack("<q", position) + page[14:])
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_an_ogg_of_a_recorded_broadcast(kind, files, tmp_path):
+    """Its positions begin late, and its last page has no mark."""
+    head, tags, *pages = ogg_pages(files[kind].read_bytes())
+    later = [at_position(page, int.from_bytes(page[6:14], "little") + 480000) for page in pages]
+    later[-1] = with_checksum(later[-1][:5] + b"\0" + later[-1][6:])
+    (tmp_path / "a.ogg").write_bytes(head + tags + b"".join(later))
+    decoded, expected = audio.read(tmp_path / "a.ogg")[0], audio.read(files[kind])[0]
+    assert len(expected) <= len(decoded) <= len(expected) + 5760
+    assert np.abs(decoded[: len(expected)] - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_an_ogg_whose_positions_are_wrong_loses_nothing_silently(kind, files, tmp_path):
+    *pages, last = ogg_pages(files[kind].read_bytes())
+    (tmp_path / "a.ogg").write_bytes(b"".join(pages) + at_position(last, -1))
+    refuses(tmp_path / "a.ogg", "is damaged: 1 of its pages")
+
+
+def test_an_ogg_whose_positions_are_all_zero(files, tmp_path):
+    pages = ogg_pages(files["ogg"].read_bytes())
+    (tmp_path / "a.ogg").write_bytes(b"".join(at_position(page, 0) for page in pages))
+    assert SAMPLES <= audio.info(tmp_path / "a.ogg").samples < SAMPLES + 4096
 
 
 @pytest.mark.parametrize("joined", [False, True])

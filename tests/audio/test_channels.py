@@ -68,6 +68,11 @@ def test_encoded_by_ffmpeg(codec, container, channels, tmp_path):
     keeps_the_order(path, channels)
 
 
+def test_opus_channels_without_an_order_are_kept(tmp_path):
+    path = encode(tmp_path / "a", tones(6), "libopus", rate=RATE, container="ogg", options={"mapping_family": "255"})
+    keeps_the_order(path, 6)
+
+
 @pytest.mark.parametrize("channels", [5, 6, 7, 8])
 @pytest.mark.skipif(not shutil.which("opusenc"), reason="opusenc is missing")
 def test_encoded_by_opusenc(channels, tmp_path):

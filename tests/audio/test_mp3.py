@@ -74,6 +74,14 @@ def test_joined_files(kind, between, streams, tmp_path):
     assert reads_as_ffmpeg(path) >= 2 * SAMPLES
 
 
+def test_a_joined_file_of_another_rate_is_not_left_out(streams, music, tmp_path):
+    other = encode(tmp_path / "b.mp3", music, "libmp3lame", rate=22050)
+    path = tmp_path / "a.mp3"
+    path.write_bytes(streams["counted"] + other.read_bytes())
+    with pytest.raises(audio.AudioError, match="changes its rate or channels"):
+        audio.info(path)
+
+
 @pytest.mark.parametrize(
     "behind",
     [ID3V1, APE, APE + ID3V1, LYRICS + ID3V1, ID3V2, bytes(100), np.random.default_rng(0).bytes(700), b"\xff" * 99],

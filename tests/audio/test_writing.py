@@ -138,6 +138,7 @@ def test_bad_audio(bad, words, tmp_path):
         ("a.mp3", {"subtype": "PCM_16"}, "subtype must be 'MPEG_LAYER_III'"),
         ("a.mp3", {"channels": 3}, r"1 or 2 channels\. Received: channels=3"),
         ("a.mp3", {"sample_rate": 96000}, "2 channels at 96000 Hz"),
+        ("a.ogg", {"sample_rate": 352800}, "ogg holds at most 200000 Hz"),
         ("a.flac", {"channels": 9}, "9 channels"),
         ("a.wav", {"channels": 0}, r"channels must be an integer of at least 1\. Received: channels=0"),
         (

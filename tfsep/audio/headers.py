@@ -16,6 +16,7 @@ from tfsep.audio.mp3 import syncsafe
 _W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
 _MATROSKA = b"\x1a\x45\xdf\xa3"
 _FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # with the header of STREAMINFO, its first block
+_BIG = (b"FORM", b"RIFX")
 _NAME = re.compile(rb"[ -~]{4}")
 # Chunks before the audio; a file has few, and a damaged one may seem to have millions.
 _MOST_CHUNKS = 4096
@@ -74,7 +75,7 @@ def check_complete(path: str) -> None:
 
 @contextlib.contextmanager
 def repaired(path: str) -> Iterator[io.FileIO | None]:
-    """Open a wav, RF64 or w64 file whose sizes were left open as if they were filled in; yield None for others."""
+    """Open a wav, RF64, w64 or au file whose sizes were left open as if filled in; yield None for others."""
     with open(path, "rb") as file:
         fields = _missing_sizes(file)
     if not fields:
@@ -125,9 +126,14 @@ class _Repaired(io.FileIO):
 def _missing_sizes(file: BinaryIO) -> dict[int, bytes]:
     """Return what belongs into the size fields, by position, where the writer could not seek back to fill them in."""
     begin, magic = _begin(file)
+    end = _size(file)
+    if magic[:4] == b".snd":
+        offset, size = struct.unpack(">II", magic[4:12].ljust(8, b"\0"))
+        follows = end - begin - offset
+        return {begin + 8: struct.pack(">I", follows)} if _is_unknown(size, 32) and 0 < follows < 1 << 32 else {}
     if magic[8:12] != b"WAVE" and magic != _W64:
         return {}
-    chunks, end = list(_chunks(file, begin, magic)), _size(file)
+    chunks = list(_chunks(file, begin, magic))
     name, position, size, field, width = chunks[-1]
     follows = end - position
     is_open = size < follows and not _has_chunks(file, position, end) if size == 0 else size > follows
@@ -135,7 +141,7 @@ def _missing_sizes(file: BinaryIO) -> dict[int, bytes]:
         return {}
     if magic == _W64:
         return {begin + 16: struct.pack("<Q", end - begin), field: struct.pack("<Q", follows + 24)}
-    fields = {field: min(follows, 256**width - 1).to_bytes(width, "little")}
+    fields = {field: min(follows, 256**width - 1).to_bytes(width, _family(magic).order)}
     return fields if width == 4 else {field - 8: struct.pack("<Q", end - begin - 8), **fields}
 
 
@@ -170,14 +176,14 @@ def _family(magic: bytes) -> _Family | None:
     if magic[:4] == b"caff":
         return _Family("big", name=4, width=8, first=8, padding=1)
     if magic[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
-        return _Family("big" if magic[:4] == b"FORM" else "little", name=4, width=4, first=12, padding=2)
+        return _Family("big" if magic[:4] in _BIG else "little", name=4, width=4, first=12, padding=2)
     return None
 
 
 def _chunks_end(file: BinaryIO, begin: int, magic: bytes) -> int:
     """Return the bytes that a file of chunks should have, as far as its headers say."""
     total = 0
-    if magic[:4] in (b"RIFF", b"FORM"):
+    if magic[:4] in (b"RIFF", *_BIG):
         # The size excludes its own eight bytes, but some writers include them.
         total = int.from_bytes(magic[4:8], _family(magic).order)
         total = 0 if _is_unknown(total, 32) else total

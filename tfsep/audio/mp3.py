@@ -27,7 +27,7 @@ class Frames:
     Attributes:
         count: int, complete frames, including that of the Xing or Info header.
         announced: int, frames that a Xing or Info header announces, without its own; 0 without such a header.
-        runs: int, stretches of adjacent frames; more than 1 if tags or foreign bytes separate them.
+        runs: int, stretches of adjacent frames; more than 1 if tags, foreign bytes or another rate separate them.
         torn: bool, whether foreign bytes separate frames.
         cut: bool, whether the last frame is incomplete, or foreign bytes follow it.
     """
@@ -81,6 +81,7 @@ def _scan(data: mmap.mmap) -> Frames | None:
         after = _skip_tags(data, position)
         resumed = _next_frame(data, after, kind)
         if resumed is None:
+            runs += _next_frame(data, after, None) is not None
             return Frames(count, _announced(data, first), runs, torn, cut=after < len(data))
         runs += 1
         torn |= resumed > after

@@ -78,7 +78,7 @@ def _blocks(file: _SoundFile) -> Iterator[np.ndarray]:
 
 def _order(file: _SoundFile, path: str) -> list[int] | None:
     """Return the indices that bring the channels to WAVE's order; None if they are in it."""
-    if file.subtype in ("VORBIS", "OPUS"):
+    if file.subtype == "VORBIS" or (file.subtype == "OPUS" and ogg.has_ordered_channels(path)):
         return vorbis_to_wave(file.channels)
     if file.format in ("AIFF", "CAF"):
         orders = [core_audio_to_wave(*layout) for layout in headers.channel_layouts(path)]
@@ -95,9 +95,9 @@ def _misreads(file: _SoundFile, path: str) -> bool:
         frames = mp3.check(path)
         return file.format != "MP3" or frames is None or frames.runs > 1 or frames.count != frames.announced + 1
     if file.format == "OGG":
-        return ogg.is_joined(path)
-    if file.format == "W64":
-        return True  # takes float in a WAVE_FORMAT_EXTENSIBLE for integers
+        return file.frames == 0 or not ogg.is_plain(path)
+    if file.format in ("W64", "VOC"):
+        return True  # float in a WAVE_FORMAT_EXTENSIBLE is read as integers; headers of later blocks as audio
     return file.format in ("AIFF", "CAF") and file.frames == 0
 
 

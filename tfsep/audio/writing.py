@@ -33,6 +33,7 @@ _PCM_BITS = {"PCM_16": 16, "PCM_24": 24}
 CLIPS = ("error", "rescale", "clamp")
 # libsndfile crashes if an ogg file is given as one large array.
 _BLOCK = 65536
+_VORBIS_RATE = 200000  # hertz; libvorbis crashes above
 _WAV_LIMIT = 2**32 - 4096  # bytes; its sizes have 32 bits
 
 
@@ -103,6 +104,10 @@ def check_format(
     if sample_rate is not None:
         if suffix == ".mp3" and channels > 2:
             raise ValueError(f"mp3 stores 1 or 2 channels. Received: channels={channels}. Write wav, flac or ogg.")
+        if suffix == ".ogg" and sample_rate > _VORBIS_RATE:
+            raise ValueError(
+                f"ogg holds at most {_VORBIS_RATE} Hz. Received: {sample_rate} Hz. Resample, or write wav."
+            )
         _open(io.BytesIO(), suffix, subtype, sample_rate, channels).close()
     return subtype
 
