@@ -14,7 +14,10 @@ import typer
 from tfsep import __version__, console
 from tfsep.datasets import NOTATION
 from tfsep.files import file_name
+from tfsep.options import given, with_options
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
+from tfsep.training.config import CONFIG, TrainConfig, read_config
+from tfsep.training.recipe import fields
 
 app = typer.Typer(
     help="Music source separation with TensorFlow and Keras.",
@@ -40,16 +43,12 @@ Imports = Annotated[
     typer.Option("--import", callback=_import, help="Module of your own, which defines the model's class; repeatable."),
 ]
 
-AUGMENT_HELP = (
-    "Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none. Default: remix,gain."
-)
-
 DEFAULT_SPLITS = ("train", "valid")
 
 Overlap = Annotated[
-    float | None, typer.Option(help="Fraction of each segment that overlaps the next. Default: the model's.")
+    float | None, typer.Option(help="Fraction of each segment that overlaps the next. Defaults to the model's.")
 ]
-BatchSize = Annotated[int | None, typer.Option(help="Segments at a time. Default: the model's.")]
+BatchSize = Annotated[int | None, typer.Option(help="Segments at a time. Defaults to the model's.")]
 
 
 def main() -> None:
@@ -161,81 +160,37 @@ def separate(
 
 
 @app.command()
+@with_options(fields(TrainConfig))
 def train(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            help="unet, drnn, crn, convsep, waveunet, waveunet-classic, cyclegan, or your own as mymodel:TinyWave."
-        ),
-    ] = None,
-    data: Annotated[list[str] | None, typer.Option(help=f"{NOTATION}; repeatable.")] = None,
-    valid: Annotated[list[str] | None, typer.Option(help="Validation data, if not that of --data.")] = None,
-    output: Annotated[str | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings; options override it.")] = None,
     sources: Annotated[str | None, typer.Option(help="Names with commas, such as vocals,drums.")] = None,
-    sample_rate: Annotated[int | None, typer.Option(help="Rate of the model. Default: the published one.")] = None,
-    channels: Annotated[int | None, typer.Option(help="Channels of the model. Default: as published.")] = None,
-    segment: Annotated[int | None, typer.Option(help="Samples of a window. Default: as published.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Default: 50.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Default: 16.")] = None,
-    steps_per_epoch: Annotated[int | None, typer.Option(help="Default: the windows that the data hold.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Default: 0.001; 0.0002 for cyclegan.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="constant, cosine or cycles. Default: constant.")] = None,
-    clipnorm: Annotated[float | None, typer.Option(help="Largest norm of each gradient.")] = None,
-    augment: Annotated[
-        str | None,
-        typer.Option(help=AUGMENT_HELP),
-    ] = None,
-    active: Annotated[str | None, typer.Option(help="A source that excerpts should hold.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without gain before stopping. Default: never.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Default: 0.")] = None,
-    mixed_precision: Annotated[str | None, typer.Option(help="float32, mixed_bfloat16, mixed_float16.")] = None,
-    jit_compile: Annotated[bool | None, typer.Option(help="Compile with XLA. Default: Keras decides.")] = None,
-    start_from: Annotated[str | None, typer.Option("--from", help="Preset or checkpoint to fine-tune.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT, as configured.")] = False,
+    sample_rate: Annotated[int | None, typer.Option(help="Rate of the model. Defaults to the published one.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Channels of the model. Defaults to the published one.")] = None,
+    segment: Annotated[int | None, typer.Option(help="Samples of a segment. Defaults to the published one.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUTPUT, as configured.")] = False,
     imports: Imports = None,
+    **options,
 ) -> None:
     """Train a model; the run is kept in a folder and can be resumed."""
-    from tfsep.training import CONFIG, TrainConfig, read_config
     from tfsep.training import train as run
 
-    if resume and config is None and output and Path(output, CONFIG).is_file():
-        config = Path(output, CONFIG)
-    settings = read_config(config) if config else {}
-    names = None if augment is None else [] if augment == "none" else augment.split(",")
-    given = {
-        "model": model,
-        "data": data,
-        "valid": valid,
-        "output": output,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "steps_per_epoch": steps_per_epoch,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "clipnorm": clipnorm,
-        "augment": None if names is None else {name: {} for name in names},
-        "active": active,
-        "patience": patience,
-        "seed": seed,
-        "mixed_precision": mixed_precision,
-        "jit_compile": jit_compile,
-        "start_from": start_from,
-    }
-    options = {
+    options = given(fields(TrainConfig), options)
+    if resume and config is None and Path(options.get("output", ""), CONFIG).is_file():
+        config = Path(options["output"], CONFIG)
+    settings = (read_config(config) if config else {}) | options
+    model = {
         "sources": None if sources is None else sources.split(","),
         "sample_rate": sample_rate,
         "channels": channels,
         "segment": segment,
     }
-    settings |= {name: value for name, value in given.items() if value is not None}
     settings["options"] = settings.get("options", {}) | {
-        name: value for name, value in options.items() if value is not None
+        name: value for name, value in model.items() if value is not None
     }
     try:
         run(TrainConfig(**settings), resume=resume, verbose=1 if sys.stdout.isatty() else 2)
     except KeyboardInterrupt:
-        console.fail_interrupted(f"Go on from the last whole epoch with --resume --output {settings['output']}.")
+        console.fail_interrupted(f"Continue after the last complete epoch with --resume --output {settings['output']}.")
     print(f"The best model is in {Path(settings['output'], 'best')}.")
 
 
@@ -244,12 +199,12 @@ def prepare(
     data: Annotated[list[str], typer.Argument(help=NOTATION)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the store.")],
     split: Annotated[
-        list[str] | None, typer.Option(help="train, valid, test; repeatable. Default: train and valid.")
+        list[str] | None, typer.Option(help="train, valid, test; repeatable. Defaults to train and valid.")
     ] = None,
-    sample_rate: Annotated[int | None, typer.Option(help="Default: that of the first track.")] = None,
-    channels: Annotated[int | None, typer.Option(help="Default: the most that a track has.")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="Defaults to that of the first track.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Defaults to the most that a track has.")] = None,
     format: Annotated[str, typer.Option(help="tfrecord or lmdb.")] = "tfrecord",
-    shards: Annotated[int | None, typer.Option(help="Number of files. Default: of about 256 MB.")] = None,
+    shards: Annotated[int | None, typer.Option(help="Number of files. Defaults to files of about 256 MB.")] = None,
     runner: Annotated[str | None, typer.Option(help="Apache Beam's runner, such as DirectRunner.")] = None,
     runner_options: Annotated[str, typer.Option(help="Further options of Beam, in one string.")] = "",
 ) -> None:
@@ -293,7 +248,7 @@ def evaluate(
     protocol: Annotated[str, typer.Option(help="bsseval_v4, bsseval_v3 or si_sdr.")] = "bsseval_v4",
     oracle: Annotated[
         list[str] | None,
-        typer.Option(help="IBM1, IBM2, IRM1, IRM2, MWF; repeatable; or none. Default: IRM1."),
+        typer.Option(help="IBM1, IBM2, IRM1, IRM2, MWF; repeatable; or none. Defaults to IRM1."),
     ] = None,
     estimates: Annotated[
         Path | None, typer.Option(help="Folder of <track>/<source>.wav to be scored in the place of a model.")
@@ -396,7 +351,7 @@ def convert(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the preset, which must not exist.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of the network's arguments.")] = None,
-    half: Annotated[bool | None, typer.Option(help="Store half precision. Default: as the files do.")] = None,
+    half: Annotated[bool | None, typer.Option(help="Store half precision. Defaults to what the files have.")] = None,
 ) -> None:
     """Read weights of Spleeter, Open-Unmix, HTDemucs or a RoFormer into a preset folder; nothing in them is run."""
     from tfsep import checkpoints

@@ -2,78 +2,88 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import NoneType
 
 import yaml
 
-from tfsep.checks import check_number
+from tfsep.checks import check_choice, check_number
+from tfsep.datasets import NOTATION
+from tfsep.training.recipe import Recipe, documented, fields, option
 
-_TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "None": NoneType}
+CONFIG = "config.yaml"
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-@dataclasses.dataclass
-class TrainConfig:
-    """Everything that a run depends on.
+@documented
+@dataclass(kw_only=True)
+class TrainConfig(Recipe):
+    """Configure a run of `tfsep.training.train`: the model, its data and how it is trained, by names.
 
-    Attributes:
-        model: name of a model of `tfsep.models.MODELS`, such as `unet`; or of a class of one's own with its module,
-            such as `mymodel:TinyWave`, which is imported. Defaults to `unet`.
-        data: corpora to train on, as `tfsep.datasets.from_spec` reads them; their training splits are used. An item is
-            such a spec, which draws every track equally often, or `{"spec": ..., "weight": ...}`. As soon as one has a
-            weight, each corpus has that share of the examples relative to the other weights, and those without one 1.
-        output: path of the run's folder.
-        valid: corpora whose validation splits choose the best model. Defaults to `data`.
-        options: arguments of the model's constructor, such as `sources` and `sample_rate`.
-        start_from: preset, preset folder or `.keras` file whose weights to start from; with other sources, those of a
-            source by its name.
-        speeds: further speeds at which to train on each track, such as `[0.9, 1.1]`; see
-            `tfsep.datasets.change_speed`.
-        augment: dict from an augmentation's name to its arguments.
-        loss: dict from a loss's name (`tfsep.losses.LOSSES`) to its arguments. Defaults to the model's published loss.
-        mixed_precision: Keras policy of the network. Defaults to `"float32"`.
+    An item of `data` is a spec that `tfsep.datasets.from_spec` reads, or `{"spec": ..., "weight": ...}`. Without
+    weights, every track is drawn equally often. As soon as one corpus has a weight, each gets that share of the
+    excerpts relative to the other weights; a corpus without one has the weight 1. `loss` and `augment` are dicts from
+    a name, see `tfsep.losses` and `tfsep.pipeline`, to its arguments. `options` are arguments of the model's
+    constructor, such as `sources` and `sample_rate`.
 
-    The others are the arguments of `tfsep.training.fit`.
+    Args:
+        {options}
+
+    Raises:
+        ValueError: for a value of the wrong type or out of range.
+
+    Example:
+
+    >>> config = tfsep.training.TrainConfig(model="unet", data=["stems:songs"], output="run", epochs=3)
+    >>> config.batch_size
+    16
+    >>> print(config.to_yaml())
+    model: unet
+    data:
+    - stems:songs
+    ...
     """
 
-    model: str = "unet"
-    data: list = dataclasses.field(default_factory=list)
-    output: str = ""
-    valid: list = dataclasses.field(default_factory=list)
-    options: dict = dataclasses.field(default_factory=dict)
-    start_from: str | None = None
-    epochs: int = 50
-    batch_size: int = 16
-    steps_per_epoch: int | None = None
-    learning_rate: float | None = None
-    schedule: str = "constant"
-    clipnorm: float | None = None
-    average: float | None = None
-    loss: dict = dataclasses.field(default_factory=dict)
-    speeds: list = dataclasses.field(default_factory=list)
-    augment: dict = dataclasses.field(default_factory=lambda: {"remix": {}, "gain": {}})
-    active: str | None = None
-    patience: int | None = None
-    seed: int = 0
-    mixed_precision: str = "float32"
-    jit_compile: bool | str = "auto"
+    model: str = field(
+        default="unet",
+        metadata=option(
+            "Network: unet, drnn, crn, convsep, waveunet, waveunet-classic, cyclegan, or your own as mymodel:TinyWave.",
+            "model",
+        ),
+    )
+    data: list = field(default_factory=list, metadata=option(f"Corpora to train on: {NOTATION}; repeatable."))
+    output: str = field(default="", metadata=option("Folder of the run.", "--output", "-o"))
+    valid: list = field(
+        default_factory=list, metadata=option("Corpora that choose the best model, if not data; repeatable.")
+    )
+    options: dict = field(default_factory=dict, metadata=option("Arguments of the model."))
+    start_from: str | None = field(default=None, metadata=option("Preset or checkpoint to fine-tune.", "--from"))
+    loss: dict[str, dict] = field(
+        default_factory=dict, metadata=option("Name of a loss. Defaults to the model's published one.")
+    )
+    augment: dict[str, dict] = field(
+        default_factory=lambda: {"remix": {}, "gain": {}},
+        metadata=option(
+            "Augmentations. Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none."
+        ),
+    )
+    speeds: list[float] = field(
+        default_factory=list, metadata=option("Further speed of each track, such as 0.9; repeatable.")
+    )
+    mixed_precision: str = field(
+        default="float32",
+        metadata=option("float32, mixed_bfloat16 or mixed_float16.", check=partial(check_choice, choices=PRECISIONS)),
+    )
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = _plain(getattr(self, field.name), field.type)
-            if not isinstance(value, tuple(_TYPES[kind.split("[")[0]] for kind in field.type.split(" | "))):
-                kind = field.type.removesuffix(" | None").replace("list", "a list, such as [one]")
-                kind = kind.replace("dict", "a mapping, such as {name: {}}" if field.name != "options" else "a mapping")
-                raise ValueError(f"{field.name} must be {kind}. Received: {field.name}={value!r}.")
-            setattr(self, field.name, value)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for entry in self.data:
             spec_and_weight(entry)
 
     def to_yaml(self) -> str:
-        """The configuration as YAML, which `read_config` reads again."""
-        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+        """Return the configuration as YAML, which `read_config` reads."""
+        return yaml.safe_dump({entry.name: getattr(self, entry.name) for entry in fields(TrainConfig)}, sort_keys=False)
 
 
 def spec_and_weight(entry: str | dict) -> tuple[str, float | None]:
@@ -91,14 +101,26 @@ def spec_and_weight(entry: str | dict) -> tuple[str, float | None]:
 
 
 def read_config(path: str | Path) -> dict:
-    """Reads the settings of a YAML file.
+    """Read the settings of a YAML file.
+
+    Args:
+        path: path of the file.
 
     Returns:
         dict of the fields of `TrainConfig` that the file sets.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is no YAML mapping, or has an unknown key or a value of the wrong type.
+        ValueError: if the file is not a YAML mapping, or has an unknown key or a value of the wrong type or out of
+            range.
+
+    Example:
+
+    >>> with open("run.yaml", "w") as file:
+    ...     _ = file.write("data: [stems:songs]\\nepochs: 3\\noptions: {sources: [vocals]}\\n")
+    >>> settings = tfsep.training.read_config("run.yaml")
+    >>> settings["epochs"], settings["options"]
+    (3, {'sources': ['vocals']})
     """
     try:
         settings = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -106,28 +128,14 @@ def read_config(path: str | Path) -> dict:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{path} must hold a mapping of settings. Received: {type(settings).__name__}.")
-    known = [field.name for field in dataclasses.fields(TrainConfig)]
+    known = [entry.name for entry in fields(TrainConfig)]
     unknown = [key for key in settings if key not in known]
     if unknown:
         raise ValueError(
-            f"{path} has unknown keys {unknown}. Known: {', '.join(known)}. Arguments of the model stand under options."
+            f"{path} has unknown keys {unknown}. Known: {', '.join(known)}. Arguments of the model go under options."
         )
     try:
         config = TrainConfig(**settings)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return {name: getattr(config, name) for name in settings}
-
-
-def _plain(value, kind: str):
-    """The value as YAML keeps it: a path as text, a tuple as a list; and `1e-3`, text to YAML, as a number."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return [_plain(item, "") for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item, "") for key, item in value.items()}
-    if isinstance(value, str) and "float" in kind:
-        with contextlib.suppress(ValueError):
-            return float(value)
-    return value

@@ -21,29 +21,16 @@ from tfsep.models import MODELS, Separator
 from tfsep.models.own_classes import import_class
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
-from tfsep.training.config import TrainConfig, read_config, spec_and_weight
-from tfsep.training.fitting import check_numbers, fit
+from tfsep.training.config import CONFIG, TrainConfig, read_config, spec_and_weight
+from tfsep.training.fitting import fit
+from tfsep.training.recipe import Recipe, fields
 from tfsep.training.transfer import carry_over
 
 _log = logging.getLogger("tfsep")
 
-CONFIG = "config.yaml"
 VERSIONS = "versions.yaml"
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-_NUMBERS = (
-    "epochs",
-    "batch_size",
-    "steps_per_epoch",
-    "learning_rate",
-    "schedule",
-    "clipnorm",
-    "average",
-    "patience",
-    "seed",
-)
-# Of a model's configuration, what a run has other settings for or takes from nowhere.
+# Arguments of a model for which a run has other settings or none.
 _NO_OPTIONS = ("name", "trainable", "dtype", "frozen")
-_FIT_ARGUMENTS = (*_NUMBERS, "active", "jit_compile")
 
 
 def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto") -> Separator:
@@ -74,12 +61,6 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     losses = [_made("loss", LOSSES, name, given) for name, given in config.loss.items()]
     if len(losses) > 1:
         raise ValueError(f"loss must name one loss. Received: {', '.join(config.loss)}.")
-    if config.mixed_precision not in PRECISIONS:
-        raise ValueError(
-            f"mixed_precision must be one of {', '.join(PRECISIONS)}. Received: {config.mixed_precision!r}."
-        )
-    # What `fit` would refuse, before anything is written.
-    check_numbers(**{name: getattr(config, name) for name in _NUMBERS})
     keras.utils.set_random_seed(config.seed)
     model = _model(config)
     # In full, so that the run stays the same should defaults change.
@@ -90,7 +71,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     train_tracks, weights = _training_tracks(config)
     valid_specs = config.valid or [spec_and_weight(entry)[0] for entry in config.data]
     valid_tracks = [track for spec in valid_specs for track in datasets.from_spec(spec, "valid")]
-    arguments = {name: getattr(config, name) for name in _FIT_ARGUMENTS}
+    recipe = {field.name: getattr(config, field.name) for field in fields(Recipe)}
     with _described(config, output):
         return fit(
             model,
@@ -102,7 +83,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
             loss=losses[0] if losses else None,
             resume=resume,
             verbose=verbose,
-            **arguments,
+            **recipe,
         )
 
 
@@ -206,7 +187,7 @@ def _options(model: Separator) -> dict:
 
 def _check_same(config: TrainConfig, saved: TrainConfig, output: Path) -> None:
     free = {"output", "epochs"} if config.schedule == "constant" else {"output"}
-    names = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in free]
+    names = [field.name for field in fields(TrainConfig) if field.name not in free]
     differing = [name for name in names if getattr(config, name) != getattr(saved, name)]
     if differing:
         raise ValueError(
