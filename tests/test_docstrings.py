@@ -39,7 +39,6 @@ def public(module) -> dict[str, object]:
 PENDING = (
     "models",
     "separation",
-    "training",
 )
 PUBLIC = {
     name: thing

@@ -1,4 +1,4 @@
-"""Training by L-BFGS on one large batch, as the deep recurrent networks were published."""
+"""Training by L-BFGS on one large batch, as published for the deep recurrent networks."""
 
 from __future__ import annotations
 
@@ -25,41 +25,47 @@ def fit_lbfgs(
     callback: Callable[[int, dict], None] | None = None,
     progress: bool = False,
 ) -> dict[str, list]:
-    """Minimises a model's loss over a fixed set of batches with SciPy's L-BFGS.
+    """Minimize a model's loss over a fixed set of batches with SciPy's L-BFGS.
 
-    The loss is the mean over all examples of all batches: one step of the optimiser sees all of them. For the full
-    batch of a corpus give `tfsep.pipeline.windows(tracks, model)`; for a large fixed batch that is augmented, one
-    epoch of `tfsep.pipeline.excerpts` as `list(excerpts)`, and for several such, call this function once for each.
+    The loss is the mean over all examples of all batches, and each step of the optimizer uses all of them. For the
+    full batch of a corpus give `tfsep.pipeline.windows(tracks, model)`; for a large fixed batch with augmentations,
+    one epoch of `tfsep.pipeline.excerpts` as a list. For several such batches, call this function once for each.
 
     Args:
-        model: the model. Its compiled loss, if there is one, else its published loss.
-        batches: batches of `(mixture, sources)`, passed over once for every evaluation of the loss, the same each
+        model: the model. Its compiled loss is minimized, or its published loss if it is not compiled.
+        batches: batches of `(mixture, sources)`, iterated over once for each evaluation of the loss, the same each
             time: a dataset or a list.
-        iterations: int, at most. Defaults to 400.
-        corrections: int, steps remembered for the approximation of the Hessian. Defaults to 50.
-        score: what decides on the best weights: called with the model, greater is better. Defaults to None: the last
-            weights stay.
-        score_every: int, iterations between scores; the last weights have one in any case. Defaults to 20.
-        patience: int, scores without a better one before stopping. Defaults to None, never.
-        callback: called after each iteration with its number, from 1, and `{"loss": ...}`, with `"score"` where there
-            is one. Defaults to None.
-        progress: bool, shows a progress bar. Defaults to False.
+        iterations: int, maximum number of iterations. Defaults to 400.
+        corrections: int, steps remembered to approximate the Hessian. Defaults to 50.
+        score: function from the model to a float, greater is better, which chooses the best weights. Defaults to
+            None, keep the last weights.
+        score_every: int, iterations between scores; the last weights are scored in any case. Defaults to 20.
+        patience: int, scores without a better one before stopping. Defaults to None, no limit.
+        callback: function called after each iteration with its number, from 1, and `{"loss": ...}`, with `"score"`
+            where there is one. Defaults to None.
+        progress: bool, show a progress bar. Defaults to False.
 
     Returns:
         dict of `"loss"`, one for each iteration, and `"score"`, pairs of iteration and score. The model has the
         weights of the best score, or the last ones.
 
     Raises:
-        ValueError: for arguments that cannot work, or no batches.
+        ValueError: for invalid arguments, or no batches.
         RuntimeError: if the loss is infinite or not a number at the start.
 
     Example:
 
-    >>> batch = tfsep.pipeline.windows(tfsep.datasets.MIR1K(root), model, batch_size=32)
-    >>> tfsep.training.fit_lbfgs(model, batch.cache(), iterations=100, progress=True)
+    >>> songs = tfsep.datasets.StemsFolder("songs", split=None)
+    >>> model = tfsep.models.UNet(sample_rate=11025, segment=4096, filters=2, depth=2)
+    >>> batches = list(tfsep.pipeline.windows(songs[:1], model, batch_size=1).take(1))
+    >>> history = tfsep.training.fit_lbfgs(model, batches, iterations=2)
+    >>> history["loss"][1] < history["loss"][0]
+    True
 
     Reference:
-        Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989; Huang et al.,
+        Liu and Nocedal, [On the limited memory BFGS method for large scale
+        optimization](https://doi.org/10.1007/BF01589116), 1989; Huang et al., [Singing-voice separation from monaural
+        recordings using deep recurrent neural networks](https://archives.ismir.net/ismir2014/paper/000145.pdf),
         ISMIR 2014, with 400 iterations and 50 corrections on the full batch.
     """
     for name, value in (("iterations", iterations), ("corrections", corrections), ("score_every", score_every)):
@@ -67,7 +73,7 @@ def fit_lbfgs(
     if patience is not None and (patience < 1 or score is None):
         raise ValueError(f"patience must be at least 1, and needs a score. Received: patience={patience!r}.")
     if iter(batches) is batches:
-        raise ValueError("batches can be passed over only once. Give a dataset or a list.")
+        raise ValueError("batches can be iterated over only once. Give a dataset or a list.")
     weights = _Weights(model.trainable_variables)
     run = _Run(model, weights, score, score_every, patience, callback)
     objective = _objective(model, weights, batches)
@@ -93,7 +99,7 @@ def fit_lbfgs(
 
 
 class _OutOfPatienceError(Exception):
-    """Leaves SciPy's loop."""
+    """Leave SciPy's loop."""
 
 
 class _Weights:
@@ -112,12 +118,12 @@ class _Weights:
             variable.assign(part.reshape(variable.shape).astype(np.float32))
 
     def join(self, arrays: list) -> np.ndarray:
-        """float64, as SciPy calculates."""
+        """Return one vector, float64 as in SciPy."""
         return np.concatenate([np.ravel(array) for array in arrays]).astype(np.float64)
 
 
 class _Run:
-    """What happens between iterations: history, scores, the best weights."""
+    """The state between iterations: history, scores, the best weights."""
 
     def __init__(self, model, weights, score, score_every, patience, callback):
         self.model, self.weights = model, weights
@@ -159,7 +165,7 @@ class _Run:
 
 
 def _objective(model: Separator, weights: _Weights, batches: Iterable) -> Callable:
-    """Loss and gradient over all batches, as a function of the vector of weights."""
+    """Return the loss and its gradient over all batches as a function of the vector of weights."""
 
     @tf.function(reduce_retracing=True)
     def loss_and_gradients(mixture: tf.Tensor, sources: dict) -> tuple:

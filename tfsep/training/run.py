@@ -1,4 +1,4 @@
-"""A configuration -> a trained model in a folder."""
+"""From a configuration to a trained model in a folder."""
 
 from __future__ import annotations
 
@@ -34,18 +34,28 @@ _NO_OPTIONS = ("name", "trainable", "dtype", "frozen")
 
 
 def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto") -> Separator:
-    """Trains as configured; the run's folder holds the configuration and the versions of what it ran with.
+    """Train as configured; the run's folder also contains the configuration and the versions of the main packages.
 
     Args:
         config: a `TrainConfig`.
-        resume: bool. Go on with the run in `config.output`; only `epochs` may differ from its configuration.
-        verbose: see `tfsep.training.fit`.
+        resume: bool, continue the run in `config.output`; only `epochs` may differ from its configuration. Defaults
+            to False.
+        verbose: see `tfsep.training.fit`. Defaults to `"auto"`.
 
     Returns:
         The trained `Separator`.
 
     Raises:
-        FileExistsError, ValueError: see `tfsep.training.fit`; also for unknown names in the configuration.
+        FileExistsError: if the folder contains a run and `resume` is False.
+        ValueError: for unknown names in the configuration; see also `tfsep.training.fit`.
+
+    Example:
+
+    >>> network = {"sample_rate": 11025, "segment": 4096, "filters": 2, "depth": 2}
+    >>> small = dict(options=network, epochs=1, batch_size=1, steps_per_epoch=1)
+    >>> config = tfsep.training.TrainConfig(data=["stems:songs"], output="run", **small)
+    >>> tfsep.training.train(config, verbose=0).sources
+    ('vocals', 'drums')
     """
     if not config.output:
         raise ValueError("No output. Give the folder that will hold the run.")
