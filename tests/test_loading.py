@@ -116,8 +116,8 @@ def test_other_things_are_no_model(thing):
 @pytest.mark.parametrize(
     ("make", "name", "message"),
     [
-        (empty_folder, "model", "holds no model"),
-        (text_file, "model.txt", "holds no model"),
+        (empty_folder, "model", "contains no model"),
+        (text_file, "model.txt", "contains no model"),
         (damaged_keras, "model.keras", "not a complete Keras model"),
         (empty_keras, "model.keras", "not a complete Keras model"),
         (other_keras_model, "model.keras", "holds a Sequential"),

@@ -1,4 +1,4 @@
-"""What this installation consists of and what it can do."""
+"""Versions and abilities of this installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIZE = 2048
 
 
 def report() -> Iterator[tuple[str, str]]:
-    """Yields what there is to say of this installation, as (subject, finding)."""
+    """Yield (subject, finding) for each package, program and device of this installation."""
     yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     for name in (*PACKAGES, *OPTIONAL):
         yield name, _version(name)
@@ -27,10 +27,10 @@ def report() -> Iterator[tuple[str, str]]:
 
 
 def _unless_broken(subject: str, findings: Callable[[], Iterator[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
-    """What a package says, or why it cannot be used: a broken one must not hide the rest."""
+    """Yield the findings about a package, or why it cannot be used; the report then continues."""
     try:
         yield from findings()
-    except Exception as error:  # a broken package raises whatever it likes
+    except Exception as error:  # a broken package may raise any error
         lines = str(error).strip().splitlines() or [type(error).__name__]
         yield subject, f"cannot be used: {lines[0]}"
 
@@ -54,10 +54,7 @@ def _libsndfile() -> Iterator[tuple[str, str]]:
 def _ffmpeg_libraries() -> Iterator[tuple[str, str]]:
     import av
 
-    yield (
-        "FFmpeg libraries",
-        f"{av.ffmpeg_version_info}, AAC {'yes' if 'aac' in av.codecs_available else 'no'}",
-    )
+    yield "FFmpeg libraries", f"{av.ffmpeg_version_info}, AAC {'yes' if 'aac' in av.codecs_available else 'no'}"
 
 
 def _devices() -> Iterator[tuple[str, str]]:
@@ -74,7 +71,7 @@ def _devices() -> Iterator[tuple[str, str]]:
 
 
 def _multiplication_rate(device: str) -> float:
-    """Rate of one timed matrix multiplication, in 1e9 operations a second."""
+    """Return the rate of a matrix multiplication, in 1e9 operations per second."""
     import tensorflow as tf
 
     with tf.device(device):

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and names that are safe on every system."""
+"""Files and folders that appear complete or not at all, and names that are safe on every system."""
 
 from __future__ import annotations
 

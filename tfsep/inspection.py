@@ -1,4 +1,4 @@
-"""What is in a file, a dataset or a model."""
+"""Descriptions of files, datasets and models."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ _SECONDS = 30
 
 
 def inspect_audio(path: str, figure: str | Path, track: int = 0) -> Iterator[str]:
-    """Draws the sources of a file or of one song of a dataset, and says what there is.
+    """Draw the sources of a file or of a track of a dataset, and yield lines of text with counts and durations.
 
     Args:
         path: str, an audio file, or a dataset in the notation of `tfsep.datasets.from_spec`.
         figure: path of the figure, which shows the first 30 seconds.
-        track: int, which song of a dataset is drawn. Defaults to 0.
-
-    Yields:
-        Lines of text: counts and durations.
+        track: int, number of the track that is drawn. Defaults to 0.
 
     Raises:
         FileNotFoundError, tfsep.audio.AudioError: if a file is missing or cannot be read.
@@ -36,9 +33,9 @@ def inspect_audio(path: str, figure: str | Path, track: int = 0) -> Iterator[str
 
 
 def print_layers(model) -> None:
-    """Prints the layers of a model's network with output shapes and parameters."""
+    """Print the layers of a model's network with output shapes and parameters."""
     if not hasattr(model, "summary"):
-        raise ValueError("An exported SavedModel has no layers to print. Give the model that it was made of.")
+        raise ValueError("An exported SavedModel has no layers to print. Use the model that was exported.")
     print(f"{type(model).__name__}: " + ", ".join(f"{key} {value}" for key, value in model.describe().items()))
     getattr(model, "network", model).summary()
 
@@ -75,6 +72,6 @@ def _inspect_corpus(spec: str, figure: str | Path, track: int) -> Iterator[str]:
     yield f"{song.name}: {_extent(song)}; figure: {figure}"
 
 
-def _extent(what) -> str:
-    seconds = what.samples / what.sample_rate
-    return f"{what.samples} samples ({seconds:.2f} s) at {what.sample_rate} Hz, {what.channels} channels"
+def _extent(audio) -> str:
+    seconds = audio.samples / audio.sample_rate
+    return f"{audio.samples} samples ({seconds:.2f} s) at {audio.sample_rate} Hz, {audio.channels} channels"

@@ -1,4 +1,4 @@
-"""A model from whatever names it: the object itself, a path, or a preset's name."""
+"""Models by path or by name."""
 
 from __future__ import annotations
 
@@ -30,27 +30,31 @@ _cache_lock = threading.Lock()
 
 
 def load_model(model: str | Path | Separator, trust: bool = False) -> Separator | ExportedSeparator | TrainingFree:
-    """Loads a model.
+    """Load a model.
 
     Presets and `.keras` files are data: Keras reads them in its safe mode, which runs no code in them. A SavedModel is
-    a program, refused where it could read or write files; see `.github/SECURITY.md`.
+    a program, refused if it could read or write files; see `.github/SECURITY.md`.
 
     Args:
-        model: a model, which is returned as it is; else the path of a preset folder (such as `RUN/best`), of a
-            `.keras` file, of a SavedModel or of a bag (`.yaml`, see `tfsep.models.Bag`); else the name of a preset, of
-            a published model (`tfsep presets`) or one at the Hugging Face hub (`hf://ORGANISATION/NAME`, with the
-            extra `hub`), which are downloaded once, or of a separator that needs no training
-            (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`, `nussl-2dft`,
-            `nussl-hpss`).
-        trust: bool. Load a SavedModel whatever its graph holds. Defaults to False.
+        model: path of a preset folder (such as `RUN/best`), a `.keras` file, a SavedModel or a bag (`.yaml`, see
+            `tfsep.models.Bag`); or the name of a preset, of a published model (`tfsep presets`) or one at the Hugging
+            Face hub (`hf://ORGANISATION/NAME`, with the extra `hub`), which are downloaded once, or of a separator
+            that needs no training (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`,
+            `nussl-2dft`, `nussl-hpss`). A model is returned unchanged.
+        trust: bool, load a SavedModel with any operations in its graph. Defaults to False.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: if it is neither a path that exists nor a preset's name, if the path holds no model, or if it
-            holds code that is not run.
+        ValueError: if it is neither an existing path nor a known name, if there is no model at the path, or if it
+            contains code that is not run.
         RuntimeError: if the model is damaged, or this process was forked after TensorFlow had run.
+
+    Example:
+
+    >>> tfsep.load_model("unet-vocals-drums").sources
+    ('vocals', 'drums')
     """
     found = _find(model)
     if isinstance(found, TrainingFree):
@@ -64,17 +68,17 @@ def load_model(model: str | Path | Separator, trust: bool = False) -> Separator 
         return ExportedSeparator(found, trust)
     if found.suffix == ".keras":
         return _checked(load_keras(found), found)
-    raise ValueError(f"{found} holds no model. Expected a preset folder, a .keras file or an exported SavedModel.")
+    raise ValueError(f"{found} contains no model. Expected a preset folder, a .keras file or an exported SavedModel.")
 
 
 def cached_model(model: str | Path | Separator) -> Separator | ExportedSeparator | TrainingFree:
-    """`load_model` for models that are only read: the last few stay loaded until their files change."""
+    """Load a model that is only used for inference; the last few stay loaded until their files change."""
     found = _find(model)
     if not isinstance(found, Path):
         return load_model(found)
     found = found.resolve()
     key = (str(found), _version(found))
-    with _cache_lock:  # two threads do not load one model twice
+    with _cache_lock:  # so that two threads do not load the same model
         if key not in _cache:
             _cache[key] = load_model(found)
         _cache.move_to_end(key)
@@ -87,10 +91,10 @@ def cached_model(model: str | Path | Separator) -> Separator | ExportedSeparator
 
 
 def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
-    """The sources of a model, without loading it; none where its files do not say them.
+    """Return the sources of a model without loading it; none if its files do not contain them.
 
     Raises:
-        ValueError: if it is neither a path that exists nor a preset's name.
+        ValueError: if it is neither an existing path nor a known name.
     """
     found = _find(model)
     if not isinstance(found, Path):
@@ -105,11 +109,11 @@ def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
                 sources = json.loads(archive.read("config.json"))["config"]["sources"]
         return tuple(map(str, sources))
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-        return ()  # loading says what is wrong
+        return ()  # loading it will raise the error
 
 
 def _find(model):
-    """The path of a model; or the model, if it is an object or needs no loading."""
+    """Return the path of a model, or the model if it needs no loading."""
     if not isinstance(model, (str, os.PathLike)):
         if not hasattr(model, "sources"):
             raise ValueError(f"model must be a model, a path or a preset's name. Received: {model!r}.")

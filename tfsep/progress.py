@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal, plain lines at intervals in a log."""
+"""Progress as a bar in a terminal, or as lines at intervals in a log."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _INTERVAL = 10.0
 
 @contextmanager
 def progress_bar(title: str, total: int | None = None, *, unit: str = "", leave: bool = False, **options):
-    """Shows progress on standard error while the block runs; messages of `logging` do not break the bar.
+    """Show progress on standard error while the block runs; messages of `logging` do not break the bar.
 
     Args:
         title: str.
-        total: int or None, steps of the whole work. Defaults to None, not known yet.
-        unit: str, name of a step; without one, progress is shown in percent.
+        total: int, number of steps. Defaults to None, not known yet.
+        unit: str, name of a step. Defaults to `""`, which shows progress in percent.
         leave: bool, keep the bar when the work is done. Defaults to False.
         **options: further options of `tqdm`.
 

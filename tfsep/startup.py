@@ -1,4 +1,4 @@
-"""A quiet start of TensorFlow: without the notes that it writes to standard error when it is first imported."""
+"""A quiet start of TensorFlow, without the notes that it writes to standard error at its first import."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NOTE = re.compile(rb"I\d{4} |WARNING: All log messages before absl::|To enable 
 
 
 def quiet_tensorflow() -> None:
-    """Silences TensorFlow, unless it is loaded already or the user has set another level of logging."""
-    # Level 3 leaves out errors as well: TensorFlow raises what matters, and logs one where a machine has no GPU.
+    """Silence TensorFlow, unless it is loaded already or the user has set another level of logging."""
+    # Level 3 hides errors as well: TensorFlow raises those that matter, and logs one on a machine without a GPU.
     if "tensorflow" not in sys.modules and os.environ.setdefault(_LEVEL, "3") == "3":
         sys.meta_path.insert(0, _QuietFinder())
 
 
 class _QuietFinder:
-    """Finds TensorFlow once: at its import it logs regardless of the level."""
+    """A finder for the first import of TensorFlow, at which it logs regardless of the level."""
 
     def find_spec(self, name: str, path=None, target=None):
         if name != "tensorflow":
@@ -43,7 +43,7 @@ class _QuietFinder:
 
 @contextmanager
 def _notes_dropped() -> Iterator[None]:
-    """Collects what C++ writes to standard error, and passes on all but notes."""
+    """Collect what C++ writes to standard error, and pass on all but notes."""
     try:
         stderr = os.dup(2)
     except OSError:  # closed

@@ -3,7 +3,7 @@ import pytest
 
 
 class Identity:
-    """A model that gives the mixture back as "plain", and turned over as "minus"."""
+    """A model that returns the mixture as "plain", and with the opposite sign as "minus"."""
 
     sources = ("plain", "minus")
 

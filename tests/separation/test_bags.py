@@ -13,7 +13,7 @@ from tfsep.separation import separate
 
 @pytest.fixture
 def scaled(identity):
-    """A class of models that give the mixture times a factor, as sources of any names, at a rate of any."""
+    """A class of models that return the mixture times a factor, with any names of sources and any rate."""
 
     class Scaled(identity):
         def __init__(self, factor, sources=("plain", "minus"), **options):
@@ -44,7 +44,7 @@ def test_sources_are_averaged_over_the_models_that_have_them(scaled, noise):
         np.testing.assert_allclose(stems[name], factor * song, atol=1e-5, err_msg=name)
 
 
-def test_models_of_other_rates_are_resampled_each(scaled, noise):
+def test_models_may_have_different_rates(scaled, noise):
     song = noise(4000)
     bag = Bag([scaled(1), scaled(1, sample_rate=16000)])
     np.testing.assert_allclose(separate(song, bag, 8000)["plain"], song, atol=0.1)

@@ -10,7 +10,7 @@ def run(audio, model, block_size=70, **options):
 
 
 def network(window):
-    """Depends on where a sample lies in its window, and on what else is there."""
+    """Depends on the position of a sample in its window, and on the other samples."""
     place = np.linspace(0.5, 1.5, window.shape[-2])[:, np.newaxis]
     return window * place + window.mean(axis=-2, keepdims=True)
 
@@ -91,7 +91,7 @@ def test_mirrored_ends_and_short_fades_are_those_of_msst(foreign, noise, samples
     np.testing.assert_allclose(found[:, 0], msst_rule(audio, 100, overlaps), atol=1e-6)
 
 
-def test_what_is_asked_for_comes_before_the_rules_of_the_model(foreign, identity, noise):
+def test_arguments_take_precedence_over_attributes_of_the_model(foreign, identity, noise):
     audio, model = noise(500), foreign(0.25, "overlap", "zeros")
     assert np.array_equal(run(audio, model, overlap=0.5, batch_size=1), run(audio, foreign(0.5, "overlap", "zeros")))
     plain = identity(channels=2)

@@ -8,7 +8,7 @@ from tfsep.separation import separate, separate_blocks
 
 
 def run(audio, model, block_size=None, **options):
-    """The estimates `[samples, sources, channels]` of audio that comes in blocks."""
+    """Return the estimates `[samples, sources, channels]` of audio in blocks."""
     block_size = block_size or len(audio)
     blocks = (audio[at : at + block_size] for at in range(0, len(audio), block_size))
     return np.concatenate(list(separate_blocks(blocks, len(audio), audio.shape[1], model, **options)))
@@ -24,7 +24,7 @@ def run(audio, model, block_size=None, **options):
     channels=st.sampled_from([(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (1, 5)]),
     block_size=st.integers(1, 100),
 )
-def test_identity_gives_its_input_back(identity, samples, segment, context, overlap, batch_size, channels, block_size):
+def test_identity_returns_its_input(identity, samples, segment, context, overlap, batch_size, channels, block_size):
     audio = np.random.default_rng(samples).uniform(-1, 1, (samples, channels[0])).astype(np.float32)
     model = identity(segment, context, channels[1])
     estimates = run(audio, model, block_size, overlap=overlap, batch_size=batch_size)
@@ -39,7 +39,7 @@ def test_identity_gives_its_input_back(identity, samples, segment, context, over
 @pytest.mark.parametrize("samples", [1, 50, 100, 101, 1234])
 def test_context_is_real_neighbours_and_zeros_beyond_the_ends(identity, noise, samples, overlap):
     class Shift(identity):
-        """Gives what lies one context later, and one context earlier."""
+        """Return the audio one context later, and one context earlier."""
 
         def separate_window(self, window):
             return {"plain": window[:, 2 * self.context :], "minus": window[:, : self.segment]}
@@ -58,7 +58,7 @@ def test_windows_have_one_shape_whatever_the_length(identity, noise):
     assert model.shapes == {(3, 110, 2)}
 
 
-def test_mono_model_takes_each_channel_as_an_example(identity, noise):
+def test_mono_model_receives_each_channel_as_an_example(identity, noise):
     class Mean(identity):
         def separate_window(self, window):
             mean = window.mean(axis=(1, 2), keepdims=True)
@@ -72,13 +72,13 @@ def test_mono_model_takes_each_channel_as_an_example(identity, noise):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 7, 32])
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_mono_model_takes_no_more_examples_at_a_time_for_more_channels(identity, noise, channels, batch_size):
+def test_batches_of_a_mono_model_do_not_grow_with_the_channels(identity, noise, channels, batch_size):
     model, audio = identity(100), noise(777, channels)
     np.testing.assert_allclose(run(audio, model, batch_size=batch_size)[:, 0], audio, atol=1e-6)
     assert model.shapes == {(batch_size, 100, 1)}
 
 
-def test_stereo_model_takes_mono_twice_and_gives_the_mean_back(identity, noise):
+def test_stereo_model_receives_mono_twice_and_its_mean_is_returned(identity, noise):
     class Unlike(identity):
         def separate_window(self, window):
             np.testing.assert_array_equal(window[..., 0], window[..., 1])
@@ -105,25 +105,25 @@ def test_segments_are_cross_faded(identity):
             return {name: np.full_like(window, self.calls) for name in self.sources}
 
     estimates = run(np.zeros((340, 1), np.float32), Counting(100), overlap=0.2, batch_size=1)[:, 0, 0]
-    # Hops of 80: the first segment alone, then a ramp of 20 samples to the second, and so on.
+    # Hops of 80: the first segment, a ramp of 20 samples to the second, and so on.
     expected = np.interp(np.arange(340), [79.5, 99.5, 159.5, 179.5, 239.5, 259.5], [1, 2, 2, 3, 3, 4])
     np.testing.assert_allclose(estimates, expected, atol=1e-6)
 
 
-def test_without_overlap_segments_stand_side_by_side(identity, noise):
-    estimates = []
+def test_without_overlap_segments_are_adjacent(identity, noise):
+    received = []
 
-    class Listener(identity):
+    class Recorder(identity):
         def separate_window(self, window):
-            estimates.extend(window.copy())
+            received.extend(window.copy())
             return super().separate_window(window)
 
     audio = noise(300, channels=1)
-    run(audio, Listener(100), overlap=0, batch_size=1)
-    np.testing.assert_array_equal(estimates, audio.reshape(3, 100, 1))
+    run(audio, Recorder(100), overlap=0, batch_size=1)
+    np.testing.assert_array_equal(received, audio.reshape(3, 100, 1))
 
 
-def test_only_what_is_needed_is_held(identity):
+def test_no_more_audio_is_read_than_needed(identity):
     read = 0
 
     def blocks():
@@ -135,12 +135,12 @@ def test_only_what_is_needed_is_held(identity):
     done = 0
     for block in separate_blocks(blocks(), 50_000, 2, identity(100, context=10), batch_size=2):
         done += len(block)
-        # At most a batch of windows is read ahead of what has come out.
+        # At most a batch of windows is read in advance.
         assert 50 * read <= done + 400
     assert done == 50_000
 
 
-def test_progress_ends_at_the_whole(identity, noise):
+def test_progress_ends_at_the_length_of_the_audio(identity, noise):
     calls = []
     run(noise(1234), identity(), progress=lambda done, samples: calls.append((done, samples)))
     done = [call[0] for call in calls]
@@ -171,7 +171,7 @@ def test_model_is_compiled_once_for_all_lengths(noise):
     assert model.compiled_separate_window.experimental_get_tracing_count() == 1
 
 
-def test_segment_of_a_network_is_its_own_output(noise):
+def test_estimate_of_one_segment_is_the_output_of_the_network(noise):
     model = UNet(segment=256, depth=2, filters=2, sample_rate=8000)
     audio = noise(256, channels=1)
     expected = model(audio[np.newaxis])

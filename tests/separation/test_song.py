@@ -47,7 +47,7 @@ def test_length_is_exact_and_the_residual_completes_the_mixture(
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 5, 1000, 44100, 44101, 44103])
-def test_down_and_up_again_keeps_length_and_place(identity, samples):
+def test_resampling_keeps_length_and_position(identity, samples):
     song = np.sin(2 * np.pi * 440 / 44100 * np.arange(samples, dtype=np.float32))
     stem = separate(song, identity(3000, 100, sample_rate=11025), 44100)["plain"]
     assert stem.shape == song.shape
@@ -65,8 +65,8 @@ def test_one_dimension_in_one_dimension_out(identity, noise):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_array_is_not_altered(identity, noise, dtype):
-    class Vandal(identity):
+def test_array_is_not_changed(identity, noise, dtype):
+    class InPlace(identity):
         def separate_window(self, window):
             stems = {name: stem.copy() for name, stem in super().separate_window(window).items()}
             window[:] = 99
@@ -75,7 +75,7 @@ def test_array_is_not_altered(identity, noise, dtype):
     song = noise(500).astype(dtype)
     before = song.copy()
     song.flags.writeable = False
-    stems = separate(song, Vandal(), 8000, residual="rest")
+    stems = separate(song, InPlace(), 8000, residual="rest")
     stems["plain"][:] = 5
     np.testing.assert_array_equal(song, before)
 
@@ -91,7 +91,7 @@ def test_silence_stays_silence(identity):
     assert not any(stem.any() for stem in stems.values())
 
 
-def test_residual_is_the_mixture_less_all_estimates(identity, noise):
+def test_residual_is_the_mixture_minus_all_estimates(identity, noise):
     class Third(identity):
         def separate_window(self, window):
             return {"plain": window / 3, "minus": window / 3}
@@ -110,22 +110,21 @@ def test_overlap_and_batch_size_reach_the_engine(identity, noise):
         separate(noise(1000), model, 8000, overlap=2)
 
 
-def test_progress_is_told(identity, noise):
+def test_progress_is_at_the_rate_of_the_model(identity, noise):
     calls = []
     separate(noise(1000), identity(sample_rate=4000), 8000, progress=lambda *call: calls.append(call))
-    # At the model's rate.
     assert calls[-1] == (500, 500)
 
 
 @pytest.mark.parametrize("kind", [str, lambda path: path])
-def test_file_says_its_own_rate(identity, noise, tmp_path, kind):
+def test_files_have_their_own_rate(identity, noise, tmp_path, kind):
     song = noise(2000)
     audio.write(tmp_path / "song.wav", song, 16000)
     from_file = separate(kind(tmp_path / "song.wav"), identity())
     from_array = separate(song, identity(), 16000)
     for name, stem in from_array.items():
         np.testing.assert_array_equal(from_file[name], stem)
-    with pytest.raises(ValueError, match="sample_rate belongs to an array"):
+    with pytest.raises(ValueError, match="sample_rate is for arrays"):
         separate(tmp_path / "song.wav", identity(), 16000)
 
 
@@ -150,7 +149,7 @@ def test_audio_of_another_kind_is_an_error(identity, song, message):
 
 
 @pytest.mark.parametrize("name", ["../vocals", "a/b", "..", ""])
-def test_a_source_is_no_way_out_of_the_folder(identity, tmp_path, name):
+def test_names_of_sources_cannot_lead_out_of_the_folder(identity, tmp_path, name):
     model = identity()
     model.sources = (name, *model.sources[1:])
     audio.write(tmp_path / "song.wav", np.zeros((100, 1), np.float32), 8000)
@@ -189,7 +188,7 @@ def test_unknown_model_is_an_error_that_lists_the_presets(noise):
 
 
 @pytest.mark.parametrize("song", [b"RIFF", bytearray(b"RIFF"), io.BytesIO(b"RIFF")])
-def test_bytes_and_file_objects_are_refused_in_words(identity, song):
+def test_bytes_and_file_objects_are_errors_that_name_their_type(identity, song):
     with pytest.raises((ValueError, TypeError), match=f"path or an array.*{type(song).__name__}"):
         separate(song, identity(), 8000)
 
@@ -219,7 +218,8 @@ def test_a_model_by_path_or_name_stays_loaded(small_preset, noise, tmp_path, mon
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_process_that_was_forked_says_so_and_does_not_hang(small_preset, noise):
+def test_error_in_a_forked_process(small_preset, noise):
+    """It is raised instead of a deadlock, and names the way to start processes."""
     separate(noise(1000), small_preset, 8000)
     process = os.fork()
     if process == 0:

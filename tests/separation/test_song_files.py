@@ -27,7 +27,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("block", [1, 1000, 1 << 18])
 @pytest.mark.parametrize("residual", [None, "rest"])
-def test_files_hold_what_separate_gives(identity, song, folder, monkeypatch, block, residual):
+def test_files_contain_the_estimates_of_separate(identity, song, folder, monkeypatch, block, residual):
     monkeypatch.setattr(song_files, "_BLOCK", max(block, 50))
     options = {"overlap": 0.5, "batch_size": 3, "residual": residual}
     paths = separate_file(song, folder, identity(context=10), **options)
@@ -53,11 +53,6 @@ def test_song_of_one_sample(identity, tmp_path, folder):
     paths = separate_file(tmp_path / "one.wav", folder, identity(), residual="rest")
     stems = [audio.read(path)[0] for path in paths.values()]
     np.testing.assert_allclose(sum(stems), np.full((1, 2), 0.5), atol=1e-6)
-
-
-def test_file_is_streamed(identity, song, folder, monkeypatch):
-    monkeypatch.setattr(audio, "read", None)
-    separate_file(song, folder, identity(), residual="rest")
 
 
 @pytest.mark.parametrize("residual", [None, "rest"])
@@ -93,7 +88,7 @@ def test_existing_output_is_kept(identity, song, folder, existing):
         separate_file(song, folder, model, plot=True)
     assert contents(folder) == [existing]
     assert (folder / existing).read_text() == "precious"
-    # Said before the work, not after it.
+    # The error is raised before the separation.
     assert not model.shapes
 
 
@@ -130,13 +125,13 @@ class Breaking:
 def test_nothing_is_left_behind_after_a_failure(identity, song, folder, error):
     with pytest.raises(error):
         separate_file(song, folder, Breaking(identity(), error), residual="rest")
-    # Not even the folders that it made.
+    # The new folders are removed too.
     assert not folder.parent.exists()
     assert song.exists()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_what_was_there_stays_after_a_failure(identity, song, folder, error):
+def test_existing_files_are_kept_after_a_failure(identity, song, folder, error):
     folder.mkdir(parents=True)
     (folder / "plain.wav").write_text("precious")
     (folder / "notes.txt").write_text("precious")
@@ -146,7 +141,7 @@ def test_what_was_there_stays_after_a_failure(identity, song, folder, error):
     assert (folder / "plain.wav").read_text() == "precious"
 
 
-def test_empty_folder_that_was_there_stays_after_a_failure(identity, song, folder):
+def test_existing_empty_folder_is_kept_after_a_failure(identity, song, folder):
     folder.mkdir(parents=True)
     with pytest.raises(RuntimeError):
         separate_file(song, folder, Breaking(identity(), RuntimeError))
@@ -213,7 +208,7 @@ def test_folder_that_cannot_be_made_is_an_error_that_names_it(identity, song, tm
 
 @pytest.fixture
 def stem_song(tmp_path):
-    """A function that writes a STEM file, its streams noise at levels of their own."""
+    """A function that writes a STEM file with noise of different levels."""
 
     def write(streams=5):
         path = tmp_path / "song.stem.mp4"
@@ -232,7 +227,7 @@ def stem_song(tmp_path):
     return write
 
 
-def test_stem_file_is_drawn_beside_its_true_stems(identity, stem_song, folder, monkeypatch):
+def test_estimates_of_a_stem_file_are_drawn_beside_its_stems(identity, stem_song, folder, monkeypatch):
     drawn = []
     monkeypatch.setattr(song_files, "plot_spectrograms", lambda *arguments: drawn.append(arguments))
     model = identity(channels=2, sample_rate=44100)
@@ -255,20 +250,21 @@ def test_stem_file_is_drawn_beside_its_true_stems(identity, stem_song, folder, m
         separate_file(song, folder, model, plot=True)
 
 
-def test_other_files_have_no_truth(identity, stem_song, folder):
+def test_other_files_are_drawn_as_waveforms_only(identity, stem_song, folder):
     separate_file(stem_song(streams=2), folder, identity(channels=2, sample_rate=44100), plot=True)
     assert contents(folder) == ["minus.wav", "plain.wav", "waveforms.png"]
 
 
 @pytest.fixture
 def loud(tmp_path, noise):
-    """A song near full scale, from which a model makes stems of 1.5 and -0.5 of it."""
+    """A song at full scale."""
     mixture = noise(5000)
     audio.write(tmp_path / "loud.wav", mixture / np.abs(mixture).max(), 16000)
     return tmp_path / "loud.wav"
 
 
 def louder(identity):
+    """Return a model whose stems are 1.5 and -0.5 times the song."""
     model = identity(sample_rate=16000)
     model.separate_window = lambda window: {"plain": 1.5 * window, "minus": -0.5 * window}
     return model
@@ -310,7 +306,7 @@ def test_overwriting_removes_the_stems_of_an_earlier_run_and_nothing_else(identi
 
 
 @pytest.mark.parametrize(("overwrite", "message"), [(False, "exists already"), (True, "not written by tfsep; remove")])
-def test_a_stem_in_another_format_is_in_the_way(identity, song, folder, noise, overwrite, message):
+def test_a_stem_in_another_format_is_an_error(identity, song, folder, noise, overwrite, message):
     folder.mkdir(parents=True)
     audio.write(folder / "plain.flac", noise(100), 8000)
     model = identity()
@@ -336,7 +332,7 @@ def test_a_stem_in_another_format_is_in_the_way(identity, song, folder, noise, o
         ({"plot": True, "overwrite": False}, "exists already"),
     ],
 )
-def test_what_is_known_beforehand_is_said_before_the_model_is_loaded(
+def test_errors_are_raised_before_the_model_is_loaded(
     small_preset, tmp_path, folder, noise, monkeypatch, options, message
 ):
     audio.write(tmp_path / "song.wav", noise(1000), 96000)
@@ -348,7 +344,7 @@ def test_what_is_known_beforehand_is_said_before_the_model_is_loaded(
     assert contents(folder) == ["drums.wav"]
 
 
-def test_more_than_32_channels_are_an_error_also_from_a_file(identity, tmp_path, folder):
+def test_files_of_more_than_32_channels_are_errors(identity, tmp_path, folder):
     import soundfile
 
     soundfile.write(tmp_path / "many.wav", np.zeros((100, 33)), 8000)
@@ -358,7 +354,7 @@ def test_more_than_32_channels_are_an_error_also_from_a_file(identity, tmp_path,
     assert separate_file(tmp_path / "many.wav", folder, identity())
 
 
-def test_what_is_left_of_a_damaged_song_is_separated_on_request(identity, song, folder):
+def test_tolerant_separates_what_is_left_of_a_damaged_song(identity, song, folder):
     song.write_bytes(song.read_bytes()[:-8000])
     with pytest.raises(audio.AudioError, match="--tolerant"):
         separate_file(song, folder, identity())

@@ -1,4 +1,4 @@
-"""Songs that are read twice: their level, and what lies on disk."""
+"""Songs that are read twice from a temporary file, and their normalization."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tfsep.separation.spool import Spool
 
 
 @pytest.mark.parametrize("sizes", [(1,), (5, 300, 1), (300_000, 7)])
-def test_stream_comes_back_each_time(noise, sizes):
+def test_every_iteration_is_the_whole_stream(noise, sizes):
     audio = noise(sum(sizes))
     with Spool(np.split(audio, np.cumsum(sizes)[:-1]), 2) as spool:
         for _ in range(2):
@@ -19,7 +19,7 @@ def test_stream_comes_back_each_time(noise, sizes):
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_song_is_handed_over_at_one_level(identity, noise, channels):
+def test_model_receives_a_normalized_song(identity, noise, channels):
     class Cubes(identity):
         normalize_song = True
 

@@ -1,4 +1,4 @@
-"""The engine that separates songs of any length, rate and channels."""
+"""Separation of songs of any length, sample rate and channels."""
 
 from tfsep.separation.engine import separate_blocks
 from tfsep.separation.song import DEFAULT_MODEL, separate, stem_names

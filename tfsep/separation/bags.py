@@ -1,4 +1,4 @@
-"""Separation by a bag of models: one after the other over the whole song, in bounded memory."""
+"""Separation by a bag of models, one after another over the whole song, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfsep.loading import load_model
 from tfsep.models.bag import Bag
 from tfsep.separation.spool import Spool
 
-# Samples handed on at a time.
+# Samples of a block.
 _BLOCK = 1 << 18
 
 
@@ -24,22 +24,21 @@ def separate_by_bag(
     separate: Callable[..., Iterable[np.ndarray]],
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separates a stream of audio by a bag. The song and the sums of estimates lie in temporary files meanwhile.
+    """Separate a stream of audio by a bag. The song and the sums of estimates are kept in temporary files.
 
     Args:
-        blocks: float32 arrays `[n, channels]`, `samples` in all.
+        blocks: float32 arrays `[n, channels]`, `samples` in total.
         samples, channels: int, length and channels of the audio.
         bag: a `Bag`.
-        separate: function from a model, blocks and a function that is told of progress to estimates
-            `[n, sources, channels]`, in blocks.
-        progress: called with samples done and in all.
+        separate: function from a model, blocks and `progress` to blocks of estimates `[n, sources, channels]`.
+        progress: function that is called with the samples done and in total. Defaults to None.
 
     Yields:
-        float32 `[n, sources, channels]`, `samples` in all.
+        float32 arrays `[n, sources, channels]`, `samples` in total.
     """
     with Spool(blocks, channels) as song, tempfile.TemporaryFile() as sums:
         totals = np.memmap(sums, np.float32, "w+", shape=(samples, len(bag.sources), channels))
-        numbers = itertools.count()  # `enumerate` would keep hold of a model while the next one is loaded
+        numbers = itertools.count()  # `enumerate` would keep a model in memory while the next one is loaded
         for model, shares in bag.members(load_model):
             places = [(bag.sources.index(source), model.sources.index(source)) for source in shares]
             factors = np.array(list(shares.values()), np.float32)[:, np.newaxis]
@@ -54,7 +53,7 @@ def separate_by_bag(
 
 
 def _portion(progress: Callable[[int, int], None] | None, number: int, count: int) -> Callable[[int, int], None] | None:
-    """Progress of one of several models."""
+    """Return the progress function of one of several models."""
     if progress is None:
         return None
     return lambda done, samples: progress((number * samples + done) // count, samples)

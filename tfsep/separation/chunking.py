@@ -1,4 +1,4 @@
-"""How a song is cut into chunks and put together again: each project's rules, by a few attributes of the model."""
+"""Rules by which songs are cut into chunks and estimates are cross-faded, as in the projects of the models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Cross-fades by name: samples of the ramp, and the place on it of a segment's first sample.
+# Cross-fades by name: samples of the ramp, and the position on it of a segment's first sample.
 _FADES = {
     "overlap": lambda segment, hop: (segment - hop, 0.5),
     "triangle": lambda segment, hop: ((segment + 1) // 2, 1.0),
@@ -16,12 +16,12 @@ _FADES = {
 FADES = (*_FADES, "frames")
 EDGES = ("zeros", "centred", "reflect")
 
-# Of a sample that no other segment covers, and on which the ramp is zero.
+# Smallest weight, so that samples in a single segment are not divided by zero.
 _LEAST_WEIGHT = 1e-9
 
 
 class Chunk(NamedTuple):
-    """A stretch of a song: its window begins at `begin`; of the estimate, `length` samples from `offset` are used."""
+    """A chunk of a song: its window begins at `begin`; `length` samples of the estimate from `offset` on are used."""
 
     begin: int
     offset: int
@@ -29,8 +29,8 @@ class Chunk(NamedTuple):
 
 
 def plan(samples: int, segment: int, context: int, hop: int, edges: str) -> list[Chunk]:
-    """Chunks that lie `hop` apart and cover all samples."""
-    # The others begin a chunk wherever samples are left, though those before may cover them.
+    """Return chunks at intervals of `hop` that cover all samples."""
+    # Other edges begin a chunk at every hop within the song, even if earlier chunks cover its end.
     left = samples - segment + hop if edges == "zeros" else samples
     count = max(1, -(-left // hop))
     chunks = []
@@ -42,7 +42,7 @@ def plan(samples: int, segment: int, context: int, hop: int, edges: str) -> list
 
 
 def cut(blocks: Iterable[np.ndarray], chunks: list[Chunk], size: int, channels: int, edges: str) -> Iterator:
-    """A stream of audio `[n, channels]` as the windows of `size` samples that belong to the chunks."""
+    """Yield the windows `[size, channels]` of chunks from a stream of audio `[n, channels]`."""
     blocks = iter(blocks)
     position = chunks[0].begin
     waiting = np.zeros((-position, channels), np.float32)
@@ -51,20 +51,20 @@ def cut(blocks: Iterable[np.ndarray], chunks: list[Chunk], size: int, channels: 
         while len(waiting) < size and (block := next(blocks, None)) is not None:
             waiting = np.concatenate([waiting, block])
         window = waiting[:size]
-        # Less than half a window cannot be mirrored to a whole one.
+        # Mirroring cannot fill more than half a window.
         mode = "reflect" if edges == "reflect" and len(window) > size // 2 else "constant"
         yield np.pad(window, ((0, size - len(window)), (0, 0)), mode)
 
 
 def weights(fade: str, segment: int, hop: int) -> np.ndarray:
-    """Weights of a segment's samples in the cross-fade, not yet divided by their sum."""
+    """Return the weights of a segment's samples in the cross-fade, before they are divided by their sum."""
     length, first = _FADES[fade](segment, hop)
     ramp = np.arange(segment, dtype=np.float64) + first
     return np.clip(np.minimum(ramp, ramp[::-1]) / max(1, length), _LEAST_WEIGHT, 1)
 
 
 def frame_weights(segment: int, n_fft: int) -> np.ndarray:
-    """Weights of a segment's samples by its frames alone: the sum of their squared Hann windows, a quarter apart."""
+    """Return the sum of the squared Hann windows of a segment's frames, at hops of a quarter of a frame."""
     hop = n_fft // 4
     squared = np.sin(np.pi * np.arange(n_fft) / n_fft) ** 4 / 1.5
     total = np.zeros(segment)
@@ -74,7 +74,7 @@ def frame_weights(segment: int, n_fft: int) -> np.ndarray:
 
 
 def reflect_ends(blocks: Iterable[np.ndarray], border: int) -> Iterator[np.ndarray]:
-    """A stream with `border` mirrored samples before and after it; it must be longer than that."""
+    """Mirror `border` samples before and after a stream, which must be longer than that."""
     blocks = iter(blocks)
     head = next(blocks)
     while len(head) <= border:
@@ -89,7 +89,7 @@ def reflect_ends(blocks: Iterable[np.ndarray], border: int) -> Iterator[np.ndarr
 
 
 def crop(blocks: Iterable[np.ndarray], start: int, samples: int) -> Iterator[np.ndarray]:
-    """`samples` samples of a stream from `start` on."""
+    """Yield `samples` samples of a stream from `start` on."""
     position = 0
     for block in blocks:
         part = block[max(0, start - position) : max(0, start + samples - position)]

@@ -1,4 +1,4 @@
-"""Long audio -> overlapping windows -> model -> overlap-add, in bounded memory."""
+"""Separation of long audio in overlapping segments, in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,30 +21,37 @@ def separate_blocks(
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separates a stream of audio at the model's rate.
+    """Separate a stream of audio at the model's sample rate.
 
-    The audio is cut into segments that overlap, each handed to the model with its real neighbours as context, and
-    the estimates are cross-faded with weights that add up to one. The model always sees the same shape, so it is
-    compiled once. Rules of its own, where a model has them, are its attributes `overlap`, `batch_size`, `fade`,
-    `edges`, `lead` and `longest_segment`; see `tfsep.models.Separator`.
+    The audio is cut into overlapping segments, which the model receives with their real neighbours as context, and the
+    estimates are cross-faded with weights that sum to one. The model always receives the same shape, so it is compiled
+    once. A model may change these rules by its attributes `overlap`, `batch_size`, `fade`, `edges`, `lead` and
+    `longest_segment`; see `tfsep.models.Separator`.
 
     Args:
-        blocks: float32 arrays `[n, channels]` of any lengths, `samples` in all.
+        blocks: float32 arrays `[n, channels]` of any lengths, `samples` in total.
         samples: int, length of the audio.
-        channels: int, channels of the audio. A mono model takes each channel as an example of its own; a model
-            of more channels takes mono duplicated, and the mean of its channels comes back.
-        model: a `Separator`, or anything with its `sources`, `channels`, `segment`, `context` and
-            `separate_window`.
-        overlap: float in [0, 1), the share of a segment that overlaps the next. Defaults to the model's, mostly 0.25.
-        batch_size: int, examples that the model takes at a time, whatever the number of channels. Defaults to the
-            model's, mostly 4.
-        progress: called with samples done and in all.
+        channels: int, channels of the audio. A mono model receives each channel as a separate example; a model with
+            more channels receives mono duplicated, and the mean of its channels is returned.
+        model: a `Separator`, or an object with its `sources`, `channels`, `segment`, `context` and `separate_window`.
+        overlap: float in [0, 1), fraction of each segment that overlaps the next. Defaults to the model's, usually
+            0.25.
+        batch_size: int, examples in a call of the model. Defaults to the model's, usually 4.
+        progress: function that is called with the samples done and in total. Defaults to None.
 
     Yields:
-        float32 `[n, sources, channels]`, `samples` in all.
+        float32 arrays `[n, sources, channels]`, `samples` in total.
 
     Raises:
-        ValueError: if the model cannot take that many channels, or for an overlap or batch size out of range.
+        ValueError: if the model does not support that many channels, or for an overlap or batch size out of range.
+
+    Example:
+
+    >>> model = tfsep.load_model("model.keras")
+    >>> blocks = tfsep.audio.blocks("song.wav", 8192)
+    >>> stems = tfsep.separation.separate_blocks(blocks, samples=44100, channels=2, model=model)
+    >>> np.concatenate(list(stems)).shape
+    (44100, 2, 2)
     """
     check_options(overlap, batch_size)
     overlap = getattr(model, "overlap", 0.25) if overlap is None else overlap
@@ -88,7 +95,7 @@ def _batches(windows: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndar
 
 
 def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The model as a function from windows `[n, size, channels]` to `[n, segment, sources, channels]`."""
+    """Return the model as a function from windows `[n, size, channels]` to `[n, segment, sources, channels]`."""
     if channels == model.channels:
         per_window, repeats = 1, 1
     elif model.channels == 1:
@@ -97,13 +104,13 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
         per_window, repeats = 1, model.channels
     else:
         raise ValueError(
-            f"The model separates audio of {model.channels} channels. Received: {channels} channels. Mix them "
-            f"down to {model.channels} or to mono."
+            f"The model separates audio of {model.channels} channels. Received: {channels} channels. Convert them "
+            f"to {model.channels} or to mono."
         )
     run = getattr(model, "compiled_separate_window", model.separate_window)
 
     def separate_batch(examples: np.ndarray) -> np.ndarray:
-        # The last batch is filled up, so that the model meets one shape only.
+        # The last batch is padded, so that the model always receives the same shape.
         missing = batch_size - len(examples)
         waveforms = run(np.pad(examples, ((0, missing), (0, 0), (0, 0))))
         return np.stack([np.asarray(waveforms[name])[: len(examples)] for name in model.sources], axis=2)
@@ -126,9 +133,9 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
 def _overlap_add(
     estimates: Iterable[np.ndarray], samples: int, weights: np.ndarray, hop: int, faded: bool = False
 ) -> Iterator[np.ndarray]:
-    """Cross-fades estimates `[n, ...]` that lie `hop` apart; yields each sample once it is complete.
+    """Cross-fade estimates `[n, ...]` at intervals of `hop`, and yield each sample once it is complete.
 
-    With `faded`, the estimates have been multiplied by the weights already.
+    With `faded`, the estimates are already multiplied by the weights.
     """
     sums: np.ndarray | None = None
     norms = np.zeros(len(weights))

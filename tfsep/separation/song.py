@@ -1,4 +1,4 @@
-"""Separation of a song: any rate, channels and length in, the same out."""
+"""Separation of a song into stems of the same sample rate, channels and length."""
 
 from __future__ import annotations
 
@@ -31,40 +31,39 @@ def separate(
     tolerant: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Separates a song into its sources.
+    """Separate a song into its sources.
 
     Args:
-        song: path of an audio file, or float `[samples, channels]` or `[samples]` in [-1, 1], which is not
-            altered.
-        model: a model, a path or a preset's name; see `tfsep.load_model`. The last three that were given by path or
-            name stay loaded until their files change.
-        sample_rate: int, samples per second of an array; not for a path.
-        overlap: float in [0, 1), share of a segment that overlaps the next. Defaults to the model's, mostly 0.25.
-        batch_size: int, segments at a time. Defaults to the model's, mostly 4.
-        residual: str or None. Name for one more stem: the mixture less all estimates.
-        tolerant: bool. Take what is left of a damaged file, and warn of what is lost; see `tfsep.audio.read`.
-            Defaults to False.
-        progress: called with samples done and in all (at the model's rate).
+        song: path of an audio file, or float array `[samples, channels]` or `[samples]` in [-1, 1].
+        model: a model, a path or a preset's name; see `tfsep.load_model`. The last three models given by path or name
+            stay loaded until their files change. Defaults to `"convsep-4stems-plus"`.
+        sample_rate: int, in hertz, required for an array. Defaults to None, that of the file.
+        overlap: float in [0, 1), fraction of each segment that overlaps the next. Defaults to the model's, usually
+            0.25.
+        batch_size: int, segments at a time. Defaults to the model's, usually 4.
+        residual: str, name of an additional stem, the mixture minus all estimates. Defaults to None, no such stem.
+        tolerant: bool, use what is left of a damaged file, with a warning; see `tfsep.audio.read`. Defaults to False.
+        progress: function that is called with the samples done and in total, at the model's rate. Defaults to None.
 
     Returns:
-        dict from source to float32 of the song's own rate, length, channels and shape, in the order of the
-        model's `sources`.
+        dict from source to float32 array with the rate and the shape of the song, in the order of the model's
+        `sources`.
 
     Raises:
-        ValueError: for audio of another layout, empty or not finite, or a missing rate.
+        ValueError: for an array of another shape, empty or not finite, or a missing rate.
         FileNotFoundError, tfsep.audio.AudioError: if the file is missing or cannot be read.
 
     Example:
 
-    >>> stems = tfsep.separate("song.mp3")
-    >>> stems["vocals"].shape
-    (7938000, 2)
+    >>> stems = tfsep.separate("song.mp3", "model.keras", residual="rest")
+    >>> list(stems)
+    ['vocals', 'drums', 'rest']
     """
     check_options(overlap, batch_size)
     stem_names(model, residual)
     if isinstance(song, (str, os.PathLike)):
         if sample_rate is not None:
-            raise ValueError("sample_rate belongs to an array. A file says its own.")
+            raise ValueError("sample_rate is for arrays. A file has its own.")
         array, sample_rate = audio.read(song, tolerant=tolerant)
         one_dimensional = False
     else:
@@ -83,11 +82,24 @@ def separate(
 
 
 def stem_names(model, residual: str | None) -> tuple[str, ...]:
-    """Names of the stems that a separation gives: the model's sources and the residual."""
+    """Return the names of the stems of a separation: the model's sources and the residual.
+
+    Args:
+        model: a model, a path or a preset's name; see `tfsep.load_model`.
+        residual: str, name of the residual, or None for no residual.
+
+    Raises:
+        ValueError: if a name cannot be that of a file, or the model has a source with the name of the residual.
+
+    Example:
+
+    >>> tfsep.separation.stem_names("unet-vocals-drums", residual="rest")
+    ('vocals', 'drums', 'rest')
+    """
     sources = model_sources(model)
     if residual is not None and not is_file_name(residual):
         raise ValueError(f"The residual needs a name that a file can have. Received: {residual!r}.")
-    if not all(map(is_file_name, sources)):  # those of a foreign SavedModel, for one
+    if not all(map(is_file_name, sources)):  # possible in a SavedModel of another program
         raise ValueError(f"The model's sources need names that files can have. Received: {list(sources)}.")
     if residual in sources:
         raise ValueError(f"The model has a source {residual!r} already. Choose another name for the residual.")
@@ -119,7 +131,7 @@ def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:
     with np.errstate(over="ignore"):
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
-        raise ValueError("The audio holds NaN or infinite samples.")
+        raise ValueError("The audio contains NaN or infinite samples.")
     return array
 
 
@@ -134,7 +146,7 @@ def separate_stream(
     batch_size: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[np.ndarray]:
-    """Blocks of a song at its own rate -> blocks `[n, stems, channels]` at that rate, `samples` in all."""
+    """Yield blocks `[n, stems, channels]` at the song's rate, `samples` in total, from blocks of the song."""
     if residual:
         blocks = mixture = _Delay(blocks)
     if hasattr(model, "separate_song"):
@@ -157,7 +169,7 @@ def separate_stream(
 
 
 def _whole(blocks: Iterable[np.ndarray], sample_rate: int, model) -> Iterator[np.ndarray]:
-    """For separators that must hear the whole song."""
+    """Separate by a separator that needs the whole song."""
     stems = model.separate_song(np.concatenate(list(blocks)), sample_rate)
     yield np.stack([stems[name] for name in model.sources], axis=1)
 
@@ -165,7 +177,7 @@ def _whole(blocks: Iterable[np.ndarray], sample_rate: int, model) -> Iterator[np
 def _in_segments(
     blocks: Iterable[np.ndarray], samples: int, channels: int, sample_rate: int, model, **options
 ) -> Iterator[np.ndarray]:
-    """For models, which work at a rate of their own."""
+    """Separate by a model, at its own rate."""
     inside = round(samples * model.sample_rate / sample_rate) or 1
     resampled = _resample(blocks, sample_rate, model.sample_rate, samples, inside)
 
@@ -176,30 +188,30 @@ def _in_segments(
         estimates = separate_normalized(resampled, channels, separate_all)
     else:
         estimates = separate_all(resampled)
-    # Sources travel as further channels, so that one resampler serves them all.
+    # Resample all sources together, as channels.
     flat = (block.reshape(len(block), -1) for block in estimates)
     for block in _resample(flat, model.sample_rate, sample_rate, inside, samples):
         yield block.reshape(len(block), len(model.sources), channels)
 
 
 def _resample(
-    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int, wanted: int
+    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int, target: int
 ) -> Iterator[np.ndarray]:
-    """Resamples a stream to exactly `wanted` samples: rounding there and back may miss by a few."""
+    """Resample a stream to exactly `target` samples, as rounding to another rate and back may differ by a few."""
     if from_rate != to_rate:
         blocks = audio.resample_blocks(blocks, from_rate, to_rate, samples)
     done, width = 0, 1
     for block in blocks:
-        block = block[: wanted - done]
+        block = block[: target - done]
         done, width = done + len(block), block.shape[1]
         if len(block):
             yield block
-    if done < wanted:
-        yield np.zeros((wanted - done, width), np.float32)
+    if done < target:
+        yield np.zeros((target - done, width), np.float32)
 
 
 class _Delay:
-    """Hands a stream of blocks on, and keeps of it what is still to be taken, in lengths of the taker's choice."""
+    """Iterate over blocks and keep a copy of their samples, until `take` returns and drops the first ones."""
 
     def __init__(self, blocks: Iterable[np.ndarray]):
         self._blocks = iter(blocks)

@@ -27,7 +27,7 @@ _log = logging.getLogger("tfsep")
 # Samples read from a file at a time.
 _BLOCK = 1 << 18
 
-# The comment in a stem's file, by which a later run knows it.
+# The comment in the files of stems, by which a later run recognises them.
 _MARK = "Stem {!r}, separated by tfsep"
 
 # Seconds of a song that a figure of spectrograms shows.
@@ -50,42 +50,35 @@ def separate_file(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Path]:
-    """Separates a file into files, in memory that does not grow with its length.
+    """Separate a file into files of stems, in memory that does not grow with its length.
 
     Args:
         path: path of the song.
         folder: path of the folder for the stems, `<folder>/<source><suffix>`.
-        suffix, subtype: format of the stems, see `tfsep.audio.Writer`. Defaults to float wav.
-        clip: str, what to do in integer formats if a stem goes beyond [-1, 1]: `"rescale"` scales all stems of the
-            song by one gain, which is logged, so that they still add up; `"clamp"`; `"error"`. Defaults to
+        suffix, subtype: str, format of the stems, see `tfsep.audio.Writer`. Default to `".wav"` and float.
+        clip: str, treatment of stems beyond [-1, 1] in integer formats: `"rescale"` scales all stems of the song by
+            one gain, which is logged, so that their sum stays the mixture; `"clamp"`; `"error"`. Defaults to
             `"rescale"`.
-        plot: bool. Also draw `waveforms.png`, and of a STEM file `spectrograms.png`: the first half minute of the
-            true stems beside the estimates. Defaults to False.
-        overwrite: bool. Replace stems that exist; stems of other names or formats that an earlier run wrote into the
-            folder are removed. Files that tfsep did not write stay. Defaults to False.
-        model, overlap, batch_size, residual, tolerant, progress: see `separate`.
+        plot: bool, also draw `waveforms.png`, and for a STEM file `spectrograms.png`, the first half minute of the
+            references beside the estimates. Defaults to False.
+        overwrite: bool, replace existing stems, and remove those of other names or formats that an earlier run wrote
+            into the folder. Files that tfsep did not write are kept. Defaults to False.
+        model, overlap, batch_size, residual, tolerant, progress: see `tfsep.separate`.
 
     Returns:
         dict from source to the path of its file.
 
     Raises:
-        FileExistsError: if a stem exists, in any format, and `overwrite` is False.
-        See also `separate`.
+        FileExistsError: if a stem exists, in any format, and `overwrite` is False. See also `tfsep.separate`.
+
+    Example:
+
+    >>> paths = tfsep.separate_file("song.wav", "stems", "model.keras", suffix=".flac")
+    >>> [str(path) for path in paths.values()]
+    ['stems/vocals.flac', 'stems/drums.flac']
     """
-    info = check_file(
-        path,
-        folder,
-        model,
-        suffix=suffix,
-        subtype=subtype,
-        clip=clip,
-        overlap=overlap,
-        batch_size=batch_size,
-        residual=residual,
-        tolerant=tolerant,
-        plot=plot,
-        overwrite=overwrite,
-    )
+    options = (suffix, subtype, clip, overlap, batch_size, residual, tolerant, plot, overwrite)
+    info = check_file(path, folder, model, *options)
     model = cached_model(model)
     folder = Path(folder)
     paths = {name: folder / f"{name}{suffix}" for name in stem_names(model, residual)}
@@ -95,32 +88,19 @@ def separate_file(
     remove_leftovers(folder)
     try:
         with ExitStack() as stack:
-            writers = [
-                stack.enter_context(
-                    audio.Writer(
-                        stem, info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem.stem)
-                    )
-                )
-                for stem in paths.values()
-            ]
+            writers = []
+            for stem in paths.values():
+                options = (info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem.stem))
+                writers.append(stack.enter_context(audio.Writer(stem, *options)))
             blocks = audio.blocks(path, _BLOCK, tolerant=tolerant)
-            for block in separate_stream(
-                blocks,
-                info.samples,
-                info.channels,
-                info.sample_rate,
-                model,
-                residual,
-                overlap,
-                batch_size,
-                progress,
-            ):
+            options = (info.samples, info.channels, info.sample_rate, model, residual, overlap, batch_size, progress)
+            for block in separate_stream(blocks, *options):
                 for index, writer in enumerate(writers):
                     writer.write(block[:, index])
             _finish(writers, path)
     except BaseException:
         for parent in created:
-            # Left where somebody else has put something into it.
+            # Fails if another program has put something into it.
             with suppress(OSError):
                 parent.rmdir()
         raise
@@ -130,34 +110,25 @@ def separate_file(
     if plot:
         _plot(paths, info, figures[0])
     if len(figures) > 1:
-        _plot_beside_truth(_true_song(path), paths, figures[1])
+        _plot_beside_references(_stem_track(path), paths, figures[1])
     return paths
 
 
 def check_file(
     path: str | Path,
     folder: str | Path,
-    model=DEFAULT_MODEL,
-    *,
-    suffix: str = ".wav",
-    subtype: str | None = None,
-    clip: str = "rescale",
-    overlap: float | None = None,
-    batch_size: int | None = None,
-    residual: str | None = None,
-    tolerant: bool = False,
-    plot: bool = False,
-    overwrite: bool = False,
+    model,
+    suffix: str,
+    subtype: str | None,
+    clip: str,
+    overlap: float | None,
+    batch_size: int | None,
+    residual: str | None,
+    tolerant: bool,
+    plot: bool,
+    overwrite: bool,
 ) -> audio.AudioInfo:
-    """Raises what `separate_file` would raise, as far as it can be known without loading the model.
-
-    Args:
-        path, folder, model, suffix, subtype, clip, overlap, batch_size, residual, tolerant, plot, overwrite: see
-            `separate_file`.
-
-    Returns:
-        The `AudioInfo` of the song.
-    """
+    """Raise the errors of `separate_file` that can be found without loading the model, and return the song's facts."""
     check_options(overlap, batch_size)
     check_choice("clip", clip, CLIPS)
     audio.check_format(suffix, subtype)
@@ -175,14 +146,12 @@ def check_file(
                 "--overwrite)."
             )
         if existing.suffix.lower() in SUFFIXES and existing not in written and not _is_ours(existing):
-            raise FileExistsError(
-                f"{existing}: is another file for {existing.stem!r}, not written by tfsep; remove it."
-            )
+            raise FileExistsError(f"{existing}: is another {existing.stem!r}, not written by tfsep; remove it.")
     return info
 
 
 def _finish(writers: list[audio.Writer], path: str | Path) -> None:
-    """Ends all files of a song, by one gain, before any of them appears."""
+    """Finish all files of a song, with one gain, before any of them appears."""
     peak = max(writer.peak for writer in writers)
     for writer in writers:
         writer.peak = peak
@@ -190,7 +159,7 @@ def _finish(writers: list[audio.Writer], path: str | Path) -> None:
     gain = writers[0].gain
     if gain < 1:
         _log.warning(
-            "%s: all stems are scaled by %.4f (%.2f dB): they reach %.4f, and this format holds 1.",
+            "%s: all stems are scaled by %.4f (%.2f dB): they reach %.4f, and this format stores up to 1.",
             Path(path).name,
             gain,
             20 * np.log10(gain),
@@ -205,7 +174,7 @@ def _figures(info: audio.AudioInfo, plot: bool) -> tuple[str, ...]:
 
 
 def _audio_files(folder: Path) -> list[Path]:
-    """What a page of the folder would play."""
+    """Return the audio files of a folder."""
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
@@ -217,7 +186,7 @@ def _is_ours(stem: Path) -> bool:
 
 
 def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:
-    """Draws the stems from their files by the extremes of each span, whatever their length."""
+    """Draw the stems from their files, of which only the extremes of each span are kept in memory."""
     span = max(1, info.samples // 2000)
     stems = {}
     for name, path in paths.items():
@@ -226,14 +195,13 @@ def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:
     plot_waveforms(stems, 2 * info.sample_rate / span, figure)
 
 
-def _true_song(path: str | Path) -> Track:
-    """A STEM file as a track with its true sources."""
+def _stem_track(path: str | Path) -> Track:
     stems = {name: FileStem(Path(path), stream) for name, stream in STREAMS.items()}
     mixture = stems.pop("mixture")
     return Track(Path(path).name, stems, mixture)
 
 
-def _plot_beside_truth(song: Track, paths: dict[str, Path], figure: Path) -> None:
+def _plot_beside_references(song: Track, paths: dict[str, Path], figure: Path) -> None:
     names = [name for name in paths if name in (*song.sources, "accompaniment")]
     if names:
         samples = min(song.samples, _SHOWN * song.sample_rate)

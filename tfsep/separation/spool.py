@@ -1,4 +1,4 @@
-"""A stream of audio that lies in a temporary file, to be read more than once."""
+"""A stream of audio in a temporary file, which can be read more than once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import numpy as np
 # Samples read at a time.
 _BLOCK = 1 << 18
 
-# Of the deviation that a song is divided by, which may be 0.
+# Added to the deviation by which a song is divided, which may be 0.
 _EPSILON = 1e-8
 
 
 class Spool:
-    """Writes a stream to disk; each iteration gives it anew, in blocks.
+    """Write a stream of blocks to disk, over which each iteration starts again.
 
     Args:
         blocks: float32 arrays `[n, channels]`.
         channels: int, channels of the audio.
+
+    Attributes:
+        mean, deviation: float, mean and standard deviation of the mean over channels.
     """
 
     def __init__(self, blocks: Iterable[np.ndarray], channels: int):
@@ -48,7 +51,7 @@ class Spool:
 def separate_normalized(
     blocks: Iterable[np.ndarray], channels: int, separate: Callable[[Iterable], Iterable]
 ) -> Iterator[np.ndarray]:
-    """Separates a song of mean 0 and deviation 1, those of its mono sum, and gives the estimates both back.
+    """Separate a song after normalization to mean 0 and deviation 1, which is undone in the estimates.
 
     Args:
         blocks: float32 arrays `[n, channels]`.
