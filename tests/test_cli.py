@@ -251,7 +251,7 @@ class TestSeparate:
         def refuse(*_, **__):
             raise ValueError("Mix it down to mono.")
 
-        monkeypatch.setattr("tfsep.separate_file", refuse)
+        monkeypatch.setattr("tfsep.Separation.file", refuse)
         code, _, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset)
         assert code == 2
         assert f"{song}: Mix it down to mono." in message(err)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from tfsep.evaluation import evaluate
     from tfsep.loading import load_model
-    from tfsep.separation import separate, separate_file
+    from tfsep.separation import Separation, separate, separate_file
 
 from tfsep.startup import quiet_tensorflow
 
@@ -33,13 +33,15 @@ __version__ = "0.1.0"
 quiet_tensorflow()
 
 # Names are resolved at first use, so that `import tfsep` loads no TensorFlow.
-_FUNCTIONS = {
+_CONTENTS = {
+    "Separation": "tfsep.separation",
     "evaluate": "tfsep.evaluation",
     "load_model": "tfsep.loading",
     "separate": "tfsep.separation",
     "separate_file": "tfsep.separation",
 }
 __all__ = [
+    "Separation",
     "audio",
     "checkpoints",
     "datasets",
@@ -62,8 +64,8 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in _FUNCTIONS:
-        return getattr(importlib.import_module(_FUNCTIONS[name]), name)
+    if name in _CONTENTS:
+        return getattr(importlib.import_module(_CONTENTS[name]), name)
     if name in __all__:
         return importlib.import_module(f"tfsep.{name}")
     raise AttributeError(f"module 'tfsep' has no attribute {name!r}")

@@ -97,9 +97,6 @@ def separate(
         "suffix": f".{format.lower()}",
         "subtype": subtype,
         "clip": clip,
-        "residual": residual,
-        "overlap": overlap,
-        "batch_size": batch_size,
         "tolerant": tolerant,
         "plot": plot,
         "overwrite": overwrite,
@@ -112,13 +109,10 @@ def separate(
 
         check_output(output / "index.html", overwrite)
 
-    from tfsep import load_model, separate_file
-    from tfsep.loading import model_sources
-    from tfsep.separation.engine import check_options
-    from tfsep.separation.song_files import check_file
+    from tfsep import Separation, load_model
 
-    check_options(overlap, batch_size)
-    model_sources(model)  # whether there is such a model
+    quality = {"residual": residual, "overlap": overlap, "batch_size": batch_size}
+    separation = Separation(model, **quality)
     done, stems, failures, seconds = {}, {}, [], 0.0
 
     def fail(path: Path, error: Exception) -> None:
@@ -129,7 +123,7 @@ def separate(
 
     def is_possible(path: Path, folder: Path) -> bool:
         try:
-            check_file(path, folder, model, **options)
+            separation.check_file(path, folder, **options)
         except (OSError, ValueError, RuntimeError) as error:
             fail(path, error)
             return False
@@ -137,11 +131,12 @@ def separate(
 
     # What cannot be done is said before the model is loaded.
     possible = {path: folder for path, folder in songs.items() if is_possible(path, folder)}
-    loaded = load_model(model, trust) if possible else None
+    if possible:
+        separation = Separation(load_model(model, trust), **quality)
     for path, folder in possible.items():
         try:
             with _bar(path.name) as progress:
-                paths = separate_file(path, folder, loaded, progress=progress, **options)
+                paths = separation.file(path, folder, progress=progress, **options)
             info = audio.info(path, tolerant=tolerant)
         except (OSError, ValueError, RuntimeError) as error:
             fail(path, error)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfsep import audio, loading
-from tfsep.separation import separate, separate_file, stem_names
+from tfsep.separation import Separation, separate, separate_file
 
 RATES = (8000, 11025, 16000, 22050, 44100, 48000)
 
@@ -40,7 +40,7 @@ def test_length_is_exact_and_the_residual_completes_the_mixture(
 ):
     song = np.random.default_rng(samples).uniform(-1, 1, (samples, channels)).astype(np.float32)
     stems = separate(song, identity(segment, 5, 1, model_rate), rate, residual=residual)
-    assert list(stems) == list(stem_names(identity(), residual))
+    assert list(stems) == list(Separation(identity(), residual=residual).names)
     assert all(stem.shape == song.shape for stem in stems.values())
     if residual:
         np.testing.assert_allclose(sum(stems.values()), song, atol=1e-6)

@@ -54,12 +54,10 @@ def separate_blocks(
     (44100, 2, 2)
     """
     check_options(overlap, batch_size)
-    overlap = getattr(model, "overlap", 0.25) if overlap is None else overlap
     batch_size = getattr(model, "batch_size", 4) if batch_size is None else batch_size
-    longest, lead = getattr(model, "longest_segment", 0), getattr(model, "lead", 0)
-    fade, edges = getattr(model, "fade", "overlap"), getattr(model, "edges", "zeros")
-    segment = min(samples, longest) if longest else model.segment
-    hop = max(1, round(segment * (1 - overlap)))
+    lead, fade = getattr(model, "lead", 0), getattr(model, "fade", "overlap")
+    edges = getattr(model, "edges", "zeros")
+    segment, hop = segment_and_hop(model, samples, overlap)
     border = segment - hop if edges == "reflect" and samples > 2 * (segment - hop) else 0
     if border:
         blocks = chunking.reflect_ends(blocks, border)
@@ -80,6 +78,14 @@ def separate_blocks(
         done += len(block)
         if progress is not None:
             progress(done, samples)
+
+
+def segment_and_hop(model, samples: int, overlap: float | None = None) -> tuple[int, int]:
+    """Return the length of a segment and the distance from one to the next, for audio of `samples`."""
+    overlap = getattr(model, "overlap", 0.25) if overlap is None else overlap
+    longest = getattr(model, "longest_segment", 0)
+    segment = min(samples, longest) if longest else model.segment
+    return segment, max(1, round(segment * (1 - overlap)))
 
 
 def check_options(overlap: float | None, batch_size: int | None) -> None:

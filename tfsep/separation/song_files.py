@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from tfsep import audio
 from tfsep.audio.writing import CLIPS, read_comment
-from tfsep.checks import check_choice
+from tfsep.checks import check_choice, check_number
 from tfsep.datasets import FileStem, Track
 from tfsep.datasets.folders import SUFFIXES
 from tfsep.datasets.musdb18 import STREAMS
 from tfsep.files import remove_leftovers
-from tfsep.loading import cached_model
 from tfsep.plotting import plot_spectrograms, plot_waveforms
-from tfsep.presets import DEFAULT as DEFAULT_MODEL
-from tfsep.separation.engine import check_options
-from tfsep.separation.song import separate_stream, stem_names
+from tfsep.separation.chunking import crop
 
 _log = logging.getLogger("tfsep")
 
@@ -34,54 +32,95 @@ _MARK = "Stem {!r}, separated by tfsep"
 _SHOWN = 30
 
 
-def separate_file(
+class FileOptions(TypedDict, total=False):
+    """Options of `Separation.file`, for functions that hand them on."""
+
+    suffix: str
+    subtype: str | None
+    clip: str
+    start: float
+    duration: float | None
+    tolerant: bool
+    plot: bool
+    overwrite: bool
+
+
+def check_file(
     path: str | Path,
     folder: str | Path,
-    model=DEFAULT_MODEL,
+    names: Sequence[str],
     *,
     suffix: str = ".wav",
     subtype: str | None = None,
     clip: str = "rescale",
-    overlap: float | None = None,
-    batch_size: int | None = None,
-    residual: str | None = None,
+    start: float = 0,
+    duration: float | None = None,
     tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Path]:
-    """Separate a file into files of stems, in memory that does not grow with its length.
+) -> audio.AudioInfo:
+    """Raise what `write_stems` would raise, as far as it can be known without loading a model.
 
     Args:
-        path: path of the song.
-        folder: path of the folder for the stems, `<folder>/<source><suffix>`.
-        suffix, subtype: str, format of the stems, see `tfsep.audio.Writer`. Default to `".wav"` and float.
-        clip: str, treatment of stems beyond [-1, 1] in integer formats: `"rescale"` scales all stems of the song by
-            one gain, which is logged, so that their sum stays the mixture; `"clamp"`; `"error"`. Defaults to
-            `"rescale"`.
-        plot: bool, also draw `waveforms.png`, and for a STEM file `spectrograms.png`, the first half minute of the
-            references beside the estimates. Defaults to False.
-        overwrite: bool, replace existing stems, and remove those of other names or formats that an earlier run wrote
-            into the folder. Files that tfsep did not write are kept. Defaults to False.
-        model, overlap, batch_size, residual, tolerant, progress: see `tfsep.separate`.
+        path, folder, suffix, subtype, clip, start, duration, tolerant, plot, overwrite: see `tfsep.separate_file`.
+        names: sequence of str, the stems.
 
     Returns:
-        dict from source to the path of its file.
-
-    Raises:
-        FileExistsError: if a stem exists, in any format, and `overwrite` is False. See also `tfsep.separate`.
-
-    Example:
-
-    >>> paths = tfsep.separate_file("song.wav", "stems", "model.keras", suffix=".flac")
-    >>> [str(path) for path in paths.values()]
-    ['stems/vocals.flac', 'stems/drums.flac']
+        The `AudioInfo` of the song.
     """
-    options = (suffix, subtype, clip, overlap, batch_size, residual, tolerant, plot, overwrite)
-    info = check_file(path, folder, model, *options)
-    model = cached_model(model)
+    check_choice("clip", clip, CLIPS)
+    check_number("start", start, least=0)
+    check_number("duration", duration, above=0, optional=True)
+    audio.check_format(suffix, subtype)
+    info = audio.info(path, tolerant=tolerant)
+    if start * info.sample_rate >= info.samples:
+        seconds = info.samples / info.sample_rate
+        raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={start}.")
+    audio.check_format(suffix, subtype, info.sample_rate, info.channels)
     folder = Path(folder)
-    paths = {name: folder / f"{name}{suffix}" for name in stem_names(model, residual)}
+    written = {folder / f"{name}{suffix}" for name in names}
+    in_the_way = [stem for stem in _audio_files(folder) if stem.stem in names]
+    in_the_way += [folder / name for name in _figures(info, plot) if (folder / name).exists()]
+    for existing in in_the_way:
+        if not overwrite:
+            raise FileExistsError(
+                f"{existing}: exists already; choose another folder, or allow overwriting (overwrite=True, "
+                "--overwrite)."
+            )
+        if existing.suffix.lower() in SUFFIXES and existing not in written and not _is_ours(existing):
+            raise FileExistsError(f"{existing}: is another {existing.stem!r}, not written by tfsep; remove it.")
+    return info
+
+
+def write_stems(
+    path: str | Path,
+    folder: str | Path,
+    names: Sequence[str],
+    separate: Callable[..., Iterable[np.ndarray]],
+    *,
+    suffix: str = ".wav",
+    subtype: str | None = None,
+    clip: str = "rescale",
+    start: float = 0,
+    duration: float | None = None,
+    tolerant: bool = False,
+    plot: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Path]:
+    """Separate a file into files; see `tfsep.separate_file`.
+
+    Args:
+        path, folder, suffix, subtype, clip, start, duration, tolerant, plot, overwrite: see there.
+        names: sequence of str, the stems.
+        separate: function from blocks of the song, its length, channels and rate to blocks `[n, stems, channels]`.
+
+    Returns:
+        dict from stem to the path of its file.
+    """
+    options = {"suffix": suffix, "subtype": subtype, "clip": clip, "start": start, "duration": duration}
+    info = check_file(path, folder, names, tolerant=tolerant, plot=plot, overwrite=overwrite, **options)
+    folder = Path(folder)
+    paths = {name: folder / f"{name}{suffix}" for name in names}
     figures = [folder / name for name in _figures(info, plot)]
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,11 +129,11 @@ def separate_file(
         with ExitStack() as stack:
             writers = []
             for stem in paths.values():
-                options = (info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem.stem))
-                writers.append(stack.enter_context(audio.Writer(stem, *options)))
-            blocks = audio.blocks(path, _BLOCK, tolerant=tolerant)
-            options = (info.samples, info.channels, info.sample_rate, model, residual, overlap, batch_size, progress)
-            for block in separate_stream(blocks, *options):
+                facts = (info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem.stem))
+                writers.append(stack.enter_context(audio.Writer(stem, *facts)))
+            first, samples = _excerpt(info, start, duration)
+            blocks = crop(audio.blocks(path, _BLOCK, tolerant=tolerant), first, samples)
+            for block in separate(blocks, samples, info.channels, info.sample_rate):
                 for index, writer in enumerate(writers):
                     writer.write(block[:, index])
             _finish(writers, path)
@@ -110,44 +149,15 @@ def separate_file(
     if plot:
         _plot(paths, info, figures[0])
     if len(figures) > 1:
-        _plot_beside_references(_stem_track(path), paths, figures[1])
+        _plot_beside_references(_stem_track(path), paths, figures[1], first)
     return paths
 
 
-def check_file(
-    path: str | Path,
-    folder: str | Path,
-    model,
-    suffix: str,
-    subtype: str | None,
-    clip: str,
-    overlap: float | None,
-    batch_size: int | None,
-    residual: str | None,
-    tolerant: bool,
-    plot: bool,
-    overwrite: bool,
-) -> audio.AudioInfo:
-    """Raise the errors of `separate_file` that can be found without loading the model, and return the song's facts."""
-    check_options(overlap, batch_size)
-    check_choice("clip", clip, CLIPS)
-    audio.check_format(suffix, subtype)
-    names = stem_names(model, residual)
-    info = audio.info(path, tolerant=tolerant)
-    audio.check_format(suffix, subtype, info.sample_rate, info.channels)
-    folder = Path(folder)
-    written = {folder / f"{name}{suffix}" for name in names}
-    in_the_way = [stem for stem in _audio_files(folder) if stem.stem in names]
-    in_the_way += [folder / name for name in _figures(info, plot) if (folder / name).exists()]
-    for existing in in_the_way:
-        if not overwrite:
-            raise FileExistsError(
-                f"{existing}: exists already; choose another folder, or allow overwriting (overwrite=True, "
-                "--overwrite)."
-            )
-        if existing.suffix.lower() in SUFFIXES and existing not in written and not _is_ours(existing):
-            raise FileExistsError(f"{existing}: is another {existing.stem!r}, not written by tfsep; remove it.")
-    return info
+def _excerpt(info: audio.AudioInfo, start: float, duration: float | None) -> tuple[int, int]:
+    """Return the first sample and the number of samples of what is separated."""
+    first = round(start * info.sample_rate)
+    rest = info.samples - first
+    return first, rest if duration is None else max(1, min(rest, round(duration * info.sample_rate)))
 
 
 def _finish(writers: list[audio.Writer], path: str | Path) -> None:
@@ -201,9 +211,9 @@ def _stem_track(path: str | Path) -> Track:
     return Track(Path(path).name, stems, mixture)
 
 
-def _plot_beside_references(song: Track, paths: dict[str, Path], figure: Path) -> None:
+def _plot_beside_references(song: Track, paths: dict[str, Path], figure: Path, first: int) -> None:
     names = [name for name in paths if name in (*song.sources, "accompaniment")]
     if names:
-        samples = min(song.samples, _SHOWN * song.sample_rate)
+        samples = min(audio.info(paths[names[0]]).samples, _SHOWN * song.sample_rate)
         estimates = {name: audio.read(paths[name], 0, samples)[0] for name in names}
-        plot_spectrograms(estimates, song.sample_rate, figure, song.read_sources(names, 0, samples))
+        plot_spectrograms(estimates, song.sample_rate, figure, song.read_sources(names, first, samples))

@@ -1,0 +1,99 @@
+"""Averages over shifts, swapped channels and inverted polarity; the Wiener filter on any model's estimates."""
+
+import numpy as np
+import pytest
+
+from tfsep.layers import STFT, magnitude
+from tfsep.layers.wiener import wiener_filter
+from tfsep.separation import separate
+
+
+@pytest.fixture
+def uneven(identity):
+    """A model whose estimates depend on the place in a segment, on the channel and on the sign."""
+
+    class Uneven(identity):
+        def separate_window(self, window):
+            place = np.arange(window.shape[1], dtype="float32")[:, np.newaxis] / window.shape[1]
+            channel = np.arange(1, window.shape[2] + 1, dtype="float32")
+            return {"plain": place * channel * window, "minus": np.maximum(window, 0)}
+
+    return Uneven
+
+
+@pytest.mark.parametrize("shifts", [2, 3])
+def test_shifts_are_evenly_spaced_and_averaged(uneven, noise, shifts):
+    song, model = noise(1234), uneven(channels=2)
+    hop = 75  # of segments of 100 samples
+    expected = []
+    for index in range(shifts):
+        shift = round(index * hop / shifts)
+        shifted = np.pad(song, ((shift, 0), (0, 0)))
+        expected.append(separate(shifted, model, 8000)["plain"][shift:])
+    found = separate(song, model, 8000, shifts=shifts)["plain"]
+    np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-6)
+    assert not np.allclose(found, expected[0], atol=1e-3)
+
+
+def test_tta_swaps_channels_and_inverts(uneven, noise):
+    song, model = noise(500), uneven(channels=2)
+    plain, swapped, inverted = (separate(variant, model, 8000) for variant in (song, song[:, ::-1], -song))
+    found = separate(song, model, 8000, tta=True)
+    for name, stem in found.items():
+        expected = (plain[name] + swapped[name][:, ::-1] - inverted[name]) / 3
+        np.testing.assert_allclose(stem, expected, atol=1e-6)
+    mono = noise(500, channels=1)
+    found = separate(mono, uneven(), 8000, tta=True)["minus"]
+    np.testing.assert_allclose(found, mono / 2, atol=1e-6)  # of max(x, 0) and -max(-x, 0)
+
+
+def test_variants_advance_together(uneven, noise):
+    """What has been read of the song is never far from what is done."""
+    from tfsep.separation import Separation
+
+    read = []
+
+    def blocks():
+        for index in range(50):
+            read.append(index)
+            yield np.zeros((1000, 2), np.float32)
+
+    stream = Separation(uneven(channels=2), shifts=4, tta=True).blocks(blocks(), 50_000, 2, 8000)
+    done = 0
+    for block in stream:
+        done += len(block)
+        assert 1000 * len(read) - done < 3000
+    assert done == 50_000
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_wiener_filter_refines_any_models_estimates(identity, noise, channels):
+    class Halves(identity):
+        def separate_window(self, window):
+            return {"plain": 0.25 * np.cumsum(window, axis=1), "minus": 0.5 * window}
+
+    song, model = noise(3000, channels), Halves(segment=9000, channels=channels)
+    estimates = separate(song, model, 8000)
+    found = separate(song, model, 8000, wiener=1)
+    np.testing.assert_allclose(sum(found.values()), song, atol=1e-4)
+    stft = STFT(4096, 1024)
+    size = 4096 + 80_000 + 4096  # the window of a segment with its context
+    padded = [
+        np.pad(part, ((4096, size - 4096 - len(song)), (0, 0)))[np.newaxis] for part in (song, *estimates.values())
+    ]
+    spectra = [stft(part) for part in padded]
+    magnitudes = np.stack([magnitude(*spectrum) for spectrum in spectra[1:]], axis=1)
+    refined = wiener_filter(magnitudes, spectra[0], 1, softmask=True)
+    expected = np.asarray(stft.inverse(*(part[:, 0] for part in refined), size))[0, 4096 : 4096 + len(song)]
+    np.testing.assert_allclose(found["plain"], expected, atol=1e-5)
+
+
+def test_what_does_not_apply_is_an_error(identity, noise):
+    with pytest.raises(ValueError, match="shifts=0"):
+        separate(noise(100), identity(), 8000, shifts=0)
+    with pytest.raises(ValueError, match="wiener=-1"):
+        separate(noise(100), identity(), 8000, wiener=-1)
+    with pytest.raises(ValueError, match="takes 1 or 2 channels"):
+        separate(noise(100, 3), identity(channels=3), 8000, wiener=1)
+    with pytest.raises(ValueError, match="separates a song as a whole"):
+        separate(noise(8000), "hpss", 8000, shifts=2)

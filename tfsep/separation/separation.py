@@ -1,0 +1,299 @@
+"""A model with all that decides how songs are separated by it."""
+
+from __future__ import annotations
+
+import functools
+import numbers
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import numpy as np
+
+from tfsep import audio
+from tfsep.audio.reading import MOST_CHANNELS, RATES
+from tfsep.loading import cached_model, model_sources
+from tfsep.presets import DEFAULT as DEFAULT_MODEL
+from tfsep.separation.outputs import Outputs
+from tfsep.separation.song import Delay, Quality, separate_stream
+from tfsep.separation.song_files import FileOptions, check_file, write_stems
+
+Progress = Callable[[int, int], None]
+
+
+class SeparationOptions(TypedDict, total=False):
+    """Options of `Separation`, for functions that hand them on."""
+
+    stems: Sequence[str] | None
+    groups: Mapping[str, Sequence[str]] | None
+    residual: str | None
+    consistent: bool
+    overlap: float | None
+    batch_size: int | None
+    shifts: int
+    tta: bool
+    wiener: int
+
+
+class Separation:
+    """A model with options: which stems are made of its estimates, and how well.
+
+    Nothing is loaded before the first song. One object serves any number of songs and threads.
+
+    Args:
+        model: a model, a path or a name; see `tfsep.load_model`. Defaults to the preset `convsep-4stems-plus`.
+        stems: sequence of the stems to return, sources of the model or groups. Defaults to the sources that are in
+            no group, and the groups.
+        groups: dict from the name of a stem to the sources that it is the sum of, such as
+            `{"instrumental": ["drums", "bass", "other"]}`. Defaults to None.
+        residual: str, name of one more stem: the mixture minus all other stems. Defaults to None.
+        consistent: bool. Share what the estimates leave of the mixture equally among them, so that they add up to it
+            exactly. Defaults to False.
+        overlap: float in [0, 1), fraction of each segment that overlaps the next. Defaults to the model's, mostly
+            0.25.
+        batch_size: int, segments at a time. Defaults to the model's, mostly 4.
+        shifts: int, average estimates over so many grids of segments, evenly spaced; takes so many times as long.
+            Defaults to 1.
+        tta: bool. Average estimates over the song as it is, with swapped channels and with inverted polarity
+            (test-time augmentation); takes three times as long. Defaults to False.
+        wiener: int, iterations of the multichannel Wiener filter on the estimates; see `tfsep.layers.wiener_filter`.
+            Defaults to 0.
+
+    Attributes:
+        names: tuple of str, the stems.
+
+    Raises:
+        ValueError: for an unknown model, stems that it does not have, or a value out of range.
+
+    Example:
+
+    >>> separation = tfsep.Separation("model.keras", stems=["vocals"], residual="accompaniment")
+    >>> stems = separation.separate("song.wav")
+    >>> list(stems)
+    ['vocals', 'accompaniment']
+    """
+
+    def __init__(
+        self,
+        model=DEFAULT_MODEL,
+        *,
+        stems: Sequence[str] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        residual: str | None = None,
+        consistent: bool = False,
+        overlap: float | None = None,
+        batch_size: int | None = None,
+        shifts: int = 1,
+        tta: bool = False,
+        wiener: int = 0,
+    ):
+        self._model = model
+        self._quality = Quality(overlap, batch_size, shifts, tta, wiener)
+        sources = model_sources(model) or self.model.sources
+        self._outputs = Outputs(sources, stems, groups, residual, consistent)
+
+    @functools.cached_property
+    def model(self):
+        """The loaded model."""
+        return cached_model(self._model)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._outputs.names
+
+    def __repr__(self) -> str:
+        return f"Separation({self._model!r}) -> {', '.join(self.names)}"
+
+    def separate(
+        self,
+        song: str | Path | np.ndarray,
+        sample_rate: int | None = None,
+        *,
+        tolerant: bool = False,
+        progress: Progress | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Separate a song; see `tfsep.separate`."""
+        if isinstance(song, (str, os.PathLike)):
+            if sample_rate is not None:
+                raise ValueError("sample_rate is for arrays. A file has its own.")
+            array, sample_rate = audio.read(song, tolerant=tolerant)
+            one_dimensional = False
+        else:
+            array = _checked(song, sample_rate)
+            one_dimensional = np.ndim(song) == 1
+        blocks = self.blocks([array], len(array), array.shape[1], sample_rate, progress)
+        stems = np.concatenate(list(blocks))
+        return {
+            name: np.ascontiguousarray(stems[:, index, 0] if one_dimensional else stems[:, index])
+            for index, name in enumerate(self.names)
+        }
+
+    def blocks(
+        self,
+        blocks: Iterable[np.ndarray],
+        samples: int,
+        channels: int,
+        sample_rate: int,
+        progress: Progress | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Separate a stream, in memory that does not grow with its length.
+
+        Args:
+            blocks: float32 arrays `[n, channels]` of any lengths, `samples` in all.
+            samples, channels: int, length and channels of the audio.
+            sample_rate: int, in hertz.
+            progress: function that is called with samples done and in all, at the model's rate. An exception that it
+                raises ends the separation. Defaults to None.
+
+        Yields:
+            Float32 arrays `[n, stems, channels]`, `samples` in all, stems in the order of `names`.
+        """
+        mixture = None
+        if self._outputs.needs_mixture:
+            blocks = mixture = Delay(blocks)
+        for estimates in separate_stream(blocks, samples, channels, sample_rate, self.model, self._quality, progress):
+            yield self._outputs(estimates, mixture.take(len(estimates)) if mixture else None)
+
+    def check_file(self, path: str | Path, folder: str | Path, **options: Unpack[FileOptions]) -> audio.AudioInfo:
+        """Raise what `file` would raise, as far as it can be known without loading the model.
+
+        Returns:
+            The `AudioInfo` of the song.
+        """
+        return check_file(path, folder, self.names, **options)
+
+    def file(
+        self, path: str | Path, folder: str | Path, *, progress: Progress | None = None, **options: Unpack[FileOptions]
+    ) -> dict[str, Path]:
+        """Separate a file into files; see `tfsep.separate_file`."""
+        separate = functools.partial(self.blocks, progress=progress)
+        return write_stems(path, folder, self.names, separate, **options)
+
+
+def separate(
+    song: str | Path | np.ndarray,
+    model=DEFAULT_MODEL,
+    sample_rate: int | None = None,
+    *,
+    tolerant: bool = False,
+    progress: Progress | None = None,
+    **options: Unpack[SeparationOptions],
+) -> dict[str, np.ndarray]:
+    """Separate a song into its sources.
+
+    Args:
+        song: path of an audio file, or float array `[samples, channels]` or `[samples]` in [-1, 1], which is not
+            altered.
+        model: a model, a path or a preset's name; see `tfsep.load_model`. The last three that were given by path or
+            name stay loaded until their files change. Defaults to the preset `convsep-4stems-plus`.
+        sample_rate: int, rate of an array in hertz; not for a path.
+        tolerant: bool. Use what is left of a damaged file, and warn of what is lost; see `tfsep.audio.read`.
+            Defaults to False.
+        progress: function that is called with samples done and in all, at the model's rate. Defaults to None.
+        **options: which stems, and how well: `stems`, `groups`, `residual`, `consistent`, `overlap`, `batch_size`,
+            `shifts`, `tta`, `wiener`; see `Separation`.
+
+    Returns:
+        dict from stem to float32 array of the song's own rate, length, channels and shape.
+
+    Raises:
+        ValueError: for audio of another layout, empty or not finite, a missing rate, or wrong options.
+        FileNotFoundError, tfsep.audio.AudioError: if the file is missing or cannot be read.
+
+    Example:
+
+    >>> stems = tfsep.separate("song.wav", "model.keras", residual="rest")
+    >>> {name: stem.shape for name, stem in stems.items()}
+    {'vocals': (44100, 2), 'drums': (44100, 2), 'rest': (44100, 2)}
+    """
+    return Separation(model, **options).separate(song, sample_rate, tolerant=tolerant, progress=progress)
+
+
+def separate_file(
+    path: str | Path,
+    folder: str | Path,
+    model=DEFAULT_MODEL,
+    *,
+    suffix: str = ".wav",
+    subtype: str | None = None,
+    clip: str = "rescale",
+    start: float = 0,
+    duration: float | None = None,
+    tolerant: bool = False,
+    plot: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Unpack[SeparationOptions],
+) -> dict[str, Path]:
+    """Separate a file into files, in memory that does not grow with its length.
+
+    Args:
+        path: path of the song.
+        folder: path of the folder for the stems, `<folder>/<stem><suffix>`.
+        model: see `separate`.
+        suffix, subtype: format of the stems, see `tfsep.audio.Writer`. Defaults to float wav.
+        clip: str, treatment of stems beyond [-1, 1] in integer formats: `"rescale"` scales all stems of the song by
+            one gain, which is logged, so that they still add up; `"clamp"`; `"error"`. Defaults to `"rescale"`.
+        start: float, beginning of the excerpt to separate, in seconds. Defaults to 0.
+        duration: float, length of the excerpt in seconds. Defaults to None, the rest of the song.
+        tolerant: bool. Use what is left of a damaged file. Defaults to False.
+        plot: bool. Also draw `waveforms.png`, and of a STEM file `spectrograms.png`: the references of the first half
+            minute beside the estimates. Defaults to False.
+        overwrite: bool. Replace stems that exist; stems of other names or formats that an earlier run wrote into the
+            folder are removed. Files that tfsep did not write stay. Defaults to False.
+        progress: see `separate`.
+        **options: see `Separation`.
+
+    Returns:
+        dict from stem to the path of its file.
+
+    Raises:
+        FileExistsError: if a stem exists, in any format, and `overwrite` is False.
+        See also `separate`.
+
+    Example:
+
+    >>> tfsep.separate_file("song.wav", "stems", "model.keras")["vocals"].name
+    'vocals.wav'
+    """
+    files: FileOptions = {
+        "suffix": suffix,
+        "subtype": subtype,
+        "clip": clip,
+        "start": start,
+        "duration": duration,
+        "tolerant": tolerant,
+        "plot": plot,
+        "overwrite": overwrite,
+    }
+    return Separation(model, **options).file(path, folder, progress=progress, **files)
+
+
+def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:
+    if isinstance(song, (bytes, bytearray, memoryview)) or hasattr(song, "read"):
+        raise ValueError(
+            f"A song is a path or an array. Received: {type(song).__name__}. Write it to a file, or decode it first."
+        )
+    array = np.asarray(song)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"Audio must be float in [-1, 1]. Received: dtype {array.dtype}. Divide by full scale.")
+    if array.ndim not in (1, 2):
+        raise ValueError(f"Audio must be [samples, channels] or [samples]. Received: shape {array.shape}.")
+    if not isinstance(sample_rate, numbers.Real) or not RATES[0] <= sample_rate <= RATES[1]:
+        raise ValueError(
+            f"An array needs its sample_rate, from {RATES[0]} to {RATES[1]} Hz. Received: sample_rate={sample_rate!r}."
+        )
+    array = array.reshape(len(array), -1) if array.size else array
+    if array.size == 0:
+        raise ValueError(f"The audio is empty. Received: shape {array.shape}.")
+    if array.shape[1] > MOST_CHANNELS:
+        raise ValueError(
+            f"Audio must be [samples, channels] with at most {MOST_CHANNELS} channels. Received: shape "
+            f"{array.shape}. Transpose it if it is [channels, samples]."
+        )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError("The audio contains NaN or infinite samples.")
+    return array
