@@ -1,4 +1,4 @@
-"""What every test may use: a cache of its own and a small trained-looking model."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tfsep import audio
 
 @pytest.fixture(autouse=True, scope="session")
 def _cache(tmp_path_factory):
-    """Decoded audio goes to a folder of this test session."""
+    """Write decoded audio to a folder of this test session."""
     os.environ["TFSEP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
 def real_data():
-    """A function from a path in the folder of real audio to the whole path; skips the test where it is missing.
+    """A function from a path in the folder of real audio to the full path; skips the test if it is missing.
 
     The folder is `$TFSEP_TEST_DATA`, else `shared/data` beside the repository: `musdb18-7s` is MUSDB18's 7-second
     previews, `peers` the regression cases of mir_eval and museval.
@@ -48,6 +48,17 @@ def small_preset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("presets") / "small"
     model.save_to_preset(folder)
     return folder
+
+
+@pytest.fixture
+def noise():
+    """A function that makes noise `[samples, channels]`, the same for the same seed."""
+
+    def make(samples, channels=2, seed=0):
+        generator = np.random.default_rng(seed)
+        return (0.1 * generator.standard_normal((samples, channels))).astype(np.float32)
+
+    return make
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def test_healthy_installation():
 @pytest.mark.parametrize(
     "error", [ImportError("No module named x\nmore"), OSError("libx.so.1: cannot open"), TypeError()]
 )
-def test_a_missing_or_broken_package_hides_nothing_else(monkeypatch, tmp_path, module, subject, error):
+def test_the_report_continues_after_a_broken_package(monkeypatch, tmp_path, module, subject, error):
     (tmp_path / f"{module}.py").write_text(f"raise {error!r}\n")
     monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.syspath_prepend(tmp_path)

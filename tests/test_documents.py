@@ -1,4 +1,4 @@
-"""README and its companions say what is: their names resolve, their figures are those of the presets."""
+"""Names and files in documents exist, and figures in README are those of the presets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOCUMENTS = [
     *ROOT.glob("tfsep/**/*.py"),
     *ROOT.glob("tfsep/presets/*/README.md"),
 ]
-# Names of files, which `from ... import` and messages for engineers use.
+# Names of modules, which imports use.
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for path in ROOT.glob("tfsep/**/*.py")
@@ -31,7 +31,7 @@ MODULES = {
 PRESETS = {path.parent: json.loads(path.read_text()) for path in ROOT.glob("tfsep/presets/*/config.json")}
 
 
-# After nothing but `import tfsep`, as a reader would try them.
+# Resolves names after `import tfsep` alone, as a reader would.
 UNRESOLVED = """
 import sys, tfsep
 for line in sys.stdin:
@@ -99,7 +99,7 @@ def test_preset_table_is_that_of_the_presets():
         assert float(size) == round(sum(path.stat().st_size for path in folder.iterdir()) / 1e6, 1)
         for score, row in zip(scores, (folder.name, "mixture", "IRM1"), strict=True):
             measured = list(config["scores"]["rows"][row].values())
-            # Of voice and accompaniment at 0 dB, the voice is the published figure.
+            # For MIR-1K the published figure is that of the voice.
             expected = measured[0] if config["scores"]["measure"] == "GNSDR" else np.mean(measured)
             assert abs(float(score) - expected) < 0.0051, folder.name
 
@@ -112,7 +112,7 @@ def count_weights(path: Path) -> int:
 
 
 def is_weight(item) -> bool:
-    """Whether it counts as a parameter, as the state of a random generator does not."""
+    """Whether it is a parameter; the state of a random generator is not."""
     return isinstance(item, h5py.Dataset) and item.dtype.kind == "f"
 
 

@@ -1,4 +1,4 @@
-"""The examples run as they stand, on the embedded song."""
+"""The examples run unchanged on small data."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def test_drnn_script(tmp_path, songs, optimizer):
     assert all(word in result.stdout for word in ("GNSDR", "GSIR", "GSAR", "IRM1"))
     stems = {path.stem: audio.read(path)[0] for path in (tmp_path / "run" / "stems").glob("*.wav")}
     assert set(stems) == {"vocals", "accompaniment"}
-    # A song was separated, not one of its sources.
+    # The input was a song, not one of its sources.
     mixture = audio.read(tmp_path / "run" / "mixture.wav")[0]
     sums = [sum(audio.read(stem)[0] for stem in song.iterdir()) for song in songs.iterdir()]
     assert any(np.allclose(mixture, song, atol=1e-6) for song in sums)
-    # Resampling takes a little of white noise.
+    # Resampling removes a part of white noise.
     assert np.std(stems["vocals"] + stems["accompaniment"] - mixture) < 0.3 * np.std(mixture)
     assert (tmp_path / "run" / "exported" / "saved_model.pb").exists()
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -79,7 +79,7 @@ def test_cyclegan_script(tmp_path):
     command = [sys.executable, EXAMPLES / "cyclegan_recipe.py", "--model", tmp_path / "run" / "best"]
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=240)
     assert result.returncode == 0, result.stderr
-    # What the recipe gives for doing nothing, as mir_eval counts it.
+    # The scores of the mixture, as mir_eval computes them.
     assert result.stdout.splitlines()[-1].split()[:3] == ["mixture", "0.37", "0.37"]
 
 
@@ -126,7 +126,7 @@ def test_convsep_ablation_script(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.name)
 def test_notebook(path):
-    """Runs without an error, and was committed with the outputs of a run."""
+    """It runs without an error and was committed with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs for cell in code)

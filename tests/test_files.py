@@ -24,7 +24,7 @@ from tfsep.files import (
 
 
 def contents(folder) -> dict[str, str]:
-    """All files below a folder, hidden ones too."""
+    """Return the contents of all files below a folder, hidden ones too."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -57,11 +57,11 @@ def test_appears_when_the_block_ends(path, folder):
 
 
 @pytest.mark.parametrize("was_folder", [False, True], ids=["over a file", "over a folder"])
-def test_replaces_what_was_there(path, folder, was_folder):
+def test_replaces_a_file_or_a_folder(path, folder, was_folder):
     path.parent.mkdir()
     write(path, "old", was_folder)
     if folder and not was_folder:
-        pytest.skip("a folder never takes the place of a file")
+        pytest.skip("a folder does not replace a file")
     with replacing(path) as temporary:
         write(temporary, "new", folder)
         assert "old" in contents(path.parent).values()
@@ -70,7 +70,7 @@ def test_replaces_what_was_there(path, folder, was_folder):
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
-def test_keeps_the_old_after_an_error(path, folder, error):
+def test_keeps_the_old_one_after_an_error(path, folder, error):
     path.parent.mkdir()
     write(path, "old", folder)
     before = contents(path.parent)
@@ -81,14 +81,14 @@ def test_keeps_the_old_after_an_error(path, folder, error):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_leaves_nothing_after_an_error_where_nothing_was(path, folder):
+def test_leaves_nothing_new_after_an_error(path, folder):
     with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
         write(temporary, "half", folder)
         1 / 0  # noqa: B018
     assert list(path.parent.iterdir()) == []
 
 
-def test_keeps_the_old_when_nothing_new_was_written(path, folder):
+def test_keeps_the_old_one_if_nothing_was_written(path, folder):
     path.parent.mkdir()
     write(path, "old", folder)
     before = contents(path.parent)
@@ -97,7 +97,7 @@ def test_keeps_the_old_when_nothing_new_was_written(path, folder):
     assert contents(path.parent) == before
 
 
-def test_keeps_the_old_folder_when_the_rename_fails(path, monkeypatch):
+def test_keeps_the_old_folder_if_renaming_fails(path, monkeypatch):
     path.parent.mkdir()
     write(path, "old", folder=True)
     before = contents(path.parent)
@@ -115,7 +115,7 @@ def test_keeps_the_old_folder_when_the_rename_fails(path, monkeypatch):
     assert contents(path.parent) == before
 
 
-def test_a_disk_with_too_little_space_is_said_before_writing(tmp_path):
+def test_too_little_space_is_an_error_before_writing(tmp_path):
     check_space(tmp_path / "a" / "b", 1000)
     with pytest.raises(OSError, match=r"No space left.*1000000000.0 MB are needed, .* are free.*tmp/a/b") as raised:
         check_space(Path("/tmp/a/b"), 10**15)
@@ -144,7 +144,7 @@ def test_a_name_that_is_no_utf_8_is_written_with_a_replacement(tmp_path):
 @pytest.mark.parametrize(
     "name", ["Back in Black", "AM Contra - Heart Peripheral", "Promises & Lies", "7", "früh", "a.b"]
 )
-def test_usual_names_stay(name):
+def test_usual_names_are_not_changed(name):
     assert file_name(name) == name
     assert is_file_name(name)
 
@@ -160,7 +160,7 @@ def with_names(test):
 
 
 @with_names
-def test_any_name_becomes_one_that_stays_in_its_folder(name):
+def test_any_name_becomes_a_safe_one(name):
     safe = file_name(name)
     assert os.path.basename(safe) == safe and os.path.normpath(os.path.join("out", safe)) == os.path.join("out", safe)
     assert 0 < len(safe.encode()) <= 230
@@ -193,7 +193,7 @@ with replacing(sys.argv[1]) as temporary:
 
 @pytest.fixture
 def writer(tmp_path):
-    """A process that is in the middle of writing `tmp_path / "file"`."""
+    """A process that is writing `tmp_path / "file"`."""
     command = [sys.executable, "-c", WRITE_AND_WAIT, str(tmp_path / "file")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "written\n"
@@ -216,7 +216,7 @@ def test_leftovers_of_a_killed_process_are_removed_and_those_of_a_living_one_sta
 
 
 @pytest.mark.skipif(files.fcntl is None, reason="no locks")
-def test_a_folder_that_a_killed_process_was_replacing_comes_back(tmp_path):
+def test_a_folder_that_a_killed_process_was_replacing_is_restored(tmp_path):
     write(tmp_path / "thing", "old", folder=True)
 
     def work():
@@ -239,7 +239,7 @@ def test_a_folder_that_a_killed_process_was_replacing_comes_back(tmp_path):
 
 
 @pytest.mark.skipif(files.fcntl is None, reason="no locks")
-def test_one_process_at_a_time_works_in_a_locked_folder(tmp_path):
+def test_a_second_process_waits_for_a_locked_folder(tmp_path):
     script = "import sys; from tfsep.files import locked\nwith locked(sys.argv[1]): print('in')"
     with locked(tmp_path):
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The import graph of the package: no circle, imports inside functions and for types included."""
+"""The import graph of the package has no circle, with imports inside functions and for types."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FILES = {module_name(path): path for path in ROOT.glob("tfsep/**/*.py")}
 
 
 def imported(name: str) -> set[str]:
-    """The package's modules that a module names in any import."""
+    """Return the modules of the package that a module imports anywhere."""
     found = set()
     for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from tfsep import audio` names a module, `from tfsep.audio import read` a function of one.
+            # `from tfsep import audio` imports a module, `from tfsep.audio import read` a function of one.
             found |= {
                 inner if (inner := f"{node.module}.{alias.name}") in FILES else node.module for alias in node.names
             }
@@ -32,7 +32,7 @@ def imported(name: str) -> set[str]:
 
 
 def room(name: str) -> str:
-    """The folder, or the file at the top, that a module belongs to."""
+    """Return the top-level folder or file of a module."""
     return ".".join(name.split(".")[:2])
 
 
@@ -44,7 +44,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
     return []
 
 
-# The package's own file resolves names at first use, and a folder's own file gathers what its modules hold.
+# Without the package's `__init__.py`, which resolves names at first use.
 GRAPH = {name: imported(name) - {"tfsep"} for name in FILES if name != "tfsep"}
 
 

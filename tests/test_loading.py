@@ -23,7 +23,7 @@ def mixture():
     return np.random.default_rng(0).normal(0, 0.1, (2, 512, 1)).astype("float32")
 
 
-def test_a_model_is_returned_as_it_is(model):
+def test_a_model_is_returned_unchanged(model):
     assert load_model(model) is model
 
 
@@ -52,7 +52,7 @@ def test_saved_model(model, mixture, tmp_path):
     np.testing.assert_allclose(estimates["drums"], model(mixture)["drums"], atol=1e-6)
 
 
-def test_a_path_goes_before_a_preset_of_its_name(model, tmp_path, monkeypatch):
+def test_a_path_takes_precedence_over_a_preset_of_its_name(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(presets, "_FOLDER", tmp_path / "shelf")
     UNet(sample_rate=4000, segment=512, filters=2, depth=2).save_to_preset(tmp_path / "shelf" / "unet")
@@ -108,7 +108,7 @@ def exported_with_damaged_facts(path, model):
 
 
 @pytest.mark.parametrize("thing", [None, 3, keras.Sequential()])
-def test_other_things_are_no_model(thing):
+def test_other_objects_are_errors(thing):
     with pytest.raises(ValueError, match=r"model must be a model, .* Received: "):
         load_model(thing)
 
@@ -126,7 +126,7 @@ def test_other_things_are_no_model(thing):
         (exported_with_damaged_facts, "model", "not a complete SavedModel"),
     ],
 )
-def test_what_is_no_model_is_named_in_one_line(model, tmp_path, make, name, message):
+def test_damaged_and_other_files_are_errors_of_one_line(model, tmp_path, make, name, message):
     path = tmp_path / name
     make(path, model)
     with pytest.raises((ValueError, RuntimeError), match=message) as error:
@@ -160,7 +160,7 @@ def test_what_is_no_model_is_named_in_one_line(model, tmp_path, make, name, mess
         ("edges", ["zeros"]),
     ],
 )
-def test_what_an_exported_model_says_of_itself_is_checked(exported, fact, value):
+def test_facts_of_an_exported_model_are_checked(exported, fact, value):
     facts = exported / "assets.extra" / "tfsep.json"
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {fact: value}))
     with pytest.raises(RuntimeError, match=rf"not a complete SavedModel.*{fact}.*Received"):
@@ -197,7 +197,7 @@ def test_a_saved_model_takes_any_batch_and_length(exported, shape):
 
 
 def hostile(tmp_path, mixture_function, attach=None):
-    """A SavedModel that looks like ours, whose `separate` calls a function."""
+    """Write a SavedModel like those of tfsep, whose `separate` calls a function."""
     import tensorflow as tf
 
     module = tf.Module()
@@ -290,7 +290,7 @@ def read_dataset(mixture, target):
         (read_dataset, "TextLineDataset"),
     ],
 )
-def test_a_saved_model_that_does_more_than_compute_is_refused_unless_trusted(tmp_path, function, operation):
+def test_a_saved_model_with_access_to_files_is_refused_unless_trusted(tmp_path, function, operation):
     target = tmp_path / "target"
     path = hostile(tmp_path, lambda mixture: function(mixture, str(target)))
     with pytest.raises(ValueError, match=rf"{operation}.*trust=True.*--trust"):
@@ -327,7 +327,7 @@ def test_harmless_saved_models_are_loaded(tmp_path):
     assert load_model(tmp_path / "masks").sources == mask_model.sources
 
 
-def test_a_lambda_layer_is_refused_and_no_damage(model, tmp_path):
+def test_a_lambda_layer_is_refused_and_not_called_damage(model, tmp_path):
     layer = keras.layers.Lambda(lambda x: x)
     config = json.dumps(keras.saving.serialize_keras_object(layer))
     model.save(tmp_path / "model.keras")

@@ -1,4 +1,4 @@
-"""What `dir` shows of the package and of its modules: the public names."""
+"""The names that `dir` shows of the package and of its modules are the public ones."""
 
 import inspect
 

@@ -9,7 +9,7 @@ from tfsep.progress import progress_bar
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that goes on by three seconds at each look."""
+    """A clock that advances by three seconds at each call."""
     now = iter(range(0, 10**6, 3))
     monkeypatch.setattr(progress, "time", type("Clock", (), {"monotonic": lambda: float(next(now))}))
 
@@ -20,14 +20,14 @@ def steps(count, **options):
             bar.update()
 
 
-def test_a_log_gets_plain_lines_at_intervals(clock, capsys):
+def test_a_log_has_plain_lines_at_intervals(clock, capsys):
     steps(30)
     lines = capsys.readouterr().err.splitlines()
     assert 3 <= len(lines) <= 10
     assert all(re.fullmatch(r"decoding: \d+/30 tracks", line) for line in lines)
 
 
-def test_short_work_writes_no_line_unless_it_is_to_stay(capsys):
+def test_short_work_writes_a_line_only_with_leave(capsys):
     steps(30)
     assert capsys.readouterr().err == ""
     steps(30, leave=True)
@@ -53,5 +53,5 @@ def test_messages_do_not_break_the_bar_of_a_terminal(capsys, monkeypatch):
         bar.update()
     written = capsys.readouterr().err
     assert "50%" in written
-    # The bar is wiped before the message and drawn again after it.
+    # The bar is erased before the message and drawn again after it.
     assert re.search(r"\r +\rsong has no bass\n\r?decoding", written)

@@ -1,4 +1,4 @@
-"""What users hold says what it is, not where it lies in memory."""
+"""The `repr` of public objects shows their arguments instead of an address in memory."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from tfsep.losses import LOSSES
 
 
 def exported():
-    # Without a SavedModel, which takes long to write.
+    # Without a SavedModel, which is slow to write.
     model = object.__new__(models.ExportedSeparator)
     model._path, model.sources = "exported/unet", ("vocals",)
     return model
@@ -44,8 +44,8 @@ MADE = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_repr_says_what_it_is(name, tmp_path):
-    make, said = MADE[name]
+def test_repr(name, tmp_path):
+    make, expected = MADE[name]
     text = repr(make(tmp_path))
-    assert said in text
+    assert expected in text
     assert " object at 0x" not in text

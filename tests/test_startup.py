@@ -1,4 +1,4 @@
-"""Training in Python writes nothing to standard error, whatever TensorFlow and Keras have to note."""
+"""Training in Python writes no notes of TensorFlow and Keras to standard error."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def test_fit_is_quiet(tmp_path):
 
 @pytest.mark.parametrize(("level", "seen"), [(None, False), ("0", True)])
 def test_notes_are_dropped_at_the_first_import_unless_a_level_is_set(tmp_path, level, seen):
-    # A package in the place of TensorFlow writes what TensorFlow writes, and more.
+    # A package instead of TensorFlow writes the same notes and an error.
     (tmp_path / "tensorflow").mkdir()
     (tmp_path / "tensorflow" / "__init__.py").write_text(
         "import os\nos.write(2, b'WARNING: All log messages before absl::InitializeLog() is called\\n')\n"

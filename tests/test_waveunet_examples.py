@@ -1,4 +1,4 @@
-"""The examples of the Wave-U-Net run as they stand, on the embedded song."""
+"""The examples of the Wave-U-Net run unchanged on the embedded song."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_script(tmp_path):
 
 
 @pytest.mark.slow
-def test_comparison_of_bottlenecks_goes_on_where_it_stopped(tmp_path):
+def test_comparison_of_bottlenecks_can_be_repeated(tmp_path):
     words = ["--output", tmp_path, "--steps", 2, "--epochs", 1, "--bottlenecks", "conv"]
     first = run("waveunet_bottlenecks.py", *words).splitlines()[-4:]
     assert [line.split()[0] for line in first] == ["bottleneck", "conv", "mixture", "IRM1"]

@@ -18,6 +18,14 @@ def cache_folder(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(params=["tfrecord", "lmdb"])
+def format(request):
+    """A format of stores."""
+    if request.param == "lmdb":
+        pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
+    return request.param
+
+
 @pytest.fixture
 def make_model():
     """A function that makes objects with the attributes of a model that the pipeline uses."""

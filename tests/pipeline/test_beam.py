@@ -13,11 +13,8 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("format", ["tfrecord", "lmdb"])
 def test_beam_writes_what_threads_write(make_songs, tmp_path, format):
     pytest.importorskip("apache_beam", reason="Apache Beam is not installed: pip install 'tfsep[beam]'")
-    if format == "lmdb":
-        pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
     songs = make_songs()
     corpora = {"train": songs[:2], "valid": songs[2:]}
     expected = contents(prepare(corpora, tmp_path / "threads", format=format, shards=3))

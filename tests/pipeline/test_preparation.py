@@ -96,10 +96,7 @@ def test_defaults_are_the_rate_of_the_first_and_the_most_channels(make_track, tm
     assert [(track.sample_rate, track.channels, track.samples) for track in store] == [(1000, 2, 100), (1000, 2, 150)]
 
 
-@pytest.mark.parametrize("format", ["tfrecord", "lmdb"])
 def test_shards_and_threads_do_not_change_the_audio(corpora, tmp_path, monkeypatch, format):
-    if format == "lmdb":
-        pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
     expected = rows(Store(prepare(corpora, tmp_path / "1", format=format, shards=1), split=None))
     assert all(song.any() for song in expected)
     for shards in (2, 3):
@@ -123,11 +120,8 @@ def test_a_finished_store_is_not_changed(corpora, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-@pytest.mark.parametrize("format", ["tfrecord", "lmdb"])
 @pytest.mark.parametrize("failing", ["_write_song", "file_sha256", "write_text", "_finish"])
 def test_an_interrupted_run_is_finished_by_the_same_call(corpora, tmp_path, monkeypatch, format, failing, error):
-    if format == "lmdb":
-        pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     expected = contents(prepare(corpora, tmp_path / "undisturbed", format=format, shards=2))
     original, path = getattr(preparation, failing), tmp_path / "store"

@@ -37,11 +37,8 @@ def arrays(dataset):
     return [array.numpy() for mixture, sources in dataset for array in (mixture, *sources.values())]
 
 
-@pytest.mark.parametrize("format", ["tfrecord", "lmdb"])
 @pytest.mark.parametrize("names", [("vocals", "drums"), ("vocals", "accompaniment")])
 def test_batches_of_a_store_are_those_of_the_corpus(songs, make_model, tmp_path, no_decoding, format, names):
-    if format == "lmdb":
-        pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
     model = make_model(names, channels=2, segment=8, context=3)
     store = Store(prepare({"train": songs}, tmp_path / "store", format=format, channels=2, shards=2))
     training = arrays(excerpts(songs, model, 4, seed=5, steps_per_epoch=10))

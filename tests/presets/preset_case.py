@@ -1,6 +1,6 @@
-"""What every preset of the package promises, as one test case on the embedded song, which no training has seen.
+"""Tests that every preset must pass, on the embedded song, with which no preset was trained.
 
-A test module names the preset:
+A test module derives a class for each preset:
 
     class TestUnetVocalsDrums(PresetCase):
         name = "unet-vocals-drums"
@@ -24,9 +24,9 @@ class PresetCase:
     Attributes:
         name: str, the preset's name.
         parameters: int, of its model.
-        megabytes: float, the most that its folder takes.
-        margin: a source, and the dB by which its SDR is above the mixture row on the embedded song: more than an
-            untrained or damaged network reaches.
+        megabytes: float, largest size of its folder.
+        margin: a source, and the dB by which its SDR exceeds the mixture row on the embedded song, more than that of
+            an untrained or damaged network.
     """
 
     name: str
@@ -66,7 +66,7 @@ class PresetCase:
 
 
 def _scores(model, track, gain: float) -> dict[str, float]:
-    """Median SDR of each source over the song's seconds, for the mixture at another level."""
+    """Return the median SDR of each source over the song's seconds, for the mixture at another level."""
     stems = tfsep.separate(track.read("mixture") * np.float32(gain), model, track.sample_rate)
     references = track.read_sources(model.sources)
     values = tfsep.evaluation.sdr(

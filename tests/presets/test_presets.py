@@ -48,7 +48,7 @@ def test_saving_again_changes_nothing(preset, tmp_path):
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_what_the_folder_holds(preset):
+def test_files_of_a_preset(preset):
     assert sorted(path.name for path in preset.iterdir()) == ["README.md", "config.json", "model.weights.h5"]
     assert (preset / "README.md").read_text() == "# A model"
     config = presets.read_config(preset)
@@ -79,7 +79,7 @@ def test_replaces_a_preset(model, preset):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
-def test_weights_that_half_precision_cannot_hold_are_an_error(model, preset, value):
+def test_weights_beyond_half_precision_are_an_error(model, preset, value):
     model.network.get_layer("head_bass").bias.assign([value])
     with pytest.raises(ValueError, match=r"head_bass.* is not finite in half precision"):
         model.save_to_preset(preset)
@@ -130,7 +130,7 @@ def test_damage_is_named_in_one_line(preset, name, damage):
     assert "\n" not in str(error.value)
 
 
-def test_a_class_that_is_not_there_is_named(preset):
+def test_error_for_an_unknown_class_names_it(preset):
     (preset / presets.CONFIG).write_bytes(of_an_unknown_class((preset / presets.CONFIG).read_bytes()))
     with pytest.raises(ValueError, match=r"preset needs Nonsense\. Import the module that defines Nonsense first"):
         load_preset(preset)
@@ -154,8 +154,8 @@ def test_an_unknown_name_lists_the_presets(monkeypatch, model, tmp_path):
         presets.folder("c")
 
 
-def test_a_full_disk_is_said_before_writing(model, tmp_path, monkeypatch):
-    # HDF5 does not survive a disk that fills while it writes.
+def test_a_full_disk_is_an_error_before_writing(model, tmp_path, monkeypatch):
+    # HDF5 crashes if the disk becomes full while it writes.
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(OSError, match=r"No space left on device.*MB are needed"):
         model.save_to_preset(tmp_path / "preset")
@@ -170,7 +170,7 @@ def test_full_precision(model, tmp_path):
         np.testing.assert_array_equal(theirs, ours)
 
 
-def test_table_says_of_every_model_under_which_terms_it_comes():
+def test_table_has_the_terms_of_every_model():
     rows = {row["name"]: row for row in presets.table()}
     assert rows.keys() == {*presets.names(), *presets.catalogue()}
     for row in rows.values():

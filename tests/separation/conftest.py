@@ -24,14 +24,3 @@ class Identity:
 @pytest.fixture(scope="session")
 def identity():
     return Identity
-
-
-@pytest.fixture
-def noise():
-    """A function that makes noise `[samples, channels]`, the same for the same seed."""
-
-    def make(samples, channels=2, seed=0):
-        generator = np.random.default_rng(seed)
-        return (0.1 * generator.standard_normal((samples, channels))).astype(np.float32)
-
-    return make
