@@ -20,8 +20,8 @@ class Outputs:
         stems: names of the stems, sources or groups. Defaults to the sources that are in no group, then the groups.
         groups: dict from the name of a further stem to the sources that it is the sum of. Defaults to none.
         residual: str, name of one more stem, the mixture minus the others. Defaults to None.
-        consistent: bool. Share what the estimates leave of the mixture equally among them, so that they add up to it.
-            Defaults to False.
+        consistent: bool, add equal parts of the residual to the estimates, so that their sum is the mixture. Defaults
+            to False.
 
     Attributes:
         names: tuple of str, the stems.
@@ -49,7 +49,7 @@ class Outputs:
         consistent: bool = False,
     ):
         sources, groups = tuple(sources), dict(groups or {})
-        if not all(map(is_file_name, sources)):  # those of a foreign SavedModel, for one
+        if not all(map(is_file_name, sources)):  # possible in a SavedModel of another program
             raise ValueError(f"The model's sources need names that files can have. Received: {list(sources)}.")
         estimates = np.eye(len(sources), len(sources) + 1)
         if consistent:

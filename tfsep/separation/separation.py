@@ -48,14 +48,14 @@ class Separation:
         groups: dict from the name of a stem to the sources that it is the sum of, such as
             `{"instrumental": ["drums", "bass", "other"]}`. Defaults to None.
         residual: str, name of one more stem: the mixture minus all other stems. Defaults to None.
-        consistent: bool. Share what the estimates leave of the mixture equally among them, so that they add up to it
-            exactly. Defaults to False.
-        overlap: float in [0, 1), fraction of each segment that overlaps the next. Defaults to the model's, mostly
+        consistent: bool, add equal parts of the residual to the estimates, so that their sum is exactly the mixture.
+            Defaults to False.
+        overlap: float in [0, 1), fraction of each segment that overlaps the next. Defaults to the model's, usually
             0.25.
-        batch_size: int, segments at a time. Defaults to the model's, mostly 4.
-        shifts: int, average estimates over so many grids of segments, evenly spaced; takes so many times as long.
-            Defaults to 1.
-        tta: bool. Average estimates over the song as it is, with swapped channels and with inverted polarity
+        batch_size: int, segments at a time. Defaults to the model's, usually 4.
+        shifts: int, number of evenly spaced grids of segments whose estimates are averaged; the time is multiplied by
+            it. Defaults to 1.
+        tta: bool, average estimates of the song, the song with swapped channels and the song with inverted polarity
             (test-time augmentation); takes three times as long. Defaults to False.
         wiener: int, iterations of the multichannel Wiener filter on the estimates; see `tfsep.layers.wiener_filter`.
             Defaults to 0.
@@ -183,14 +183,12 @@ def separate(
     """Separate a song into its sources.
 
     Args:
-        song: path of an audio file, or float array `[samples, channels]` or `[samples]` in [-1, 1], which is not
-            altered.
-        model: a model, a path or a preset's name; see `tfsep.load_model`. The last three that were given by path or
-            name stay loaded until their files change. Defaults to the preset `convsep-4stems-plus`.
+        song: path of an audio file, or float array `[samples, channels]` or `[samples]` in [-1, 1].
+        model: a model, a path or a preset's name; see `tfsep.load_model`. The last three models given by path or name
+            stay loaded until their files change. Defaults to the preset `convsep-4stems-plus`.
         sample_rate: int, rate of an array in hertz; not for a path.
-        tolerant: bool. Use what is left of a damaged file, and warn of what is lost; see `tfsep.audio.read`.
-            Defaults to False.
-        progress: function that is called with samples done and in all, at the model's rate. Defaults to None.
+        tolerant: bool, use what is left of a damaged file, with a warning; see `tfsep.audio.read`. Defaults to False.
+        progress: function that is called with the samples done and in total, at the model's rate. Defaults to None.
         **options: which stems, and how well: `stems`, `groups`, `residual`, `consistent`, `overlap`, `batch_size`,
             `shifts`, `tta`, `wiener`; see `Separation`.
 
@@ -234,14 +232,14 @@ def separate_file(
         model: see `separate`.
         suffix, subtype: format of the stems, see `tfsep.audio.Writer`. Defaults to float wav.
         clip: str, treatment of stems beyond [-1, 1] in integer formats: `"rescale"` scales all stems of the song by
-            one gain, which is logged, so that they still add up; `"clamp"`; `"error"`. Defaults to `"rescale"`.
+            one gain, which is logged, so that they keep their balance; `"clamp"`; `"error"`. Defaults to `"rescale"`.
         start: float, beginning of the excerpt to separate, in seconds. Defaults to 0.
         duration: float, length of the excerpt in seconds. Defaults to None, the rest of the song.
-        tolerant: bool. Use what is left of a damaged file. Defaults to False.
-        plot: bool. Also draw `waveforms.png`, and of a STEM file `spectrograms.png`: the references of the first half
+        tolerant: bool, use what is left of a damaged file. Defaults to False.
+        plot: bool, also draw `waveforms.png`, and for a STEM file `spectrograms.png`, the references of the first half
             minute beside the estimates. Defaults to False.
-        overwrite: bool. Replace stems that exist; stems of other names or formats that an earlier run wrote into the
-            folder are removed. Files that tfsep did not write stay. Defaults to False.
+        overwrite: bool, replace existing stems, and remove those of other names or formats that an earlier run wrote
+            into the folder. Files that tfsep did not write are kept. Defaults to False.
         progress: see `separate`.
         **options: see `Separation`.
 

@@ -21,19 +21,19 @@ def separate_variants(
 ) -> Iterator[np.ndarray]:
     """Average the estimates of variants of a song.
 
-    All variants advance together, so that no more than a segment of each is held.
+    All variants advance together, so that at most a segment of each is in memory.
 
     Args:
-        blocks: float32 arrays `[n, channels]`, `samples` in all.
+        blocks: float32 arrays `[n, channels]`, `samples` in total.
         samples, channels: int, length and channels of the audio.
         separate: function from blocks and their length to blocks of estimates `[n, sources, channels]`.
         hop: int, samples from one segment to the next.
         shifts: int, number of grids of segments, evenly spaced over a hop. Defaults to 1.
-        tta: bool. For each grid also separate the song with swapped channels, if it is stereo, and with inverted
+        tta: bool, for each grid also separate the song with swapped channels, if it is stereo, and with inverted
             polarity (test-time augmentation). Defaults to False.
 
     Yields:
-        Blocks of float32 estimates `[n, sources, channels]`, `samples` in all.
+        Blocks of float32 estimates `[n, sources, channels]`, `samples` in total.
     """
     transforms = [_plain]
     if tta:
