@@ -107,6 +107,13 @@ def exported_with_damaged_facts(path, model):
     (path / "assets.extra" / "tfsep.json").write_text("{}")
 
 
+def test_a_configuration_nested_without_end_is_damage(tmp_path):
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    assert model_sources(tmp_path) == ()
+    with pytest.raises(RuntimeError, match="not a complete preset folder"):
+        load_model(tmp_path)
+
+
 @pytest.mark.parametrize("thing", [None, 3, keras.Sequential()])
 def test_other_objects_are_errors(thing):
     with pytest.raises(ValueError, match=r"model must be a model, .* Received: "):

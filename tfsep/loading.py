@@ -108,7 +108,7 @@ def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
             with zipfile.ZipFile(found) as archive:
                 sources = json.loads(archive.read("config.json"))["config"]["sources"]
         return tuple(map(str, sources))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile):
         return ()  # loading it will raise the error
 
 
