@@ -90,8 +90,10 @@ class TestOwnModels:
             assert words in message(err)
 
     @pytest.mark.parametrize("verb", ["separate", "train", "evaluate", "export", "inspect", "demo"])
-    def test_every_verb_that_loads_a_model_imports(self, run, verb):
-        assert "--import" in run(verb, "--help")[1]
+    def test_every_verb_that_loads_a_model_imports_and_trusts_where_it_takes_a_saved_model(self, run, verb):
+        text = run(verb, "--help")[1]
+        assert "--import" in text
+        assert ("--trust" in text) == (verb in ("separate", "evaluate", "demo"))
 
     @pytest.mark.parametrize(
         ("name", "words"),
@@ -283,6 +285,11 @@ class TestSeparate:
         code, out, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, *options)
         assert (code, out) == (2, "")
         assert word in message(err)
+
+    def test_a_song_that_would_be_where_the_page_goes(self, run, tmp_path, small_preset):
+        for name in ("index.html.wav", "Index.HTML.flac"):
+            code, _, err = run("separate", tmp_path / name, "-o", tmp_path / "out", "-m", small_preset, "--report")
+            assert (code, "where the page goes. Rename it." in message(err)) == (2, True)
 
     def test_overwriting_with_another_model_leaves_its_stems_alone(self, run, song, tmp_path, small_preset):
         arguments = ("separate", song, "-o", tmp_path / "out", "--report")
@@ -621,6 +628,26 @@ class TestOtherVerbs:
         code, _, err = run("export", small_preset, tmp_path / "saved")
         assert code == 2
         assert "exists" in message(err)
+
+    def test_models_without_layers_and_taken_folders_are_refused_before_a_model_is_loaded(
+        self, run, tmp_path, small_preset, monkeypatch
+    ):
+        monkeypatch.setattr("tfsep.loading.load_model", lambda *_: pytest.fail("the model was loaded"))
+        (tmp_path / "saved" / "assets.extra").mkdir(parents=True)
+        (tmp_path / "saved" / "assets.extra" / "tfsep.json").write_text("{}")
+        for model in (tmp_path / "saved", "hpss"):
+            for command in (("export", model, tmp_path / "new"), ("inspect", "--model", model)):
+                code, _, err = run(*command)
+                assert (code, "has no layers to print or export" in message(err)) == (2, True)
+        code, _, err = run("export", small_preset, tmp_path)
+        assert (code, "exists. Remove it" in message(err)) == (2, True)
+
+    @pytest.mark.parametrize("trust", [False, True])
+    def test_evaluate_trusts_a_saved_model_on_demand(self, run, tmp_path, monkeypatch, trust):
+        seen = []
+        monkeypatch.setattr("tfsep.loading.load_model", lambda model, trust: seen.append(trust) or 1 / 0)
+        assert run("evaluate", "-m", "saved", *["--trust"] * trust)[0] == 1
+        assert seen == [trust]
 
     def test_presets(self, run):
         code, out, _ = run("presets")

@@ -13,7 +13,7 @@ import typer
 
 from tfsep import __version__, console
 from tfsep.datasets import NOTATION
-from tfsep.files import file_name
+from tfsep.files import check_new, file_name
 from tfsep.options import given, with_options
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.training.config import CONFIG, TrainConfig, read_config
@@ -42,6 +42,8 @@ Imports = Annotated[
     list[str] | None,
     typer.Option("--import", callback=_import, help="Module of your own, which defines the model's class; repeatable."),
 ]
+
+Trust = Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can read or write files.")]
 
 DEFAULT_SPLITS = ("train", "valid")
 
@@ -86,7 +88,7 @@ def separate(
     plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the truth.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the stems of earlier runs.")] = False,
-    trust: Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can read or write files.")] = False,
+    trust: Trust = False,
     imports: Imports = None,
 ) -> None:
     """Separate audio files into stems."""
@@ -107,7 +109,11 @@ def separate(
         from tfsep.report import write_stems_page
         from tfsep.report.page import check_output
 
-        check_output(output / "index.html", overwrite)
+        page = output / "index.html"
+        for path, folder in songs.items():
+            if folder.name.lower() == page.name:
+                raise ValueError(f"{path} would be written to {folder}, where the page goes. Rename it.")
+        check_output(page, overwrite)
 
     from tfsep import Separation, load_model
 
@@ -249,9 +255,10 @@ def evaluate(
         Path | None, typer.Option(help="Folder of <track>/<source>.wav to be scored in the place of a model.")
     ] = None,
     sdr_only: Annotated[bool, typer.Option("--sdr-only", help="Leave out ISR, SIR and SAR, which are slow.")] = False,
-    overlap: Annotated[float | None, typer.Option(help="Share of a segment that overlaps the next.")] = None,
+    overlap: Overlap = None,
     jobs: Annotated[int, typer.Option(help="Tracks at a time, each in a process of one thread.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the tracks that OUTPUT holds already.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the tracks that OUTPUT contains.")] = False,
+    trust: Trust = False,
     imports: Imports = None,
 ) -> None:
     """Score a model, or estimates on disk, by a protocol of the field, beside the mixture and oracles."""
@@ -271,6 +278,7 @@ def evaluate(
             overlap=overlap,
             jobs=jobs,
             resume=resume,
+            trust=trust,
             progress=True,
         )
     except KeyboardInterrupt:
@@ -330,11 +338,11 @@ def export(
     imports: Imports = None,
 ) -> None:
     """Write a model as a SavedModel: waveform in, a waveform for each source out."""
-    from tfsep import load_model
+    from tfsep.loading import check_network, load_model
 
+    check_network(model)
+    check_new(output)
     loaded = load_model(model)
-    if not hasattr(loaded, "export"):
-        raise ValueError(f"{model} is a SavedModel already.")
     loaded.export(output)
     print(f"{output}: [batch, samples, {loaded.channels}] at {loaded.sample_rate} Hz -> {', '.join(loaded.sources)}")
 
@@ -402,8 +410,9 @@ def inspect(
     from tfsep import inspection
 
     if model is not None:
-        from tfsep import load_model
+        from tfsep.loading import check_network, load_model
 
+        check_network(model)
         inspection.print_layers(load_model(model))
     elif path is not None:
         for line in inspection.inspect_audio(path, output, track):
@@ -425,24 +434,18 @@ def doctor() -> None:
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for stems and figure.")] = Path("demo"),
     model: ModelArgument = DEFAULT_MODEL,
+    trust: Trust = False,
     imports: Imports = None,
 ) -> None:
     """Separate and score the real song that comes with the installation."""
-    from tfsep import datasets, separate_file
+    from tfsep import datasets, load_model, separate_file
     from tfsep import evaluate as score
 
-    song = datasets.embedded()
+    song, loaded = datasets.embedded(), load_model(model, trust)
     with _bar(song[0].name) as progress:
-        paths = separate_file(
-            song[0].mixture.path,
-            output,
-            model,
-            plot=True,
-            overwrite=True,
-            progress=progress,
-        )
+        paths = separate_file(song[0].mixture.path, output, loaded, plot=True, overwrite=True, progress=progress)
     print(f"{song[0].name}: {', '.join(paths)}, waveforms.png -> {output}\n")
-    print(score(model, song, sdr_only=True))
+    print(score(loaded, song, sdr_only=True, name=Path(model).name))
 
 
 def _folders(files: list[Path], output: Path) -> dict[Path, Path]:

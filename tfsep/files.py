@@ -65,6 +65,12 @@ def is_file_name(name: str) -> bool:
     return isinstance(name, str) and file_name(name) == name
 
 
+def check_new(path: str | Path) -> None:
+    """Raise FileExistsError if a path exists."""
+    if Path(path).exists():
+        raise FileExistsError(f"{path} exists. Remove it or choose another folder.")
+
+
 def song_folder(folder: str | Path, song: str) -> Path:
     """Return the folder of a song's files: `file_name(song)`, or the unchanged name if such a folder exists."""
     given = Path(folder, song)

@@ -34,8 +34,6 @@ def inspect_audio(path: str, figure: str | Path, track: int = 0) -> Iterator[str
 
 def print_layers(model) -> None:
     """Print the layers of a model's network with output shapes and parameters."""
-    if not hasattr(model, "summary"):
-        raise ValueError("An exported SavedModel has no layers to print. Use the model that was exported.")
     print(f"{type(model).__name__}: " + ", ".join(f"{key} {value}" for key, value in model.describe().items()))
     getattr(model, "network", model).summary()
 

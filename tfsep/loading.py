@@ -112,6 +112,13 @@ def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
         return ()  # loading it will raise the error
 
 
+def check_network(model: str | Path) -> None:
+    """Raise ValueError for a name or path whose model has no layers to print or export; load nothing."""
+    found = _find(model)
+    if isinstance(found, (Bag, TrainingFree)) or (isinstance(found, Path) and (found / FACTS).is_file()):
+        raise ValueError(f"{model} has no layers to print or export. Give a preset, its folder or a .keras file.")
+
+
 def _find(model):
     """Return the path of a model, or the model if it needs no loading."""
     if not isinstance(model, (str, os.PathLike)):

@@ -10,6 +10,7 @@ import numpy as np
 from tfsep.checkpoints import htdemucs_weights, open_unmix_weights, roformer_weights, spleeter_weights
 from tfsep.checkpoints.checkpoint import CheckpointError
 from tfsep.checkpoints.reading import read
+from tfsep.files import check_new
 from tfsep.models.separator import Separator
 
 # Each module knows whether checkpoints are of its network (`matches`) and makes the model (`build`).
@@ -75,8 +76,7 @@ def convert(
     >>> model.sources
     ('vocals', 'drums')
     """
-    if Path(folder).exists():
-        raise FileExistsError(f"{folder} exists. Remove it or choose another folder.")
+    check_new(folder)
     model = build_model(paths, **options)
     if half is None:
         half = all(tensor.dtype == np.float16 for tensor in read(paths[0]).tensors.values() if tensor.dtype.kind == "f")

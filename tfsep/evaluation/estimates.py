@@ -63,6 +63,7 @@ class ModelEstimates:
     Args:
         model: a model, a path or a preset's name; see `tfsep.load_model`.
         overlap: float, see `tfsep.separate`. Defaults to None, the default of `tfsep.separate`.
+        trust: bool, load a SavedModel whatever its graph contains, see `tfsep.load_model`. Defaults to False.
 
     Example:
 
@@ -73,15 +74,15 @@ class ModelEstimates:
     ['vocals', 'drums']
     """
 
-    def __init__(self, model, overlap: float | None = None):
-        self._given = model
+    def __init__(self, model, overlap: float | None = None, trust: bool = False):
+        self._given, self._trust = model, trust
         self._options = {} if overlap is None else {"overlap": overlap}
 
     def __repr__(self) -> str:
         return f"ModelEstimates({self.name!r})"
 
     def __getstate__(self) -> dict:
-        return {"_given": self._given, "_options": self._options}
+        return {"_given": self._given, "_trust": self._trust, "_options": self._options}
 
     @property
     def name(self) -> str:
@@ -119,7 +120,7 @@ class ModelEstimates:
     def _model(self):
         from tfsep.loading import load_model  # loads Keras
 
-        return load_model(self._given)
+        return load_model(self._given, self._trust)
 
 
 class FunctionEstimates:

@@ -40,6 +40,7 @@ def evaluate(
     progress: bool = False,
     *,
     name: str | None = None,
+    trust: bool = False,
 ) -> Scores:
     """Score a model, a folder of estimates or a function on whole tracks, by a protocol of the field.
 
@@ -80,6 +81,7 @@ def evaluate(
         resume: bool, keep the tracks in `output` that an interrupted evaluation has finished. Defaults to False.
         progress: bool, show a progress bar. Defaults to False.
         name: str, name in tables. Defaults to that of the model, path, preset, folder or function.
+        trust: bool, load a SavedModel whatever its graph contains, see `tfsep.load_model`. Defaults to False.
 
     Returns:
         `Scores`. Tracks that could not be read or scored are listed in `failures`; the others are scored.
@@ -109,7 +111,7 @@ def evaluate(
     _prepare_folder(output, tracks, resume)
     if estimates is not None:
         what, name = FolderEstimates(estimates, tracks), name or (None if what is None else str(what))
-    scored = _provider(what, tracks, overlap)
+    scored = _provider(what, tracks, overlap, trust)
     settings = {"oracles": list(oracles), "sdr_only": sdr_only, "precision": _precision(tracks)}
     if isinstance(scored, ModelEstimates):
         settings |= {"overlap": overlap, "weights": scored.weights}
@@ -122,14 +124,14 @@ def evaluate(
     return scores
 
 
-def _provider(what, tracks, overlap) -> Estimates:
+def _provider(what, tracks, overlap, trust) -> Estimates:
     is_provider = isinstance(what, Estimates)
     is_function = callable(what) and not hasattr(what, "sources")
     if overlap is not None and (is_provider or is_function):
         raise ValueError(f"overlap={overlap} is for separation by a model, not for {what!r:.100}.")
     if is_provider:
         return what
-    return FunctionEstimates(what, tracks) if is_function else ModelEstimates(what, overlap)
+    return FunctionEstimates(what, tracks) if is_function else ModelEstimates(what, overlap, trust)
 
 
 def _precision(tracks):

@@ -11,7 +11,7 @@ from keras import ops
 
 from tfsep import presets
 from tfsep.checks import check_integer
-from tfsep.files import check_space, is_file_name, replacing
+from tfsep.files import check_new, check_space, is_file_name, replacing
 from tfsep.losses import MeanAbsoluteAndSquaredError, total
 from tfsep.metrics import SISDR, SilentReferences
 from tfsep.models.frozen import freeze, frozen
@@ -414,8 +414,7 @@ class Separator(_Steps, keras.Model):
         if format != "tf_saved_model":
             raise ValueError(f"format must be 'tf_saved_model'. Received: format={format!r}.")
         filepath = Path(filepath)
-        if filepath.exists():
-            raise FileExistsError(f"{filepath} exists. Remove it or choose another folder.")
+        check_new(filepath)
         self.ensure_built()
         check_space(filepath, 4 * self.count_params() + _GRAPH_BYTES)
         with replacing(filepath) as temporary:

@@ -71,6 +71,9 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     losses = [_made("loss", LOSSES, name, given) for name, given in config.loss.items()]
     if len(losses) > 1:
         raise ValueError(f"loss must name one loss. Received: {', '.join(config.loss)}.")
+    train_tracks, weights = _training_tracks(config)
+    valid_specs = config.valid or [spec_and_weight(entry)[0] for entry in config.data]
+    valid_tracks = [track for spec in valid_specs for track in datasets.from_spec(spec, "valid")]
     keras.utils.set_random_seed(config.seed)
     model = _model(config)
     # In full, so that the run stays the same should defaults change.
@@ -78,9 +81,6 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     config = dataclasses.replace(config, options=_options(model), learning_rate=rate)
     if state and (output / CONFIG).exists():
         _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
-    train_tracks, weights = _training_tracks(config)
-    valid_specs = config.valid or [spec_and_weight(entry)[0] for entry in config.data]
-    valid_tracks = [track for spec in valid_specs for track in datasets.from_spec(spec, "valid")]
     recipe = {field.name: getattr(config, field.name) for field in fields(Recipe)}
     with _described(config, output):
         return fit(
