@@ -459,7 +459,7 @@ class TestTrain:
 
     def test_nothing_to_resume(self, run, tmp_path):
         code, _, err = run("train", "--output", tmp_path / "run", "--resume")
-        assert (code, message(err)) == (2, f"tfsep: {tmp_path / 'run'} holds no run to resume.")
+        assert (code, message(err)) == (2, f"tfsep: {tmp_path / 'run'} contains no run to resume.")
 
     def test_the_run_s_own_configuration_resumes_it(self, run, songs, tmp_path):
         assert run(*self.settings(songs, tmp_path / "run"), "--epochs", 1)[0] == 0

@@ -37,7 +37,7 @@ def _import(names: list[str] | None) -> None:
             import_module(name)
 
 
-# Imports while the options are read, before anything is loaded.
+# Import while the options are parsed, before anything is loaded.
 Imports = Annotated[
     list[str] | None,
     typer.Option("--import", callback=_import, help="Module of your own, which defines the model's class; repeatable."),
@@ -76,16 +76,16 @@ def separate(
     files: Annotated[list[Path], typer.Argument(help="Audio files.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder; stems go to OUTPUT/<song>/.")],
     model: ModelArgument = DEFAULT_MODEL,
-    residual: Annotated[str | None, typer.Option(help="Name for the rest of the mixture as one more stem.")] = None,
+    residual: Annotated[str | None, typer.Option(help="Also write the residual of the mixture, by this name.")] = None,
     format: Annotated[str, typer.Option(help="wav, flac, ogg or mp3.")] = "wav",
     subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
     clip: Annotated[
-        str, typer.Option(help="Of 16 and 24 bits, beyond full scale: rescale (all stems alike), clamp or error.")
+        str, typer.Option(help="Beyond full scale in 16 or 24 bits: rescale (all stems alike), clamp or error.")
     ] = "rescale",
     overlap: Overlap = None,
     batch_size: BatchSize = None,
-    tolerant: Annotated[bool, typer.Option("--tolerant", help="Use what is left of damaged files.")] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the truth.")] = False,
+    tolerant: Annotated[bool, typer.Option("--tolerant", help="Separate the readable part of damaged files.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; those of a STEM file beside its own.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the stems of earlier runs.")] = False,
     trust: Trust = False,
@@ -135,7 +135,7 @@ def separate(
             return False
         return True
 
-    # What cannot be done is said before the model is loaded.
+    # Refuse what can be known to fail before the model is loaded.
     possible = {path: folder for path, folder in songs.items() if is_possible(path, folder)}
     if possible:
         separation = Separation(load_model(model, trust), **quality)
@@ -209,7 +209,7 @@ def prepare(
     runner: Annotated[str | None, typer.Option(help="Apache Beam's runner, such as DirectRunner.")] = None,
     runner_options: Annotated[str, typer.Option(help="Further options of Beam, in one string.")] = "",
 ) -> None:
-    """Decode and resample data into a store that is read at memory speed; a killed run goes on."""
+    """Decode and resample data into a store that is read at memory speed; a killed run continues."""
     from tfsep import datasets
     from tfsep.pipeline import beam
     from tfsep.pipeline import prepare as write
@@ -240,7 +240,7 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help=f"Preset (default: {DEFAULT_MODEL}), preset folder, .keras or SavedModel; of --estimates their name.",
+            help=f"Preset (default: {DEFAULT_MODEL}), preset folder, .keras or SavedModel; or a name for --estimates.",
         ),
     ] = None,
     data: Annotated[str, typer.Option(help=NOTATION)] = "embedded",
@@ -252,7 +252,7 @@ def evaluate(
         typer.Option(help="IBM1, IBM2, IRM1, IRM2, MWF; repeatable; or none. Defaults to IRM1."),
     ] = None,
     estimates: Annotated[
-        Path | None, typer.Option(help="Folder of <track>/<source>.wav to be scored in the place of a model.")
+        Path | None, typer.Option(help="Folder of <track>/<source>.wav to score instead of a model.")
     ] = None,
     sdr_only: Annotated[bool, typer.Option("--sdr-only", help="Leave out ISR, SIR and SAR, which are slow.")] = False,
     overlap: Overlap = None,
@@ -261,7 +261,7 @@ def evaluate(
     trust: Trust = False,
     imports: Imports = None,
 ) -> None:
-    """Score a model, or estimates on disk, by a protocol of the field, beside the mixture and oracles."""
+    """Score a model, or estimates on disk, beside the mixture and oracles."""
     from tfsep import datasets
     from tfsep import evaluate as score
 
@@ -305,11 +305,11 @@ def table(
 def report(
     results: Annotated[list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")],
-    data: Annotated[str | None, typer.Option(help=f"The true sources, to be heard: {NOTATION}")] = None,
+    data: Annotated[str | None, typer.Option(help=f"Tracks with the true sources to listen to: {NOTATION}")] = None,
     split: Annotated[str, typer.Option(help="Split of the data.")] = "test",
     estimates: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER of a model's stems; repeatable.")] = None,
-    track: Annotated[list[str] | None, typer.Option(help="A track to be heard; repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(help="Longest excerpt that can be heard.")] = 30.0,
+    track: Annotated[list[str] | None, typer.Option(help="A track to listen to; repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(help="Longest excerpt to listen to.")] = 30.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a page that exists.")] = False,
 ) -> None:
     """Write scores as a page with box plots, tables and a player that compares stems."""
@@ -356,7 +356,7 @@ def convert(
     config: Annotated[Path | None, typer.Option(help="YAML file of the network's arguments.")] = None,
     half: Annotated[bool | None, typer.Option(help="Store half precision. Defaults to what the files have.")] = None,
 ) -> None:
-    """Read weights of Spleeter, Open-Unmix, HTDemucs or a RoFormer into a preset folder; nothing in them is run."""
+    """Read weights of Spleeter, Open-Unmix, HTDemucs or a RoFormer into a preset folder; run no code in them."""
     from tfsep import checkpoints
 
     options = checkpoints.read_configuration(config) if config else {}
@@ -366,7 +366,7 @@ def convert(
 
 @app.command()
 def fetch(names: Annotated[list[str], typer.Argument(help="Names of published models; see `tfsep presets`.")]) -> None:
-    """Download published models and convert them, once; `tfsep separate -m NAME` does so by itself."""
+    """Download published models and convert them, once, as `tfsep separate -m NAME` does."""
     from tfsep import checkpoints
 
     for name in names:
@@ -377,7 +377,7 @@ def fetch(names: Annotated[list[str], typer.Argument(help="Names of published mo
 def presets(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with all facts.")] = False,
 ) -> None:
-    """List the models that have a name, of the package and to be fetched: stems, size, scores, licence."""
+    """List the presets and the models to fetch by name: stems, size, scores, licence."""
     from tfsep import presets as shelf
 
     rows = shelf.table()
@@ -403,10 +403,10 @@ def inspect(
     path: Annotated[str | None, typer.Argument(help="Audio file, or data such as musdb18:PATH.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Figure of the sources.")] = Path("inspect.png"),
     model: Annotated[str | None, typer.Option("--model", "-m", help="Print this model's layers instead.")] = None,
-    track: Annotated[int, typer.Option(help="Which song of a dataset is drawn.")] = 0,
+    track: Annotated[int, typer.Option(help="Number of the song of a dataset to draw, from 0.")] = 0,
     imports: Imports = None,
 ) -> None:
-    """Draw the sources of a file or dataset with counts and durations, or print a model's layers."""
+    """Draw the sources of a file or dataset and print durations, or print a model's layers."""
     from tfsep import inspection
 
     if model is not None:
@@ -449,7 +449,7 @@ def demo(
 
 
 def _folders(files: list[Path], output: Path) -> dict[Path, Path]:
-    """The folder for the stems of each file."""
+    """Return the folder for the stems of each file."""
     songs = {}
     for path in files:
         folder = output / _song_name(path)
@@ -467,7 +467,7 @@ def _song_name(path: Path) -> str:
 
 @contextmanager
 def _bar(title: str):
-    """A progress bar as the callback that separation takes."""
+    """Show a progress bar; yield it as the callback of separation."""
     from tfsep.progress import progress_bar
 
     with progress_bar(console.printable(title), bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}") as bar:

@@ -193,7 +193,7 @@ class TestResume:
 
     def test_has_to_be_asked_for(self, run, copy):
         before = contents(copy)
-        with pytest.raises(FileExistsError, match=r"copy holds a run \(2 epochs\). Resume it"):
+        with pytest.raises(FileExistsError, match=r"copy contains a run \(2 epochs\). Resume it"):
             run(copy, epochs=3)
         assert contents(copy) == before
 

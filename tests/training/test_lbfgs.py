@@ -113,7 +113,7 @@ def test_the_last_weights_are_scored_as_well(model, batches, every, scored):
 
 
 def test_no_batches(model):
-    with pytest.raises(ValueError, match="batches holds none"):
+    with pytest.raises(ValueError, match="batches is empty"):
         fit_lbfgs(model, [])
 
 

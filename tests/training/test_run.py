@@ -55,7 +55,7 @@ class TestRun:
         # The very run is in the folder, under whatever way of writing the same settings.
         same = dataclasses.replace(config(), options={**OPTIONS, "sources": ("vocals", "drums")})
         other = dataclasses.replace(config(), options={**OPTIONS, "filters": 3})
-        with pytest.raises(FileExistsError, match=r"run holds a run \(1 epochs\). Give --resume, or another output"):
+        with pytest.raises(FileExistsError, match=r"run contains a run \(1 epochs\). Give --resume, or another output"):
             train(config(), verbose=0)
         with pytest.raises(ValueError, match=r"started with other settings: options=\{.*Resume it with those"):
             train(other, resume=True)
@@ -174,7 +174,7 @@ class TestStartFrom:
 
     def test_a_saved_model_cannot_be_trained(self, config, start, tmp_path):
         start.export(tmp_path / "exported")
-        with pytest.raises(ValueError, match=r"exported holds a ExportedSeparator. Expected a model 'unet'"):
+        with pytest.raises(ValueError, match=r"exported is of class ExportedSeparator. Expected a model 'unet'"):
             train(config(start_from=tmp_path / "exported"))
 
     def test_an_unknown_name(self, config):

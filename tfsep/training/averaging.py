@@ -1,4 +1,4 @@
-"""Averages of a model's weights over the steps of its training."""
+"""Exponential averages of a model's weights over the steps of its training."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import keras
 
 
 def averages(model: keras.Model) -> bool:
-    """Whether the optimiser of a model keeps averages of the weights."""
+    """Return whether a model's optimizer keeps averages of the weights."""
     return bool(_optimizer(model).use_ema)
 
 
 @contextlib.contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
-    """Inside, the model has the averages for its weights, where its optimiser keeps them."""
+    """Give the model its averaged weights within the block, if its optimizer keeps averages."""
     if not averages(model):
         yield
         return
-    # Those that it trains: a model may have several optimisers.
+    # Of this optimizer alone: a model may have several.
     variables = _optimizer(model)._trainable_variables
     weights = [keras.ops.convert_to_numpy(variable) for variable in variables]
     _optimizer(model).finalize_variable_values(variables)
@@ -31,5 +31,5 @@ def averaged(model: keras.Model) -> Iterator[None]:
 
 
 def _optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
-    # In half precision, another one that scales the loss stands around it.
+    # In half precision, an optimizer that scales the loss wraps it.
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)

@@ -17,18 +17,17 @@ BEST = "best"
 
 
 class RunCheckpoint(keras.callbacks.Callback):
-    """Keeps a run so that it can be killed at any moment and go on from its last whole epoch.
+    """Save a run after each epoch, so that it can be killed at any moment and resumed.
 
-    After each epoch the model with its optimiser is written as `checkpoint-<epoch>.keras`; `state.json`, written
-    after it in one step, names the checkpoint that counts. The best model so far is the preset folder `best`.
-    Keras's own callbacks write in place and forget the best value at a restart.
+    The model with its optimizer is written to `checkpoint-<epoch>.keras`. Then `state.json`, which is replaced in one
+    step, names that checkpoint as the valid one. The best model so far is the preset folder `best`. Keras's own
+    callbacks write in place and forget the best value at a restart.
 
     Args:
         folder: path of the run.
-        monitor: str, the log that decides what is best; smaller is better. Defaults to `"val_loss"`, and is
-            `"loss"` for a run without validation.
-        patience: int or None. Stop after so many epochs without a better value; None never stops.
-        state: dict, the state of the run to go on from, of `read_state`.
+        monitor: str, the log by which the best model is chosen; smaller is better. Defaults to `"val_loss"`.
+        patience: int, epochs without a better value before stopping. Defaults to None, no limit.
+        state: dict from `read_state`, the state of the run to resume. Defaults to None, a new run.
     """
 
     def __init__(self, folder: str | Path, monitor: str = "val_loss", patience: int | None = None, state=None):
@@ -57,11 +56,11 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether `patience` epochs have brought no better value."""
+        """Whether the last `patience` epochs had no better value."""
         return self.patience is not None and self.state["epoch"] - self.state["best_epoch"] >= self.patience
 
     def _is_finite(self, logs: dict) -> bool:
-        # The last update of an epoch may spoil the weights after the last loss was taken.
+        # The last update of an epoch may spoil the weights after the last loss was computed.
         values = [logs["loss"], logs[self.monitor], *self.model.get_weights()]
         return all(np.isfinite(value).all() for value in values)
 
@@ -80,7 +79,7 @@ class RunCheckpoint(keras.callbacks.Callback):
 
 
 def read_state(folder: str | Path) -> dict | None:
-    """The state of a run, or None where no epoch has been finished."""
+    """Return the state of a run, or None if no epoch is complete."""
     path = Path(folder, STATE)
     if not path.exists():
         return None
@@ -93,6 +92,6 @@ def read_state(folder: str | Path) -> dict | None:
 def _card(model: keras.Model, epoch: int) -> str:
     return (
         f"# {model.__class__.__name__}: {', '.join(model.sources)}\n\n"
-        f"The best model of a training run, of epoch {epoch}. `config.json` holds its configuration and its "
+        f"The best model of a training run, of epoch {epoch}. `config.json` contains its configuration and its "
         "validation figures.\n"
     )

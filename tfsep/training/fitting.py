@@ -1,4 +1,4 @@
-"""One fit recipe for every model."""
+"""Fit any model by one recipe."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def fit(
     output = Path(output)
     state = read_state(output)
     if state and not resume:
-        raise FileExistsError(f"{output} holds a run ({state['epoch']} epochs). Resume it, or choose another folder.")
+        raise FileExistsError(
+            f"{output} contains a run ({state['epoch']} epochs). Resume it, or choose another folder."
+        )
     first_epoch = state["epoch"] if state else 0
     batches = pipeline.excerpts(
         train,
@@ -106,7 +108,7 @@ def fit(
         batches,
         validation_data=validation,
         initial_epoch=first_epoch,
-        # A run that has stopped early stays so.
+        # A run that stopped early is not continued.
         epochs=first_epoch if checkpoint.out_of_patience else recipe.epochs,
         callbacks=callbacks,
         shuffle=False,

@@ -183,7 +183,7 @@ def _objective(model: Separator, weights: _Weights, batches: Iterable) -> Callab
             total += count * float(loss)
             gradient += count * weights.join(gradients)
         if not examples:
-            raise ValueError("batches holds none. Expected one or more batches of (mixture, sources).")
+            raise ValueError("batches is empty. Expected one or more batches of (mixture, sources).")
         return total / examples, gradient / examples
 
     return objective

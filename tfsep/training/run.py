@@ -62,11 +62,11 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     output = Path(config.output)
     state = read_state(output)
     if resume and not state and not config.data:
-        raise ValueError(f"{output} holds no run to resume.")
+        raise ValueError(f"{output} contains no run to resume.")
     if not config.data:
         raise ValueError("No data to train on. Give `data`, for example musdb18:/data/musdb18.")
     if state and not resume:
-        raise FileExistsError(f"{output} holds a run ({state['epoch']} epochs). Give --resume, or another output.")
+        raise FileExistsError(f"{output} contains a run ({state['epoch']} epochs). Give --resume, or another output.")
     augment = [_made("augmentation", AUGMENTATIONS, name, given) for name, given in config.augment.items()]
     losses = [_made("loss", LOSSES, name, given) for name, given in config.loss.items()]
     if len(losses) > 1:
@@ -76,7 +76,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     valid_tracks = [track for spec in valid_specs for track in datasets.from_spec(spec, "valid")]
     keras.utils.set_random_seed(config.seed)
     model = _model(config)
-    # In full, so that the run stays the same should defaults change.
+    # Write defaults out, so that the run stays the same if they change.
     rate = model.default_learning_rate if config.learning_rate is None else config.learning_rate
     config = dataclasses.replace(config, options=_options(model), learning_rate=rate)
     if state and (output / CONFIG).exists():
@@ -99,7 +99,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
 
 @contextmanager
 def _described(config: TrainConfig, output: Path) -> Iterator[None]:
-    """Writes the configuration and the versions, and removes them if the block is refused before training starts."""
+    """Write the configuration and the versions; remove them if the block fails before training starts."""
     before = set(output.iterdir()) if output.is_dir() else None
     written = {output / CONFIG, output / VERSIONS}
     write_text(output / CONFIG, config.to_yaml())
@@ -107,7 +107,7 @@ def _described(config: TrainConfig, output: Path) -> Iterator[None]:
     try:
         yield
     except Exception:
-        # Whatever else is new, such as logs, was written by training.
+        # Once training has started, there are other new files, such as logs.
         if set(output.iterdir()) - (before or set()) == written:
             for path in written:
                 path.unlink()
@@ -130,7 +130,7 @@ def _training_tracks(config: TrainConfig) -> tuple[list[datasets.Track], list[fl
 
 
 def _made(kind: str, known: dict, name: str, arguments: dict | None):
-    """An augmentation or a loss, from its name and its arguments."""
+    """Return an augmentation or a loss from its name and its arguments."""
     if name not in known:
         raise ValueError(f"Unknown {kind} {name!r}. Known: {', '.join(known)}.")
     arguments = arguments or {}
@@ -148,7 +148,7 @@ def _made(kind: str, known: dict, name: str, arguments: dict | None):
 
 
 def _arguments(thing: Callable) -> list[str]:
-    """Names of the arguments that a class takes."""
+    """Return the names of the arguments of a class."""
     return [name for name, kind in inspect.signature(thing).parameters.items() if kind.kind != kind.VAR_KEYWORD]
 
 
@@ -158,10 +158,12 @@ def _model(config: TrainConfig) -> Separator:
     start = load_model(config.start_from) if config.start_from else None
     if start is not None:
         if not isinstance(start, kind):
-            raise ValueError(f"{config.start_from} holds a {type(start).__name__}. Expected a model {config.model!r}.")
-        # What is not set anew is as in the model to start from.
+            raise ValueError(
+                f"{config.start_from} is of class {type(start).__name__}. Expected a model {config.model!r}."
+            )
+        # Options that are not given are those of the model to start from.
         options = {**_options(start), **options}
-    # With those that a class hands on to its base.
+    # Include arguments that a subclass forwards by **kwargs.
     classes = [base for base in kind.__mro__ if issubclass(base, Separator)]
     possible = dict.fromkeys(name for base in classes for name in _arguments(base))
     if not set(options) <= set(possible):
@@ -173,13 +175,13 @@ def _model(config: TrainConfig) -> Separator:
     if start is not None:
         if start.sample_rate != model.sample_rate:
             rates = (start.sample_rate, model.sample_rate)
-            _log.warning("%s was trained at %d Hz, and goes on at %d Hz.", config.start_from, *rates)
+            _log.warning("%s was trained at %d Hz, and is now trained at %d Hz.", config.start_from, *rates)
         carry_over(start, model, config.start_from)
     return model
 
 
 def _model_class(name: str) -> type[Separator]:
-    """The class of a name of `MODELS`, or of one such as `mymodel:TinyWave`."""
+    """Return the class of a name of `MODELS`, or of one such as `mymodel:TinyWave`."""
     if ":" not in name:
         if name not in MODELS:
             raise ValueError(f"Unknown model {name!r}. Known: {', '.join(MODELS)}; or your own, as mymodel:TinyWave.")
@@ -191,7 +193,7 @@ def _model_class(name: str) -> type[Separator]:
 
 
 def _options(model: Separator) -> dict:
-    """Arguments of the constructor that make a model of the same kind."""
+    """Return the constructor's arguments for a model of the same kind."""
     return {name: value for name, value in model.get_config().items() if name not in _NO_OPTIONS}
 
 

@@ -1,4 +1,4 @@
-"""What TensorBoard shows beyond scalars: the sound of the model."""
+"""Audio for TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import tensorflow as tf
 
 
 class AudioSummaries(keras.callbacks.Callback):
-    """Writes mixture, target and estimate of a few validation windows to TensorBoard.
+    """Write mixture, target and estimate of a few validation windows to TensorBoard.
 
     Args:
         folder: path of the log folder.
         dataset: `tf.data.Dataset` of `(mixture, {source: audio})`; its first batch is used.
-        every: int, epochs between two estimates, of which the first epoch has one. Defaults to 5.
-        examples: int, how many windows. Defaults to 3.
+        every: int, write estimates every so many epochs, from the first. Defaults to 5.
+        examples: int, number of windows. Defaults to 3.
     """
 
     def __init__(self, folder: str | Path, dataset: tf.data.Dataset, every: int = 5, examples: int = 3):

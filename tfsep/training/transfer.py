@@ -1,4 +1,4 @@
-"""Weights of one model as the start of another one, by the names of their sources."""
+"""Start a model from the weights of another one, by the names of their sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logging.getLogger("tfsep")
 
 
 def carry_over(start: Separator, model: Separator, name: str) -> None:
-    """Copies weights: those of a source by its name, all others as they are.
+    """Copy weights: those of a source by its name, all others as they are.
 
     Weights of sources that `start` lacks keep their initial values.
 
@@ -49,7 +49,7 @@ def carry_over(start: Separator, model: Separator, name: str) -> None:
 
 
 def _shared(model: Separator, by_source: dict) -> list[tuple]:
-    """The weights that belong to no source."""
+    """Return the weights that belong to no source."""
     own = {id(variable) for parts in by_source.values() for variable, _ in parts}
     return [(variable, ...) for variable in model.weights if id(variable) not in own]
 
