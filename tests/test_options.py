@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import typer
@@ -14,13 +14,13 @@ from tfsep.training.recipe import fields, option
 
 @dataclass(kw_only=True)
 class Settings:
-    song: str = field(default="all", metadata=option("A song.", "song"))
-    folder: str | None = field(default=None, metadata=option("A folder.", "--to", "-t"))
-    steps: int = field(default=7, metadata=option("Steps."))
-    compiled: bool | str = field(default="auto", metadata=option("Compiled."))
-    speeds: list[float] = field(default_factory=list, metadata=option("Speeds; repeatable."))
-    losses: dict[str, dict] = field(default_factory=lambda: {"l1": {}, "l2": {}}, metadata=option("Losses."))
-    anything: dict = field(default_factory=dict, metadata=option("No option."))
+    song: str = option("all", "A song.", "song")
+    folder: str | None = option(None, "A folder.", "--to", "-t")
+    steps: int = option(7, "Steps.")
+    compiled: bool | str = option("auto", "Compiled.")
+    speeds: list[float] = option(list, "Speeds; repeatable.")
+    losses: dict[str, dict] = option(lambda: {"l1": {}, "l2": {}}, "Losses.")
+    anything: dict = option(dict, "No option.")
 
 
 @pytest.fixture

@@ -216,15 +216,7 @@ def prepare(
 
     corpora = {name: [t for spec in data for t in datasets.from_spec(spec, name)] for name in split or DEFAULT_SPLITS}
     run = beam.runner(runner, runner_options) if runner else None
-    write(
-        corpora,
-        output,
-        sample_rate=sample_rate,
-        channels=channels,
-        format=format,
-        shards=shards,
-        run=run,
-    )
+    write(corpora, output, sample_rate=sample_rate, channels=channels, format=format, shards=shards, run=run)
     manifest = datasets.Store(output, split=None).manifest
     for name, count in manifest["counts"].items():
         print(f"{name:6} {count} tracks, {manifest['seconds'][name] / 60:.1f} min")
@@ -319,15 +311,9 @@ def report(
     wrong = [pair for pair in estimates or () if "=" not in pair]
     if wrong:
         raise ValueError(f"--estimates takes NAME=FOLDER. Received: {wrong[0]!r}.")
-    page = write_report(
-        results,
-        output,
-        tracks=track,
-        estimates=dict(pair.split("=", 1) for pair in estimates or ()),
-        data=datasets.from_spec(data, split) if data else None,
-        seconds=seconds,
-        overwrite=overwrite,
-    )
+    folders = dict(pair.split("=", 1) for pair in estimates or ())
+    corpus = datasets.from_spec(data, split) if data else None
+    page = write_report(results, output, track, folders, data=corpus, seconds=seconds, overwrite=overwrite)
     print(f"page: {page}")
 
 

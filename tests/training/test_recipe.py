@@ -33,7 +33,7 @@ def test_names_come_before_the_recipe():
 def test_a_new_option_reaches_signature_documentation_and_checks():
     @dataclasses.dataclass(kw_only=True)
     class Longer(Recipe):
-        warmup: "int" = dataclasses.field(default=5, metadata=option("Steps of rising rate.", check=positive))
+        warmup: "int" = option(5, "Steps of rising rate.", check=positive)
 
     @takes(Longer)
     def function(model, *, resume=False, **options):

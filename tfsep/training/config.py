@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -45,35 +45,24 @@ class TrainConfig(Recipe):
     ...
     """
 
-    model: str = field(
-        default="unet",
-        metadata=option(
-            "Network: unet, drnn, crn, convsep, waveunet, waveunet-classic, cyclegan, or your own as mymodel:TinyWave.",
-            "model",
-        ),
+    model: str = option(
+        "unet",
+        "Network: unet, drnn, crn, convsep, waveunet, waveunet-classic, cyclegan, or your own as mymodel:TinyWave.",
+        "model",
     )
-    data: list = field(default_factory=list, metadata=option(f"Corpora to train on: {NOTATION}; repeatable."))
-    output: str = field(default="", metadata=option("Folder of the run.", "--output", "-o"))
-    valid: list = field(
-        default_factory=list, metadata=option("Corpora that choose the best model, if not data; repeatable.")
+    data: list = option(list, f"Corpora to train on: {NOTATION}; repeatable.")
+    output: str = option("", "Folder of the run.", "--output", "-o")
+    valid: list = option(list, "Corpora that choose the best model, if not data; repeatable.")
+    options: dict = option(dict, "Arguments of the model.")
+    start_from: str | None = option(None, "Preset or checkpoint to fine-tune.", "--from")
+    loss: dict[str, dict] = option(dict, "Name of a loss. Defaults to the model's published one.")
+    augment: dict[str, dict] = option(
+        lambda: {"remix": {}, "gain": {}},
+        "Augmentations. Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none.",
     )
-    options: dict = field(default_factory=dict, metadata=option("Arguments of the model."))
-    start_from: str | None = field(default=None, metadata=option("Preset or checkpoint to fine-tune.", "--from"))
-    loss: dict[str, dict] = field(
-        default_factory=dict, metadata=option("Name of a loss. Defaults to the model's published one.")
-    )
-    augment: dict[str, dict] = field(
-        default_factory=lambda: {"remix": {}, "gain": {}},
-        metadata=option(
-            "Augmentations. Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none."
-        ),
-    )
-    speeds: list[float] = field(
-        default_factory=list, metadata=option("Further speed of each track, such as 0.9; repeatable.")
-    )
-    mixed_precision: str = field(
-        default="float32",
-        metadata=option("float32, mixed_bfloat16 or mixed_float16.", check=partial(check_choice, choices=PRECISIONS)),
+    speeds: list[float] = option(list, "Further speed of each track, such as 0.9; repeatable.")
+    mixed_precision: str = option(
+        "float32", "float32, mixed_bfloat16 or mixed_float16.", check=partial(check_choice, choices=PRECISIONS)
     )
 
     def __post_init__(self) -> None:

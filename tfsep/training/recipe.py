@@ -7,7 +7,6 @@ import dataclasses
 import inspect
 import textwrap
 from collections.abc import Callable
-from dataclasses import field
 from functools import partial
 from pathlib import Path
 from types import NoneType
@@ -29,15 +28,17 @@ _Kind = TypeVar("_Kind", bound=type)
 _Function = TypeVar("_Function", bound=Callable)
 
 
-def option(words: str, *flags: str, check: Callable[[str, Any], None] | None = None) -> dict:
-    """Return the metadata of an option's field.
+def option(default: Any, words: str, *flags: str, check: Callable[[str, Any], None] | None = None) -> Any:
+    """Return the field of an option.
 
     Args:
+        default: its default; a function, such as `list`, is called for it.
         words: str, what the option does, for `--help` and docstrings.
         *flags: names on the command line; one without a dash is an argument. Default to that of the field.
         check: function of name and value, which raises ValueError. Defaults to None.
     """
-    return {"words": words, "flags": flags, "check": check}
+    given: dict = {"default_factory": default} if callable(default) else {"default": default}
+    return dataclasses.field(**given, metadata={"words": words, "flags": flags, "check": check})
 
 
 def fields(kind: type[Recipe]) -> list[dataclasses.Field]:
@@ -101,51 +102,35 @@ class Recipe:
     ValueError: average must be a number above 0 and below 1. Received: average=1.5.
     """
 
-    epochs: int = field(default=50, metadata=option("Number of epochs.", check=check_integer))
-    batch_size: int = field(default=16, metadata=option("Excerpts in a batch.", check=check_integer))
-    steps_per_epoch: int | None = field(
-        default=None,
-        metadata=option("Batches in an epoch. Defaults to as many as the audio has windows for.", check=check_integer),
+    epochs: int = option(50, "Number of epochs.", check=check_integer)
+    batch_size: int = option(16, "Excerpts in a batch.", check=check_integer)
+    steps_per_epoch: int | None = option(
+        None, "Batches in an epoch. Defaults to as many as the audio has windows for.", check=check_integer
     )
-    learning_rate: float | None = field(
-        default=None,
-        metadata=option(
-            "Learning rate. Defaults to the model's: 0.001; 0.0002 for cyclegan, 0.0005 for a deep drnn.",
-            check=_positive,
-        ),
+    learning_rate: float | None = option(
+        None,
+        "Learning rate. Defaults to the model's: 0.001; 0.0002 for cyclegan.",
+        check=_positive,
     )
-    schedule: str = field(
-        default="constant",
-        metadata=option(
-            "Learning rate over time: constant; cosine, down to 0 over all epochs; or cycles, two cosines an epoch, "
-            "each down to a two-hundredth.",
-            check=partial(check_choice, choices=("constant", "cosine", "cycles")),
-        ),
+    schedule: str = option(
+        "constant",
+        "Learning rate over time: constant; cosine, down to 0 over all epochs; or cycles, two cosines an epoch, each "
+        "down to a two-hundredth.",
+        check=partial(check_choice, choices=("constant", "cosine", "cycles")),
     )
-    clipnorm: float | None = field(
-        default=None, metadata=option("Largest norm of each gradient. Defaults to no limit.", check=_positive)
+    clipnorm: float | None = option(None, "Largest norm of each gradient. Defaults to no limit.", check=_positive)
+    average: float | None = option(
+        None,
+        "Momentum, such as 0.999, of an average of the weights over the steps, which is validated and kept as the best "
+        "model. Defaults to no average.",
+        check=partial(check_number, above=0, below=1),
     )
-    average: float | None = field(
-        default=None,
-        metadata=option(
-            "Momentum, such as 0.999, of an average of the weights over the steps, which is validated and kept as the "
-            "best model. Defaults to no average.",
-            check=partial(check_number, above=0, below=1),
-        ),
+    active: str | None = option(None, "A source that excerpts should contain. Defaults to any.")
+    patience: int | None = option(
+        None, "Epochs without a better model before stopping. Defaults to no limit.", check=check_integer
     )
-    active: str | None = field(default=None, metadata=option("A source that excerpts should contain. Defaults to any."))
-    patience: int | None = field(
-        default=None,
-        metadata=option("Epochs without a better model before stopping. Defaults to no limit.", check=check_integer),
-    )
-    seed: int = field(
-        default=0,
-        metadata=option(
-            "Seed of excerpts and augmentations; of a run by name also of its initial weights.",
-            check=partial(check_integer, least=0, most=2**31 - 1),
-        ),
-    )
-    jit_compile: bool | str = field(default="auto", metadata=option("Compile with XLA; auto leaves it to Keras."))
+    seed: int = option(0, "Seed of excerpts and augmentations.", check=partial(check_integer, least=0, most=2**31 - 1))
+    jit_compile: bool | str = option("auto", "Compile with XLA; auto leaves it to Keras.")
 
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
