@@ -6,20 +6,26 @@ Audio is float32 in [-1, 1], shape `[samples, channels]`. Levels are never chang
 from tfsep.audio.formats import AudioError, AudioInfo
 from tfsep.audio.reading import blocks, info, read, read_streams
 from tfsep.audio.resampling import resample, resample_blocks
+from tfsep.audio.stem_files import StemFileWriter, write_stems
+from tfsep.audio.tags import Tags, read_tags
 from tfsep.audio.writing import Writer, check_format, write
 
 __all__ = [
     "AudioError",
     "AudioInfo",
+    "StemFileWriter",
+    "Tags",
     "Writer",
     "blocks",
     "check_format",
     "info",
     "read",
     "read_streams",
+    "read_tags",
     "resample",
     "resample_blocks",
     "write",
+    "write_stems",
 ]
 
 

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 import av
 import numpy as np
 
-from tfsep.audio import headers, mp3
+from tfsep.audio import headers, mp3, mp4
 from tfsep.audio.channels import needs_core_audio
 from tfsep.audio.formats import AudioError, AudioInfo, damaged
 
 _BLOCK = 65536  # samples
 # Samples decoded and dropped before an excerpt. AAC overlaps its frames of 1024 by half.
 _PREROLL = 4096
+_FRAME = 1024  # samples of AAC
+_PICTURE = av.stream.Disposition.attached_pic
 _NOTHING = 1 << 62  # a start beyond every stream, to count frames without keeping them
 _LONGEST_SILENCE = 60  # seconds; a longer jump of the time stamps is no gap but a damaged stamp
 # Formats that contain their audio. Playlists, session descriptions and the like (hls, dash, concat, sdp) would open
@@ -45,7 +47,10 @@ def probe(path: str, stream: int) -> AudioInfo:
         announced = (track.duration or 0) * track.time_base * rate if container.format.name in _COUNTED else 0
         if frames.position < announced - 1:
             raise damaged(path, f"is truncated: ends after {frames.position} of {int(announced)} samples")
-        return AudioInfo(path, rate, frames.position, channels, len(container.streams.audio))
+        samples = frames.position
+        if timed and 0 < samples - track.duration < _FRAME and mp4.has_exact_end(path, rate):
+            samples = track.duration
+        return AudioInfo(path, rate, samples, channels, len(container.streams.audio))
 
 
 def last_time(path: str) -> int:
@@ -94,6 +99,17 @@ def decode(
         for collected in frames.values():
             if collected.waiting:
                 yield collected.stream, collected.take()
+
+
+def read_tags(path: str) -> tuple[dict[str, str], bytes | None]:
+    """Return the tags of a file by FFmpeg's names in lower case, and the picture of its cover."""
+    with _open(path) as (container, _):
+        # Ogg has them in its stream, mp4 more about the song in the container.
+        tags = {**container.streams.audio[0].metadata, **container.metadata}
+        pictures = [stream for stream in container.streams.video if stream.disposition & _PICTURE]
+        pictures.sort(key=lambda stream: stream.metadata.get("comment") != "Cover (front)")
+        cover = next((bytes(packet) for packet in container.demux(pictures[:1])), None) if pictures else None
+        return {name.lower(): text for name, text in tags.items()}, cover or None
 
 
 class _Frames:

@@ -104,11 +104,11 @@ def _pages(data: mmap.mmap) -> Iterator[_Page]:
             stream=head[14:18],
             number=int.from_bytes(head[18:22], "little"),
             is_intact=is_numbered
-            and _checksum(page[:22] + bytes(4) + page[26:]) == int.from_bytes(head[22:26], "little"),
+            and checksum(page[:22] + bytes(4) + page[26:]) == int.from_bytes(head[22:26], "little"),
         )
 
 
-def _checksum(page: bytes) -> int:
+def checksum(page: bytes) -> int:
     """Ogg's checksum: that of zlib with the bits in reverse order, no preset and no inversion."""
     checksum = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{checksum:032b}"[::-1], 2)

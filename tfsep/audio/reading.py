@@ -62,9 +62,10 @@ def read(
     in opus below about 12 kbit/s (5e-3), and in AAC encoded with perceptual noise substitution (0.25 at most, as
     measured on FFmpeg's encoder).
 
-    AAC keeps the padding of its last frame, as in FFmpeg. Opus is decoded at 48 kHz, unless its header states a
-    lower rate of the codec (8, 12, 16 or 24 kHz). Channels are in the order of WAVE_FORMAT_EXTENSIBLE for every
-    format; 5.1 is left, right, centre, LFE, left and right surround.
+    AAC keeps the padding of its last frame, as in FFmpeg, unless an edit list gives the length in samples, as that of
+    `write` does. Opus is decoded at 48 kHz, unless its header states a lower rate of the codec (8, 12, 16 or 24 kHz).
+    Channels are in the order of WAVE_FORMAT_EXTENSIBLE for every format; 5.1 is left, right, centre, LFE, left and
+    right surround.
 
     Only the file itself is opened: playlists are refused. `tolerant` inserts silence if time stamps give the length
     of what is missing (flac, m4a), and joins what is left otherwise.
@@ -190,6 +191,14 @@ class _Growing:
 
 def _probe(path: str | os.PathLike, stream: int, tolerant: bool) -> _Probed:
     """Return the decoder for a file and the facts about it."""
+    path, status = check_path(path)
+    check_integer("stream", stream, least=None)
+    version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _probe_version(path, version, int(stream), bool(tolerant))
+
+
+def check_path(path: str | os.PathLike) -> tuple[str, os.stat_result]:
+    """Return the path of a file as a str, and its status; raise what `info` raises if there is no file to read."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"path must be a str or path. Received: {type(path).__name__}. Write the bytes to a file, or pass a "
@@ -206,9 +215,7 @@ def _probe(path: str | os.PathLike, stream: int, tolerant: bool) -> _Probed:
         raise AudioError(f"{path}: is a pipe or a device. Write the stream to a file first.")
     if status.st_size == 0:
         raise AudioError(f"{path}: is an empty file.")
-    check_integer("stream", stream, least=None)
-    version = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return _probe_version(path, version, int(stream), bool(tolerant))
+    return path, status
 
 
 @functools.lru_cache(maxsize=4096)

@@ -64,24 +64,50 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, 
 
 
 def _resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int) -> Iterator[np.ndarray]:
-    stream = None
-    received, remaining = 0, round(samples * to_rate / from_rate)
+    resampler, received = None, 0
     for block in blocks:
         block = _as_float32(block)
         received += len(block)
         if from_rate == to_rate:
             yield block
             continue
-        if stream is None:
-            stream = soxr.ResampleStream(from_rate, to_rate, block.shape[1], dtype="float32", quality=_QUALITY)
-        output = stream.resample_chunk(block)
-        remaining -= len(output)
+        if resampler is None:
+            resampler = Resampler(from_rate, to_rate, block.shape[1])
+        output = resampler.push(block)
         if len(output):
             yield output
     if received != samples:
         raise ValueError(f"blocks must have samples={samples} samples together. Received: {received}.")
-    if stream is not None:
-        yield _fit(stream.resample_chunk(block[:0], last=True), remaining)
+    if resampler is not None:
+        yield resampler.finish()
+
+
+class Resampler:
+    """Resample blocks as they arrive, with the same result as `resample` of the whole.
+
+    Args:
+        from_rate, to_rate: int, different rates in hertz.
+        channels: int.
+    """
+
+    def __init__(self, from_rate: int, to_rate: int, channels: int):
+        self._rates = from_rate, to_rate
+        self._stream = soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32", quality=_QUALITY)
+        self._empty = np.empty((0, channels), np.float32)
+        self._received = self._returned = 0
+
+    def push(self, block: np.ndarray) -> np.ndarray:
+        """Return the samples that are complete after a float32 block `[samples, channels]`."""
+        output = self._stream.resample_chunk(block)
+        self._received += len(block)
+        self._returned += len(output)
+        return output
+
+    def finish(self) -> np.ndarray:
+        """Return the last samples."""
+        from_rate, to_rate = self._rates
+        remaining = round(self._received * to_rate / from_rate) - self._returned
+        return _fit(self._stream.resample_chunk(self._empty, last=True), remaining)
 
 
 def _fit(audio: np.ndarray, length: int) -> np.ndarray:

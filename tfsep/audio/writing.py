@@ -1,40 +1,33 @@
 """Arrays to audio files, which appear complete or not at all."""
 
 import contextlib
+import dataclasses
 import errno
-import io
 import os
 import sys
 from pathlib import Path
 from types import TracebackType
 
+import av
 import numpy as np
 import soundfile
 
-from tfsep.audio import reading
-from tfsep.audio.channels import wave_to_vorbis
+from tfsep.audio import av_encoder, reading, soundfile_encoder
 from tfsep.audio.formats import AudioError
+from tfsep.audio.tags import Tags, read_tags, write_tags
 from tfsep.checks import check_choice, check_integer
 from tfsep.files import replacing
 
-# Subtypes of each suffix, the default first.
-_SUBTYPES = {
-    ".wav": ("FLOAT", "PCM_16", "PCM_24"),
-    ".flac": ("PCM_24", "PCM_16"),
-    ".ogg": ("VORBIS",),
-    ".mp3": ("MPEG_LAYER_III",),
-}
-# About 250 kbit/s for a stereo song, where libsndfile's defaults are 120 (ogg) and 140 (mp3).
-_ENCODING = {
-    ".ogg": {"compression_level": 0.2},
-    ".mp3": {"compression_level": 0.0, "bitrate_mode": "VARIABLE"},
-}
+_SUBTYPES = {**soundfile_encoder.SUBTYPES, **av_encoder.SUBTYPES}
 _PCM_BITS = {"PCM_16": 16, "PCM_24": 24}
+# Subtypes that hold [-1, 1]; AAC distorts what is beyond.
+_LIMITED = (*_PCM_BITS, "AAC")
 CLIPS = ("error", "rescale", "clamp")
-# libsndfile crashes if an ogg file is given as one large array.
+# Samples encoded at once; libsndfile crashes if an ogg file is given as one large array.
 _BLOCK = 65536
-_VORBIS_RATE = 200000  # hertz; libvorbis crashes above
 _WAV_LIMIT = 2**32 - 4096  # bytes; its sizes have 32 bits
+# What encoders raise if they cannot write.
+FAILURES = (soundfile.LibsndfileError, AssertionError, av.FFmpegError)
 
 
 def write(
@@ -44,22 +37,35 @@ def write(
     subtype: str | None = None,
     overwrite: bool = False,
     clip: str = "error",
+    bitrate: int | None = None,
+    tags: Tags | None = None,
 ) -> None:
     """Write audio to a file, which appears complete or not at all.
 
+    What is read back has the length that was written, to the sample. Opus has sample rates of its own: audio at
+    others than 8, 12, 16, 24 or 48 kHz is resampled to 48 kHz, and `round(samples * 48000 / sample_rate)` long.
+
     Args:
-        path: str or path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis) or `.mp3`.
-        audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats store
-            [-1, 1]. Float wav, ogg and mp3 store any level unchanged, though players clip it.
+        path: str or path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis), `.opus`, `.mp3` or
+            `.m4a` (AAC).
+        audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats and m4a
+            store [-1, 1]. Float wav, ogg, opus and mp3 store any level unchanged, though players clip it.
         sample_rate: int, in hertz.
         subtype: str, for wav `"FLOAT"`, `"PCM_16"` or `"PCM_24"`; for flac `"PCM_24"` or `"PCM_16"`. Defaults to
             the first of them.
         overwrite: bool, replace an existing file. Defaults to False.
-        clip: str, treatment of samples beyond [-1, 1] in PCM formats: `"error"`, `"rescale"` (scale the whole file
-            to a peak of 1) or `"clamp"`. Defaults to `"error"`.
+        clip: str, treatment of samples beyond [-1, 1] in PCM formats and m4a: `"error"`, `"rescale"` (scale the whole
+            file to a peak of 1) or `"clamp"`. Defaults to `"error"`.
+        bitrate: int, in bits per second, for lossy formats. Defaults to some 250000 for two channels, and 192000 for
+            opus. mp3 has 64000, 80000, 96000, 112000, 128000, 160000, 192000, 224000, 256000 and 320000, all
+            constant, below 32 kHz 64000 to 160000, and below 16 kHz 64000. The others are averages, which depend on
+            the music: ogg takes 64000 to 499821 for two channels at 44.1 kHz, opus 6000 to 256000 for each channel,
+            and m4a 16000 for each channel to 6 bits for each sample, of which its encoder uses some 400000 for two
+            channels at 44.1 kHz.
+        tags: `Tags` to store. Those that the format cannot hold are left out with a warning. Defaults to None.
 
     Raises:
-        ValueError: for a suffix, subtype, rate or array that does not fit.
+        ValueError: for a suffix, subtype, rate, bitrate or array that does not fit.
         FileExistsError: if the file exists and `overwrite` is False.
         OSError: if the folder is missing or not writable, or the disk is full.
 
@@ -72,26 +78,31 @@ def write(
     audio = audio[:, np.newaxis] if audio.ndim == 1 else audio
     if audio.ndim != 2:
         raise ValueError(f"{path}: audio must have the shape [samples, channels]. Received: {audio.shape}.")
-    with Writer(path, sample_rate, audio.shape[1], subtype, overwrite, clip) as writer:
+    with Writer(path, sample_rate, audio.shape[1], subtype, overwrite, clip, None, bitrate, tags) as writer:
         writer.write(audio)
 
 
 def check_format(
-    suffix: str, subtype: str | None = None, sample_rate: int | None = None, channels: int | None = None
+    suffix: str,
+    subtype: str | None = None,
+    sample_rate: int | None = None,
+    channels: int | None = None,
+    bitrate: int | None = None,
 ) -> str:
     """Check that files of a format can be written, and return their subtype.
 
     Args:
-        suffix: str, `.wav`, `.flac`, `.ogg` or `.mp3`.
+        suffix: str, `.wav`, `.flac`, `.ogg`, `.opus`, `.mp3` or `.m4a`.
         subtype: str, as in `write`. Defaults to that of the format.
         sample_rate: int, in hertz. Defaults to None, which leaves it and `channels` unchecked.
         channels: int, given together with `sample_rate`.
+        bitrate: int, as in `write`. Its range is checked if `sample_rate` is given. Defaults to None.
 
     Returns:
         The subtype, a str.
 
     Raises:
-        ValueError: if files of that suffix cannot be written, or not with that subtype, rate or channels.
+        ValueError: if files of that suffix cannot be written, or not with that subtype, rate, channels or bitrate.
 
     Example:
 
@@ -101,41 +112,23 @@ def check_format(
     check_choice("suffix", suffix, _SUBTYPES)
     subtype = _SUBTYPES[suffix][0] if subtype is None else subtype
     check_choice("subtype", subtype, _SUBTYPES[suffix])
-    if sample_rate is not None:
-        if suffix == ".mp3" and channels > 2:
-            raise ValueError(f"mp3 stores 1 or 2 channels. Received: channels={channels}. Write wav, flac or ogg.")
-        if suffix == ".ogg" and sample_rate > _VORBIS_RATE:
-            raise ValueError(
-                f"ogg holds at most {_VORBIS_RATE} Hz. Received: {sample_rate} Hz. Resample, or write wav."
-            )
-        _open(io.BytesIO(), suffix, subtype, sample_rate, channels).close()
+    check_integer("bitrate", bitrate, optional=True)
+    if bitrate is not None and suffix in soundfile_encoder.LOSSLESS:
+        raise ValueError(f"{suffix[1:]} is lossless and takes no bitrate. Received: bitrate={bitrate}.")
+    if sample_rate is None:
+        return subtype
+    if suffix in av_encoder.SUBTYPES:
+        av_encoder.check_format(sample_rate, channels, bitrate)
+    else:
+        soundfile_encoder.check_format(suffix, subtype, sample_rate, channels, bitrate)
     return subtype
-
-
-def _open(file, suffix: str, subtype: str, sample_rate: int, channels: int) -> soundfile.SoundFile:
-    try:
-        return soundfile.SoundFile(
-            file,
-            "w",
-            samplerate=sample_rate,
-            channels=channels,
-            format=suffix[1:].upper(),
-            subtype=subtype,
-            **_ENCODING.get(suffix, {}),
-        )
-    except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"{suffix[1:]} cannot hold {channels} channels at {sample_rate} Hz ({error.error_string.strip()}). "
-            "Resample, or write wav."
-        ) from error
 
 
 def read_comment(path: str | os.PathLike) -> str:
     """Return the comment that `Writer` stored in a file; empty if there is none, or the file cannot be read."""
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            return file.comment
-    except soundfile.LibsndfileError:
+        return read_tags(path).comment
+    except (AudioError, OSError):
         return ""
 
 
@@ -153,12 +146,13 @@ class Writer:
         overwrite: bool, as in `write`. Defaults to False.
         clip: str, as in `write`. To rescale, the samples are first written as floats beside the file. Defaults to
             `"error"`.
-        comment: str, text that is stored in the file. Defaults to None.
+        comment: str, text that is stored in the file, instead of that of `tags`. Defaults to None.
+        bitrate, tags: as in `write`.
 
     Attributes:
         peak: float, the greatest absolute sample so far. Files that must keep their balance, such as the stems of a
             song, are rescaled by one gain if all are given the greatest of their peaks before `finish`.
-        gain: float, by which PCM is scaled: below 1 where the peak is above 1 and `clip` is `"rescale"`.
+        gain: float, by which PCM and AAC are scaled: below 1 where the peak is above 1 and `clip` is `"rescale"`.
 
     Raises:
         As `write` does.
@@ -179,23 +173,30 @@ class Writer:
         overwrite: bool = False,
         clip: str = "error",
         comment: str | None = None,
+        bitrate: int | None = None,
+        tags: Tags | None = None,
     ):
         self._path = Path(path)
-        suffix = self._path.suffix.lower()
+        self._suffix = self._path.suffix.lower()
+        self._bitrate = bitrate
         try:
             check_integer("sample_rate", sample_rate)
             check_integer("channels", channels)
             check_choice("clip", clip, CLIPS)
-            self._subtype = check_format(suffix, subtype, sample_rate, channels)
+            if not isinstance(tags, (Tags, type(None))):
+                raise ValueError(f"tags must be Tags. Received: {tags!r:.200}.")
+            self._subtype = self._check_format(subtype, sample_rate, channels)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        self._suffix = suffix
         self._sample_rate = sample_rate
         self._channels = channels
         self._overwrite = overwrite
-        self._clip = clip if self._subtype in _PCM_BITS else None
-        self._comment = comment
+        self._clip = clip if self._subtype in _LIMITED else None
+        self._tags = tags or Tags()
+        if comment:
+            self._tags = dataclasses.replace(self._tags, comment=comment)
         self._samples = 0
+        self._finished = False
         self.peak = 0.0
         self._check_target()
 
@@ -213,17 +214,25 @@ class Writer:
         except OSError as error:
             raise OSError(error.errno, f"cannot write ({error.strerror})", str(self._path)) from None
         try:
-            self._file = _open(
-                os.fsencode(self._temporary), self._suffix, self._subtype, self._sample_rate, self._channels
-            )
-            if self._comment:
-                self._file.comment = self._comment
+            self._encoder = self._open()
             # The gain is known only after the last sample.
             self._floats = open(self._temporary.with_name("floats"), "w+b") if self._clip == "rescale" else None
         except BaseException:
             self._replacing.__exit__(*sys.exc_info())
             raise
         return self
+
+    def _check_format(self, subtype: str | None, sample_rate: int, channels: int) -> str:
+        if self._path.name.lower().endswith(".stem.m4a"):
+            raise ValueError("is the name of a STEM file; use tfsep.audio.write_stems or StemFileWriter.")
+        return check_format(self._suffix, subtype, sample_rate, channels, self._bitrate)
+
+    def _open(self) -> soundfile_encoder.SoundFileEncoder | av_encoder.AacEncoder:
+        settings = self._sample_rate, self._channels, self._bitrate
+        if self._suffix in av_encoder.SUBTYPES:
+            return av_encoder.AacEncoder(self._temporary, *settings)
+        file = os.fsencode(self._temporary)
+        return soundfile_encoder.SoundFileEncoder(file, self._suffix, self._subtype, *settings)
 
     def write(self, block: np.ndarray) -> None:
         """Append a float array of shape `[samples, channels]`."""
@@ -239,23 +248,29 @@ class Writer:
         self._samples += len(block)
 
     def _write(self, block: np.ndarray) -> None:
-        for start in range(0, len(block), _BLOCK):
-            try:
-                self._file.write(self._encode(block[start : start + _BLOCK]))
-            except (soundfile.LibsndfileError, AssertionError) as error:
-                raise self._disk_error() from error
+        try:
+            for start in range(0, len(block), _BLOCK):
+                self._encoder.write(self._encode(block[start : start + _BLOCK]))
+        except FAILURES as error:
+            raise self._disk_error() from error
 
     def finish(self) -> None:
         """Encode and check the file, which appears when the `with` block ends; that calls this as well."""
-        if self._file.closed:
+        if self._finished:
             return
         if self._floats is not None:
             self._floats.seek(0)
             while len(block := np.fromfile(self._floats, np.float32, _BLOCK * self._channels)):
                 self._write(block.reshape(-1, self._channels) * np.float32(self.gain))
-        with contextlib.suppress(soundfile.LibsndfileError):  # _verify finds what did not reach the disk
-            self._file.close()
+        with contextlib.suppress(*FAILURES):  # _verify finds what did not reach the disk
+            self._encoder.finish()
         self._verify()
+        self._complete()
+        write_tags(self._temporary, self._suffix, self._tags, self._path)
+        self._finished = True
+
+    def _complete(self) -> None:
+        """Add to the encoded file what the encoder does not write."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -272,8 +287,8 @@ class Writer:
         self._replacing.__exit__(kind, error, traceback)
 
     def _close(self) -> None:
-        with contextlib.suppress(soundfile.LibsndfileError):
-            self._file.close()
+        with contextlib.suppress(*FAILURES):
+            self._encoder.close()
         if self._floats is not None:
             with contextlib.suppress(OSError):  # of a full disk, which was reported already
                 self._floats.close()
@@ -283,7 +298,7 @@ class Writer:
             raise ValueError(f"{self._path}: no samples were written.")
         # Encoders write their last samples on closing, and libsndfile does not report if that fails.
         try:
-            reading.read(self._temporary, start=self._samples - 1, samples=1)
+            reading.read(self._temporary, start=self._encoder.samples - 1, samples=1)
         except (AudioError, ValueError) as error:
             raise self._disk_error() from error
 
@@ -320,12 +335,13 @@ class Writer:
 
     def _encode(self, block: np.ndarray) -> np.ndarray:
         """Round PCM to the nearest code; libsndfile would round down. Codes are the upper bits of an int32."""
+        if self._clip is None:
+            return block
+        block = np.clip(block, -1, 1)  # clamped, or rounded beyond the peak in rescaling
         bits = _PCM_BITS.get(self._subtype)
         if bits is None:
-            order = wave_to_vorbis(self._channels) if self._subtype == "VORBIS" else None
-            return block if order is None else block[:, order]
+            return block
         full_scale = 2.0 ** (bits - 1)
-        block = np.clip(block, -1, 1)  # clamped, or rounded beyond the peak in rescaling
         codes = np.minimum(np.rint(block * np.float32(full_scale)), full_scale - 1).astype(np.int32)
         return codes << (32 - bits)
 

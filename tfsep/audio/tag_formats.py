@@ -1,0 +1,174 @@
+"""How each format stores tags: ID3v2.4, Vorbis comments, the atoms of m4a and the chunks of wav."""
+
+import base64
+import errno
+import functools
+import os
+import shutil
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from tfsep.audio import mp4, ogg_comments
+
+# Names of the tags: ID3v2.4 (https://id3.org/id3v2.4.0-frames), Vorbis, mp4, wav.
+_NAMES = {
+    "title": (b"TIT2", b"TITLE", b"\xa9nam", b"INAM"),
+    "artist": (b"TPE1", b"ARTIST", b"\xa9ART", b"IART"),
+    "album": (b"TALB", b"ALBUM", b"\xa9alb", b"IPRD"),
+    "date": (b"TDRC", b"DATE", b"\xa9day", b"ICRD"),
+    "track": (b"TRCK", b"TRACKNUMBER", b"trkn", b"ITRK"),
+    "genre": (b"TCON", b"GENRE", b"\xa9gen", b"IGNR"),
+    "comment": (b"COMM", b"COMMENT", b"\xa9cmt", b"ICMT"),
+}
+_PICTURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp", b"BM": "bmp"}
+_MP4_PICTURES = {"jpeg": 13, "png": 14, "bmp": 27}
+_FRONT = 3
+_LONGEST_TEXT = 1 << 20  # bytes
+_LARGEST_COVER = (1 << 24) - 4096  # bytes; the blocks of flac have sizes of 24 bits
+_LARGEST_WAV = (1 << 32) - 1
+
+
+def unwritable(suffix: str, texts: Mapping[str, bytes], cover: bytes | None) -> dict[str, str]:
+    """Return the names of tags that a format cannot hold, with the reasons."""
+    lost = {name: "is too long" for name, text in texts.items() if len(text) > _LONGEST_TEXT}
+    if suffix in _MP4 and "track" in texts and not _track_numbers(texts["track"]):
+        lost["track"] = f"mp4 holds numbers, not {texts['track'].decode()!r:.200}"
+    kinds = list(_MP4_PICTURES) if suffix in _MP4 else list(_PICTURES.values())
+    if cover and _picture(cover) not in kinds:
+        lost["cover"] = f"not {', '.join(kinds[:-1])} or {kinds[-1]}"
+    elif cover and len(cover) > _LARGEST_COVER:
+        lost["cover"] = f"{len(cover) / 1e6:.1f} MB are too large"
+    return lost
+
+
+def write(path: Path, suffix: str, texts: Mapping[str, bytes], cover: bytes | None) -> None:
+    """Write tags, as UTF-8, to a file that our encoders made; after an error the file is what it was."""
+    if suffix == ".wav":  # the largest files, which are not copied
+        _append_to_wav(path, texts, cover)
+        return
+    tagged = path.with_suffix(".tagged")
+    with open(path, "rb") as source, open(tagged, "wb") as target:
+        _COPIES[suffix](source, target, texts, cover)
+    os.replace(tagged, path)
+
+
+def _picture(cover: bytes) -> str | None:
+    return next((kind for magic, kind in _PICTURES.items() if cover.startswith(magic)), None)
+
+
+def _track_numbers(track: bytes) -> list[int]:
+    """Return the numbers of `3` or `3/12`; none for anything else."""
+    numbers = track.split(b"/")
+    valid = len(numbers) <= 2 and all(number.isdigit() and int(number) < 1 << 16 for number in numbers)
+    return [int(number) for number in numbers] if valid else []
+
+
+def _id3(texts: Mapping[str, bytes], cover: bytes | None) -> bytes:
+    frames = []
+    for name, text in texts.items():
+        head = b"\3eng\0" if name == "comment" else b"\3"  # 3: UTF-8
+        frames.append((_NAMES[name][0], head + text))
+    if cover:
+        frames.append((b"APIC", b"\0image/%b\0%c\0" % (_picture(cover).encode(), _FRONT) + cover))
+    body = b"".join(name + _syncsafe(len(content)) + b"\0\0" + content for name, content in frames)
+    return b"ID3\4\0\0" + _syncsafe(len(body)) + body
+
+
+def _syncsafe(size: int) -> bytes:
+    return bytes(size >> shift & 127 for shift in (21, 14, 7, 0))
+
+
+def _copy_mp3(source: BinaryIO, target: BinaryIO, texts: Mapping[str, bytes], cover: bytes | None) -> None:
+    target.write(_id3(texts, cover))
+    shutil.copyfileobj(source, target)
+
+
+def _vorbis_comments(old: bytes, texts: Mapping[str, bytes], cover: bytes | None = None) -> bytes:
+    """Return comments in Vorbis's format, with the encoder's name from the old ones."""
+    comments = [_NAMES[name][1] + b"=" + text for name, text in texts.items()]
+    if cover:
+        comments.append(b"METADATA_BLOCK_PICTURE=" + base64.b64encode(_picture_block(cover)))
+    vendor = old[: 4 + int.from_bytes(old[:4], "little")]
+    sized = (struct.pack("<I", len(comment)) + comment for comment in comments)
+    return vendor + struct.pack("<I", len(comments)) + b"".join(sized)
+
+
+def _picture_block(cover: bytes) -> bytes:
+    """Return a picture as flac stores it (https://www.rfc-editor.org/rfc/rfc9639#name-picture)."""
+    kind = b"image/" + _picture(cover).encode()
+    # No description, and no width, height, depth and colours, which 0 leaves open.
+    return struct.pack(">II", _FRONT, len(kind)) + kind + bytes(20) + struct.pack(">I", len(cover)) + cover
+
+
+def _copy_ogg(source: BinaryIO, target: BinaryIO, texts: Mapping[str, bytes], cover: bytes | None) -> None:
+    ogg_comments.replace(source, target, functools.partial(_vorbis_comments, texts=texts, cover=cover))
+
+
+def _copy_flac(source: BinaryIO, target: BinaryIO, texts: Mapping[str, bytes], cover: bytes | None) -> None:
+    comments, picture, last = 4, 6, 128
+    target.write(source.read(4))
+    blocks, old, head = [], bytes(4), b"\0"
+    while not head[0] & last:
+        head = source.read(4)
+        kind, content = head[0] & 127, source.read(int.from_bytes(head[1:], "big"))
+        if kind == comments:
+            old = content
+        else:
+            blocks.append((kind, content))
+    blocks.append((comments, _vorbis_comments(old, texts)))
+    if cover:
+        blocks.append((picture, _picture_block(cover)))
+    for index, (kind, content) in enumerate(blocks):
+        kind |= last if index == len(blocks) - 1 else 0
+        target.write(bytes([kind]) + struct.pack(">I", len(content))[1:] + content)
+    shutil.copyfileobj(source, target)
+
+
+def _copy_mp4(source: BinaryIO, target: BinaryIO, texts: Mapping[str, bytes], cover: bytes | None) -> None:
+    binary, utf8 = 0, 1
+    items = []
+    for name, text in texts.items():
+        kind = utf8
+        if name == "track":
+            number, total = (*_track_numbers(text), 0)[:2]
+            kind, text = binary, struct.pack(">4H", 0, number, total, 0)
+        items.append((_NAMES[name][2], kind, text))
+    if cover:
+        items.append((b"covr", _MP4_PICTURES[_picture(cover)], cover))
+    atoms = [mp4.atom(name, mp4.atom(b"data", struct.pack(">II", kind, 0), content)) for name, kind, content in items]
+    handler = mp4.atom(b"hdlr", bytes(8), b"mdirappl", bytes(9))
+    mp4.replace_user_data(source, target, mp4.atom(b"meta", bytes(4), handler, mp4.atom(b"ilst", *atoms)))
+
+
+def _append_to_wav(path: Path, texts: Mapping[str, bytes], cover: bytes | None) -> None:
+    """Append LIST INFO, and a chunk of ID3 for a cover."""
+    items = b"".join(_chunk(_NAMES[name][3], text + b"\0") for name, text in texts.items())
+    chunks = _chunk(b"LIST", b"INFO" + items) if items else b""
+    chunks += _chunk(b"id3 ", _id3(texts, cover)) if cover else b""
+    with open(path, "r+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        chunks = bytes(end % 2) + chunks
+        size = end + len(chunks) - 8
+        if size > _LARGEST_WAV:
+            raise ValueError("wav stores at most 4 GiB")
+        if file.write(chunks) < len(chunks):
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        file.seek(4)
+        file.write(struct.pack("<I", size))
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+_MP4 = (".m4a", ".mp4")
+_COPIES = {
+    **{suffix: _copy_mp4 for suffix in _MP4},
+    ".mp3": _copy_mp3,
+    ".flac": _copy_flac,
+    ".ogg": _copy_ogg,
+    ".opus": _copy_ogg,
+}
