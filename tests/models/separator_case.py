@@ -93,6 +93,15 @@ class SeparatorCase:
         changed = {"sources": ["b", "a"], "sample_rate": 12345, "segment": 2 * self.options["segment"]}
         assert self.make(**changed).get_config().items() >= changed.items()
 
+    def test_context_is_cut_off_or_refused(self):
+        if self.model_class.fixed_context:
+            with pytest.raises(ValueError, match=r"takes no context\. Received: context=8"):
+                self.make(context=8)
+            return
+        model = self.make(context=8)
+        for estimate in model.separate_window(self.mixture(model)).values():
+            assert estimate.shape[1] == model.segment
+
     def test_has_all_its_weights_when_constructed(self):
         model = self.make()
         assert model.built

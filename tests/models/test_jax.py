@@ -61,7 +61,7 @@ def test_validation_is_that_of_tensorflow(name, tmp_path):
     for log, value in logs.items():
         np.testing.assert_allclose(found["evaluate"][log], value, rtol=1e-3, atol=1e-3, err_msg=log)
     if name == "cyclegan":
-        assert "CycleGAN trains on the TensorFlow backend alone" in found["error"]
+        assert "WaveGANSeparator trains on the TensorFlow backend alone" in found["error"]
     else:
         losses = {"loss", *(f"{source}_loss" for source in model.sources)}
         assert set(found["fit"]) == losses | {f"val_{log}" for log in logs}

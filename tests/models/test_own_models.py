@@ -61,6 +61,10 @@ class LayersInBuild(FirstCall):
         super().build(input_shape)
 
 
+# `BuiltByConstructor` provokes it.
+pytestmark = pytest.mark.filterwarnings("ignore:.build... was called on layer:UserWarning")
+
+
 @pytest.fixture
 def batch():
     generator = np.random.default_rng(0)

@@ -289,7 +289,7 @@ def test_models_import_tensorflow_only_in_the_steps():
     files += [package / "losses.py", package / "metrics.py", package / "files.py"]
     assert len(files) > 5
     importing = {file.name for file in files if "tensorflow" in _imports_at_module_level(file)}
-    assert importing == {"tensorflow_steps.py", "cyclegan_steps.py"}
+    assert importing == {"tensorflow_steps.py", "wavegan_steps.py"}
 
 
 def _imports_at_module_level(file: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The systems, behind one contract."""
+"""The models, with one API."""
 
 from tfsep.models.bag import Bag
 from tfsep.models.band_split_roformer import BandSplitRoFormer
@@ -17,6 +17,7 @@ from tfsep.models.separator import Separator
 from tfsep.models.spleeter import Spleeter
 from tfsep.models.unet import UNet
 from tfsep.models.wave_unet import WaveUNet
+from tfsep.models.wavegan_separator import WaveGANSeparator
 
 __all__ = [
     "CRN",
@@ -35,6 +36,7 @@ __all__ = [
     "Separator",
     "Spleeter",
     "UNet",
+    "WaveGANSeparator",
     "WaveUNet",
     "load_keras",
 ]
@@ -44,7 +46,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-# Names of the command line.
+# Names for the command line.
 MODELS = {
     "bs-roformer": BandSplitRoFormer,
     "convsep": ConvSep,

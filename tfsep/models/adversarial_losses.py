@@ -1,4 +1,4 @@
-"""What discriminator and generator play for: adversarial losses by name, on logits."""
+"""Adversarial losses by name, on logits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from keras import ops
 
 
 class AdversarialLoss(NamedTuple):
-    """An adversarial loss and how it is trained.
+    """An adversarial loss and its training.
 
     Attributes:
-        discriminator: function of the logits of real and of generated examples, in any numbers, to a scalar.
+        discriminator: function from the logits of real and of generated examples, of any numbers, to a scalar.
         generator: the same for the generator.
-        gradient_penalty: float, weight of the penalty on the discriminator's gradient; 0 for none.
-        critic_updates: int, updates of the discriminator for one of the generator.
+        gradient_penalty: float, weight of the penalty on the discriminator's gradient. Defaults to 0.0.
+        critic_updates: int, updates of the discriminator for each of the generator. Defaults to 1.
     """
 
     discriminator: Callable
@@ -49,9 +49,9 @@ def _wasserstein_generator(real, fake):
     return -ops.mean(fake)
 
 
-# ralsgan: Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019 (relativistic average least squares).
-# lsgan: Mao et al., "Least squares generative adversarial networks", ICCV 2017.
-# wgan-gp: Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017.
+# ralsgan: Jolicoeur-Martineau, 2019, The relativistic discriminator, https://arxiv.org/abs/1807.00734
+# lsgan: Mao et al., 2017, Least squares generative adversarial networks, https://arxiv.org/abs/1611.04076
+# wgan-gp: Gulrajani et al., 2017, Improved training of Wasserstein GANs, https://arxiv.org/abs/1704.00028
 ADVERSARIAL_LOSSES = {
     "ralsgan": AdversarialLoss(_relativistic_discriminator, _relativistic_generator),
     "lsgan": AdversarialLoss(_least_squares_discriminator, _least_squares_generator),

@@ -1,4 +1,4 @@
-"""Several models as one: their estimates, averaged with weights for each source."""
+"""Several models as one, with averaged estimates."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ class Bag:
     """Models whose estimates are averaged, with weights for each source.
 
     `tfsep.separate` and the command line take it like a model. In a YAML file, which `tfsep.load_model` reads, models
-    are named by path or preset, and loaded one after the other, so that one is in memory at a time:
+    are named by path or preset and loaded one after the other, so that only one is in memory:
 
         models: [first, second]
         weights: {vocals: [1, 0]}
 
     Args:
-        models: the models.
-        weights: dict from source to a weight for each model. Sources that it does not name are the plain average of
-            the models that have them. Defaults to None, plain averages.
-        sources: for `models` that are still to be loaded, the sources of each. Defaults to those of the models.
+        models: list of models.
+        weights: dict from source to a weight for each model. Other sources are the mean of the models that have them.
+            Defaults to None, means for all.
+        sources: list of the sources of each model, for models that are not loaded yet. Defaults to those of `models`.
 
     Raises:
-        ValueError: for no models, unknown sources, or weights that are no numbers, too few or too many, given to a
-            model without the source, or all zero.
+        ValueError: if there are no models, a source is unknown, or weights are not one number for each model, are all
+            zero, or belong to a model without the source.
 
     Example:
 
-    >>> models = [tfsep.load_model(name) for name in ("convsep-4stems", "unet-vocals-drums")]
-    >>> bag = tfsep.models.Bag(models, {"vocals": [1, 0]})
+    >>> models = [tfsep.load_model(name) for name in ("model.keras", "unet-vocals-drums")]
+    >>> bag = tfsep.models.Bag(models, {"vocals": [0.25, 0.75]})
     >>> bag.sources
-    ('vocals', 'drums', 'bass', 'other')
+    ('vocals', 'drums')
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Bag:
             shares = {source: values[index] / sum(values) for source, values in self.weights.items() if values[index]}
             if shares:
                 yield load(model), shares
-                # Compiled functions refer to their model and back, so that it would stay until some later collection.
+                # A model and its compiled functions refer to each other and would stay in memory.
                 gc.collect()
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Band-split RoFormer: bands side by side."""
+"""Band-split RoFormer: adjacent bands."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ BANDS = (2,) * 24 + (4,) * 12 + (12,) * 8 + (24,) * 8 + (48,) * 8 + (128, 129)
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class BandSplitRoFormer(RoFormer):
-    """Band-split RoFormer, as in the public checkpoints. Defaults are those of four sources, trained on MUSDB18-HQ.
+    """Band-split RoFormer of the public checkpoints, with a complex mask for each source.
 
-    It estimates a complex mask for each source. The loss is the mean absolute error of the waveforms; the published
-    training adds that of spectrograms of several resolutions.
+    Defaults are those of the model of four sources trained on MUSDB18-HQ. The loss is the mean absolute error of the
+    waveforms; the published training adds that of spectrograms of several resolutions.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "bass", "drums", "other")`.
-        sample_rate: int. Defaults to 44100.
-        channels: int. Defaults to 2.
+        sample_rate: int, samples per second. Defaults to 44100.
+        channels: int, channels of the audio. Defaults to 2.
         segment: int, samples estimated at a time. Weights fit any length. Defaults to 485100, 11 seconds.
         n_fft: int, samples of a frame. Defaults to 2048.
         hop: int, samples from a frame to the next. Defaults to 441.
-        bins_per_band: number of bins of each band; they add up to `n_fft / 2 + 1`. Defaults to the published 62 bands.
+        bins_per_band: list of int, bins of each band, which add up to `n_fft / 2 + 1`. Defaults to the published 62
+            bands.
         width: int, channels of a band. Defaults to 384.
         depth: int, number of blocks. Defaults to 8.
         time_layers: int, layers of a block's transformer along time. Defaults to 1.
@@ -35,22 +36,23 @@ class BandSplitRoFormer(RoFormer):
         head_size: int, channels of a head. Defaults to 64.
         mask_layers: int, hidden layers of the masks' networks. Defaults to 1.
         mask_expansion: int, size of a hidden layer, in `width`. Defaults to 2; 4 in most other checkpoints.
-        skip_connection: bool. Add the outputs of all earlier blocks to the input of each. Defaults to False.
-        zero_dc: bool. Estimates have no lowest bin. Defaults to True.
+        skip_connection: bool, add the outputs of all earlier blocks to the input of each. Defaults to False.
+        zero_dc: bool, set the lowest bin of the estimates to zero. Defaults to True.
         overlap: float, fraction of a segment that overlaps the next. Defaults to 0.75.
-        **kwargs: of `Separator`.
+        **kwargs: see `Separator`.
 
     Raises:
-        ValueError: for sizes that do not fit.
+        ValueError: if sizes do not fit each other.
 
     Example:
 
-    >>> small = {"segment": 4096, "n_fft": 128, "hop": 32, "bins_per_band": (5, 60), "width": 8, "depth": 1}
-    >>> BandSplitRoFormer(**small)(np.zeros((1, 4096, 2), "float32"))["bass"].shape
-    TensorShape([1, 4096, 2])
+    >>> small = {"segment": 1024, "n_fft": 128, "hop": 32, "bins_per_band": (5, 60), "width": 8, "depth": 1}
+    >>> tfsep.models.BandSplitRoFormer(**small)(np.zeros((1, 1024, 2), "float32"))["bass"].shape
+    TensorShape([1, 1024, 2])
 
     Reference:
-        [Lu et al., "Music source separation with band-split rope transformer", 2023](https://arxiv.org/abs/2309.02612).
+
+    - [Lu et al., 2023, Music source separation with band-split rope transformer](https://arxiv.org/abs/2309.02612)
     """
 
     def __init__(

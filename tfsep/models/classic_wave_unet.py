@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import keras
@@ -28,39 +27,41 @@ PUBLISHED = {
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class ClassicWaveUNet(WaveformSeparator):
-    """U-Net from the mixture's waveform to one waveform a source, of many levels that halve the rate.
+    """U-Net from the waveform of the mixture to one waveform for each source, with many levels that halve the rate.
 
-    Down: at level n a convolution of 15 samples with `filters * n` filters and leaky ReLU, of which every second sample
-    goes on. Up: linear interpolation, concatenation with the level's convolution before decimation, and a convolution
-    of 5 samples. The mixture itself is concatenated at the end, and a convolution of one sample gives the waveforms.
+    Down: at level n a convolution of 15 samples with `filters * n` filters, leaky ReLU, and decimation by two. Up:
+    linear interpolation, concatenation with the convolution of the same level, and a convolution of 5 samples. At the
+    end the mixture is concatenated, and a linear convolution of one sample gives the waveforms.
 
-    With `"valid"` padding all estimates come from real samples on both sides (`context`: 65,532, or 65,527 for the
-    paper's segment of 16,389), and the network hears the mixture at its own level, so that segments which begin at
-    multiples of `2 ** depth` samples give the same estimates whatever their length: let `segment` times one minus the
-    overlap of `tfsep.separate` be such a multiple, as it is by default. With `"same"` padding each segment stands
-    alone, zeros around it in each convolution, at a level of -20 dB RMS. Outputs are linear.
+    With `"valid"` padding all estimates have real samples on both sides (`context` is 65,532, or 65,527 for the paper's
+    segment of 16,389), and the network receives the mixture at its own level. Segments that begin at multiples of
+    `2 ** depth` samples then give the same estimates whatever their length: let `segment` times one minus the overlap
+    of `tfsep.separate` be such a multiple, as it is by default. With `"same"` padding each segment is padded with zeros
+    and has a level of -20 dB RMS.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "drums", "bass", "other")`.
-        sample_rate: int. Defaults to 22050.
-        channels: int. Defaults to 2.
+        sample_rate: int, samples per second. Defaults to 22050.
+        channels: int, channels of the audio. Defaults to 2.
         segment: int, samples estimated at a time. Defaults to 16384.
         filters: int, filters of the first level. Defaults to 24.
         depth: int, number of levels. Defaults to 12.
-        padding: `"valid"` or `"same"`. Defaults to `"valid"`.
+        padding: str, `"valid"` or `"same"`. Defaults to `"valid"`.
         learned_upsampling: bool, learn a weight for the interpolation of each channel. Defaults to False.
-        difference: bool. Estimate all sources but the last, which is then the mixture less the others, so that the
-            estimates add up to the mixture. Defaults to True.
+        difference: bool, estimate all sources but the last one, which is the mixture minus the others. Defaults to
+            True.
         dtype: Keras dtype or policy of the network.
 
     Example:
 
-    >>> model = tfsep.models.ClassicWaveUNet.published("M1")
-    >>> model.count_params()
-    10263028
+    >>> model = tfsep.models.ClassicWaveUNet.published("M1", filters=2, depth=3)
+    >>> model(np.zeros((1, 5000, 1), "float32"))["vocals"].shape
+    TensorShape([1, 5000, 1])
 
     Reference:
-        Stoller et al., "Wave-U-Net: a multi-scale neural network for end-to-end audio source separation", ISMIR 2018.
+
+    - [Stoller et al., 2018, Wave-U-Net: a multi-scale neural network for end-to-end audio source
+      separation](https://arxiv.org/abs/1806.03185)
     """
 
     def __init__(
@@ -79,19 +80,17 @@ class ClassicWaveUNet(WaveformSeparator):
         check_choice("padding", padding, ("valid", "same"))
         check_integer("filters", filters)
         check_integer("depth", depth)
-        lost = _lost_samples(depth, padding)
-        input_length = functools.partial(_input_length, levels=depth, padding=padding)
-        super().__init__(sources, sample_rate, channels, segment, lost, input_length, difference, **kwargs)
-        self.filters = filters
         self.depth = depth
         self.padding = padding
+        super().__init__(sources, sample_rate, channels, segment, difference, **kwargs)
+        self.filters = filters
         self.learned_upsampling = learned_upsampling
         self.network = self._network()
         self.built = True
 
     @classmethod
     def published(cls, name: str, **changes) -> ClassicWaveUNet:
-        """One of the paper's models.
+        """Make one of the paper's models.
 
         Args:
             name: `"M1"`, for vocals and accompaniment in mono; `"M2"`, with the difference as output; `"M3"`, with
@@ -99,13 +98,28 @@ class ClassicWaveUNet(WaveformSeparator):
             **changes: further arguments of the constructor.
 
         Raises:
-            ValueError: for another name.
+            ValueError: if `name` is unknown.
         """
         check_choice("name", name, PUBLISHED)
         return cls(**{**PUBLISHED[name], **changes})
 
+    @property
+    def lost(self) -> int:
+        return _lost_samples(self.depth, self.padding)
+
+    def input_length(self, samples: int) -> int:
+        if self.padding == "same":
+            return -(-samples // 2**self.depth) * 2**self.depth
+        length = samples
+        for _ in range(self.depth):
+            length = (length + _UP + 1) // 2
+        length += _DOWN - 1
+        for _ in range(self.depth):
+            length = 2 * length - 1 + _DOWN - 1
+        return length
+
     def normalize(self, window) -> tuple:
-        # A level taken from each window would leave seams between them, which valid convolutions do not.
+        # A level of each window would cause seams between them, which valid convolutions do not.
         return super().normalize(window) if self.padding == "same" else (window, 1.0)
 
     def _network(self) -> keras.Model:
@@ -141,23 +155,10 @@ class ClassicWaveUNet(WaveformSeparator):
 
 
 def _lost_samples(levels: int, padding: str) -> int:
-    """By how many samples the output of the lowest levels is shorter than their input."""
+    """Return by how many samples the output of the lowest levels is shorter than their input."""
     if padding == "same":
         return 0
     lost = _DOWN - 1
     for _ in range(levels):
         lost = 2 * lost + _DOWN + _UP - 2
     return lost
-
-
-def _input_length(samples: int, levels: int, padding: str) -> int:
-    """Least length of the network's input for an output of at least `samples`."""
-    if padding == "same":
-        return -(-samples // 2**levels) * 2**levels
-    length = samples
-    for _ in range(levels):
-        length = (length + _UP + 1) // 2
-    length += _DOWN - 1
-    for _ in range(levels):
-        length = 2 * length - 1 + _DOWN - 1
-    return length

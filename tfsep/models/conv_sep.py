@@ -14,65 +14,62 @@ from tfsep.layers import SpectrogramConv2D, SpectrogramConv2DTranspose, ratio_ma
 from tfsep.losses import ConvSepLoss
 from tfsep.models.mask_separator import MaskSeparator
 
-# Music's magnitudes fall by about 6 dB per octave above this frequency, in Hz.
+# Frequency in Hz above which the magnitudes of music fall by about 6 dB per octave.
 _CORNER = 100.0
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class ConvSep(MaskSeparator):
-    """Convolutional network from patches of the mixture's magnitudes to a mask for each source.
+    """Convolutional network from patches of the magnitudes of the mixture to a mask for each source.
 
-    A "vertical" convolution over all bins hears timbre and a "horizontal" one over frames hears its course; a dense
-    bottleneck follows, then for each source a dense layer and the two convolutions transposed. The dense layers and
-    the outputs are rectified. The masks are ratios over the mixture's magnitudes, each channel for itself. The
-    defaults are the published stereo network; its predecessors were mono, with decoders tied to the encoder.
+    A "vertical" convolution over all bins captures timbre, a "horizontal" one over frames its evolution in time. A
+    dense bottleneck follows, then for each source a dense layer and the transposed convolutions. Dense layers and
+    outputs are rectified. The masks of each channel are ratios of these outputs. The defaults are the published stereo
+    network; its predecessors were mono, with decoders tied to the encoder.
 
-    A window holds many patches. In training they lie side by side. In separation each frame lies in two of them,
-    which overlap by half and whose masks cross-fade.
+    A window contains many patches. In training they are side by side; in separation they overlap by half and their
+    masks cross-fade. The network receives orthonormal magnitudes of a mixture at -20 dB RMS, raised by 6 dB per octave
+    above 100 Hz.
 
-    By the published loss `other` is what the masks leave: its own error weighs nothing, and is logged as 0, unless
-    `ConvSepLoss(other=...)` is given.
-
-    The network hears orthonormal magnitudes of a mixture at -20 dB RMS, raised by 6 dB per octave above 100 Hz.
+    In the published loss the error of `other` has no weight and is logged as 0; see `tfsep.losses.ConvSepLoss`.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "drums", "bass", "other")`.
-        sample_rate: int. Defaults to 44100.
-        channels: int. Defaults to 2.
-        segment: int, samples estimated at a time. Defaults to 60160: 8 patches.
+        sample_rate: int, samples per second. Defaults to 44100.
+        channels: int, channels of the audio. Defaults to 2.
+        segment: int, samples estimated at a time. Defaults to 60160, 8 patches.
         n_fft: int, samples of a frame. Defaults to 1024.
         hop: int, samples from a frame to the next. Defaults to 256.
-        window: `"hann"` or `"sine"`. Defaults to `"hann"`.
-        frames: int, of a patch. Defaults to 30.
-        filters: pair of int, of the vertical and of the horizontal convolution. Defaults to `(50, 30)`.
-        vertical: int, bins of the vertical kernel. Defaults to None: all of them.
-        stride: int, bins from one place of the vertical kernel to the next. Defaults to 1.
-        pool: int, places of the vertical kernel of which the largest output is kept. Defaults to 1.
-        horizontal: pair of int, frames and places of the horizontal kernel. Defaults to `(15, 1)`.
-        units: int, of the bottleneck. Defaults to 128.
-        tied: bool, decoders use the kernels of the encoder. Defaults to False.
-        blocks: int. Above 0, as many residual convolutions over 3 frames stand in the place of the bottleneck, with
-            dilations 1, 2, 4, ...; all convolutions are batch-normalised and rectified, and decoders also hear the
-            vertical one. Defaults to 0, the published bottleneck.
-        compression: float, exponent of the magnitudes that the network hears. Defaults to 1.0.
-        mask: see `tfsep.layers.ratio_masks`. Defaults to `"relu"`.
+        window: str, `"hann"` or `"sine"`. Defaults to `"hann"`.
+        frames: int, frames of a patch. Defaults to 30.
+        filters: pair of int, filters of the vertical and of the horizontal convolution. Defaults to `(50, 30)`.
+        vertical: int, bins of the vertical kernel. Defaults to None, all of them.
+        stride: int, stride of the vertical convolution in bins. Defaults to 1.
+        pool: int, size of the max-pooling after the vertical convolution. Defaults to 1.
+        horizontal: pair of int, frames and bins of the horizontal kernel. Defaults to `(15, 1)`.
+        units: int, units of the bottleneck. Defaults to 128.
+        tied: bool, use the kernels of the encoder in the decoders. Defaults to False.
+        blocks: int. Above 0, this number of residual convolutions over 3 frames with dilations 1, 2, 4, ... replace the
+            bottleneck; all convolutions have batch normalisation and ReLU, and decoders receive the output of the
+            vertical one as well. Defaults to 0.
+        compression: float, exponent of the magnitudes that the network receives. Defaults to 1.0.
+        mask: str, see `tfsep.layers.ratio_masks`. Defaults to `"relu"`.
         binary_mask, spectral_loss: bool, see `MaskSeparator`. Default to False.
         dtype: Keras dtype or policy of the network.
 
     Example:
 
-    >>> tfsep.models.ConvSep().count_params()
-    678536
-    >>> mono = {"channels": 1, "hop": 512, "tied": True}
-    >>> tfsep.models.ConvSep(**mono, filters=(50, 50)).count_params()  # DeepConvSep for DSD100
-    578582
-    >>> ikala = {"filters": (30, 30), "vertical": 30, "stride": 3, "pool": 4, "horizontal": (10, 20), "units": 256}
-    >>> tfsep.models.ConvSep(("vocals", "accompaniment"), **mono, **ikala).count_params()
-    10368318
+    >>> model = tfsep.models.ConvSep(n_fft=256, hop=64, filters=(4, 4), units=8)
+    >>> model(np.zeros((1, 5000, 2), "float32"))["bass"].shape
+    TensorShape([1, 5000, 2])
 
     Reference:
-        J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018; Chandna et al.,
-        "Monoaural audio source separation using deep convolutional neural networks", LVA/ICA 2017.
+
+    - [Grau, 2018, Stereo source separation with convolutional networks](https://github.com/joangro/PytorchConvSep)
+    - [Chandna et al., 2017, Monoaural audio source separation using deep convolutional neural
+      networks](https://doi.org/10.1007/978-3-319-53547-0_25), DeepConvSep: `channels=1, hop=512, tied=True` with
+      `filters=(50, 50)` for DSD100, or with `filters=(30, 30), vertical=30, stride=3, pool=4, horizontal=(10, 20),
+      units=256` for iKala
     """
 
     def __init__(
@@ -115,7 +112,7 @@ class ConvSep(MaskSeparator):
         self.built = True
 
     def masks(self, magnitudes, training: bool):
-        """Masks `[batch, source, frames, bins, channels]`, of patches side by side or, in separation, cross-faded."""
+        """Compute masks `[batch, source, frames, bins, channels]`; in separation, patches overlap and cross-fade."""
         if training:
             return self._patch_masks(magnitudes, 0, True)
         total, half = ops.shape(magnitudes)[1], self.frames // 2
@@ -128,12 +125,12 @@ class ConvSep(MaskSeparator):
         return weighted / norm
 
     def outputs(self, magnitudes, training: bool):
-        """What the network gives for patches `[batch, frames, bins, channels]`."""
-        heard = (magnitudes * self._tilt) ** self.compression
-        return self.network(ops.cast(heard, self.compute_dtype), training=training)
+        """Compute the outputs of the network for patches `[batch, frames, bins, channels]`."""
+        inputs = (magnitudes * self._tilt) ** self.compression
+        return self.network(ops.cast(inputs, self.compute_dtype), training=training)
 
     def _patch_masks(self, magnitudes, shift: int, training: bool):
-        """Masks by patches of which the first begins `shift` frames before the magnitudes do."""
+        """Compute the masks of patches, the first of which begins `shift` frames before the magnitudes."""
         batch, total = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
         bins, channels = self.stft.bins, self.channels
         padded = ops.pad(magnitudes, [[0, 0], [shift, -(total + shift) % self.frames], [0, 0], [0, 0]])
@@ -185,7 +182,7 @@ class ConvSep(MaskSeparator):
         return x
 
     def _expanded(self, code, course, name: str):
-        """A source's own view of the code, of the shape that the horizontal convolution gave."""
+        """Expand the code for a source to the shape of the horizontal convolution's output."""
         shape = course.shape[1:]
         units = shape[-1] if self.blocks else math.prod(shape)
         dense = layers.Dense(units, activation="relu", dtype=self.dtype_policy, name=f"{name}_dense")
@@ -204,7 +201,7 @@ class ConvSep(MaskSeparator):
         )
 
     def _activated(self, x, name: str):
-        """The published convolutions are linear."""
+        """Apply batch normalisation and ReLU; the published convolutions are linear."""
         if not self.blocks:
             return x
         x = layers.BatchNormalization(dtype=self.dtype_policy, name=f"{name}_norm")(x)
@@ -232,7 +229,7 @@ class ConvSep(MaskSeparator):
         check_number("compression", self.compression, above=0, most=1)
 
     def source_weights(self) -> dict[str, list[tuple]]:
-        # Tied decoders also list the encoder's kernels.
+        # Tied decoders have the encoder's kernels as well.
         encoder = {id(weight) for name in ("vertical", "horizontal") for weight in self.network.get_layer(name).weights}
         return {
             source: [
@@ -262,7 +259,7 @@ class ConvSep(MaskSeparator):
 
 
 def _pair(name: str, values: Sequence[int]) -> tuple[int, int]:
-    """An argument as a pair of positive integers."""
+    """Check that an argument is a pair of positive integers."""
     if not isinstance(values, Sequence) or len(values) != 2:
         raise ValueError(f"{name} must be a pair of integers. Received: {name}={values!r}.")
     for value in values:
@@ -271,13 +268,13 @@ def _pair(name: str, values: Sequence[int]) -> tuple[int, int]:
 
 
 def _tilt(bins: int, n_fft: int, sample_rate: int) -> np.ndarray:
-    """Gains `[bins, 1]` under which the bins of music are about equally loud."""
+    """Return gains `[bins, 1]` with which the bins of music are about equally loud."""
     frequencies = np.arange(bins) * sample_rate / n_fft
     return ((1 + frequencies / _CORNER) / math.sqrt(n_fft)).astype("float32")[:, np.newaxis]
 
 
 def _unpooled(x, before, pool: int):
-    """Puts pooled values where the largest of each group stood `before`, and zeros elsewhere."""
+    """Undo max-pooling: values return to the places of the largest ones `before`, among zeros."""
     if pool == 1:
         return x
     frames, places, filters = x.shape[1:]

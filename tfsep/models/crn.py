@@ -1,4 +1,4 @@
-"""The convolutional recurrent network: a U-Net over the spectrogram with a recurrent layer at its bottom."""
+"""The convolutional recurrent network: a U-Net over the spectrogram with a recurrent layer at the bottom."""
 
 from __future__ import annotations
 
@@ -15,46 +15,50 @@ from tfsep.models.separator import channel_blocks
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class CRN(MaskSeparator):
-    """Convolutional recurrent network from the mixture's magnitudes to a mask for each source.
+    """Convolutional recurrent network from the magnitudes of the mixture to a mask for each source.
 
-    What the DRNN has become: its hidden layers have a weight for every bin, learnt from the pitches of the voices that
-    it was trained on, and convolutions share theirs among all bins. Down: at each level a convolution that halves
-    frames and bins, and below the first a second one. At the bottom a recurrent layer hears all bins, both ways. Up:
-    a transposed convolution, concatenation with what was handed across, and a convolution. All are batch-normalised and
-    rectified with a leak. Channels are separated one by one.
+    The layers of the DRNN have a weight for every bin, which depends on the pitches of the voices in training; here
+    convolutions share weights among bins. Down: at each level a convolution that halves frames and bins, and a second
+    one below the first level. At the bottom a bidirectional recurrent layer over all bins. Up: a transposed
+    convolution, concatenation with the skip connection, and a convolution. Convolutions have batch normalisation and
+    leaky ReLUs. Channels are separated one by one.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
-        sample_rate: int. Defaults to 16000.
-        channels: int. Defaults to 1.
+        sample_rate: int, samples per second. Defaults to 16000.
+        channels: int, channels of the audio. Defaults to 1.
         segment: int, samples estimated at a time. Defaults to 65024: 128 frames.
         n_fft: int, samples of a frame. Defaults to 2048.
         hop: int, samples from a frame to the next. Defaults to 512.
-        window: `"hann"` or `"sine"`. Defaults to `"hann"`.
-        heard_bins: int, the lowest bins, which the network hears; those above take the mask of the highest of them.
-            Defaults to `n_fft // 2`, all bins but the highest. Little of a voice's energy is above 4 kHz.
-        filters: of the levels, from the top. Defaults to `(16, 32, 64, 96, 128)`.
-        units: int, of the recurrent layer in each direction. Defaults to 128.
-        dropout: float, share of what enters and leaves the recurrent layer that is left out in training. Defaults to
-            0.0.
-        compression: float, exponent of the magnitudes that the network hears; below 1, soft ones count more. Defaults
+        window: str, `"hann"` or `"sine"`. Defaults to `"hann"`.
+        heard_bins: int, number of the lowest bins that the network receives, a multiple of 2 to the number of levels.
+            Bins above have the mask of the highest of these. Little of a voice's energy is above 4 kHz. Defaults to
+            `n_fft // 2`, all bins but the highest.
+        filters: list of int, filters of the levels, from the top. Defaults to `(16, 32, 64, 96, 128)`.
+        units: int, units of the recurrent layer in each direction. Defaults to 128.
+        dropout: float, fraction of dropped inputs and outputs of the recurrent layer in training. Defaults to 0.0.
+        compression: float, exponent of the magnitudes that the network receives; below 1, it raises soft ones. Defaults
             to 0.3.
-        mask: see `tfsep.layers.ratio_masks`. Defaults to `"softmax"`.
+        mask: str, see `tfsep.layers.ratio_masks`. Defaults to `"softmax"`.
         binary_mask: bool, see `MaskSeparator`. Defaults to False.
         spectral_loss: bool, see `MaskSeparator`. Defaults to True.
         dtype: Keras dtype or policy of the network.
 
     Raises:
-        ValueError: if the heard bins cannot be halved at each level, or are more than `n_fft // 2`.
+        ValueError: if `heard_bins` cannot be halved at each level, or is more than `n_fft // 2`.
 
     Example:
 
-    >>> tfsep.models.CRN().count_params()
-    2730692
+    >>> model = tfsep.models.CRN(n_fft=256, hop=64, filters=(2, 4), units=4)
+    >>> model(np.zeros((1, 5000, 1), "float32"))["vocals"].shape
+    TensorShape([1, 5000, 1])
 
     Reference:
-        Tan and Wang, "A convolutional recurrent neural network for real-time speech enhancement", Interspeech 2018;
-        Jansson et al., "Singing voice separation with deep U-Net convolutional networks", ISMIR 2017.
+
+    - [Tan and Wang, 2018, A convolutional recurrent neural network for real-time speech
+      enhancement](https://doi.org/10.21437/Interspeech.2018-1405)
+    - [Jansson et al., 2017, Singing voice separation with deep U-Net convolutional
+      networks](https://openaccess.city.ac.uk/id/eprint/19289/)
     """
 
     def __init__(
@@ -133,12 +137,12 @@ class CRN(MaskSeparator):
     def _convolution(self, x, name: str, filters: int, kernel: int, strides: int = 1, kind=layers.Conv2D):
         dtype = self.dtype_policy
         x = kind(filters, kernel, strides=strides, padding="same", use_bias=False, dtype=dtype, name=name)(x)
-        # Averages over the last 50 or so steps: an epoch on few songs is short.
+        # Averages over about 50 steps: an epoch on few songs is short.
         x = layers.BatchNormalization(momentum=0.98, dtype=dtype, name=f"{name}_norm")(x)
         return layers.LeakyReLU(0.1, dtype=dtype, name=f"{name}_activation")(x)
 
     def _recurrent(self, x):
-        """A few further features of each place, from all bins and frames."""
+        """Compute some features of each place from all bins and frames."""
         dtype, (bins, filters) = self.dtype_policy, x.shape[2:]
         x = layers.Reshape((-1, bins * filters), dtype=dtype, name="flatten")(x)
         x = layers.Dense(2 * self.units, activation="relu", dtype=dtype, name="code")(x)

@@ -13,9 +13,9 @@ from tfsep.losses import DiscriminativeMeanSquaredError
 from tfsep.models.mask_separator import MaskSeparator, channels_as_examples
 from tfsep.models.separator import channel_blocks
 
-# Names of Keras's layers, and their options.
+# Names of Keras layers, and their options.
 CELLS = {
-    # Rectified units have no bound: the state is to fade at first, or it would grow with the sequence.
+    # Rectified units are unbounded: without a gain below 1 the state would grow with the sequence.
     "rnn": (
         "SimpleRNN",
         {"activation": "relu", "recurrent_initializer": {"class_name": "Orthogonal", "config": {"gain": 0.5}}},
@@ -27,51 +27,51 @@ CELLS = {
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class DRNN(MaskSeparator):
-    """Deep recurrent network from the mixture's magnitudes to a mask for each source.
+    """Deep recurrent network from the magnitudes of the mixture to a mask for each source.
 
-    Each frame comes with its neighbours, edge frames repeated. Hidden layers of `units` rectified units follow,
-    recurrent over time where `recurrent_layers` says so, then a linear head for each source, and the masks. The
-    defaults are the published DRNN-2 with discrimination; `recurrent_layers=()` is its DNN and `(1, 2, 3)` its
-    stacked RNN. Channels are separated one by one. A sequence is the window; its state starts at zero.
+    Each frame is concatenated with its neighbours; frames at the ends are repeated. Hidden layers of rectified units
+    follow, some of them recurrent over time, then a linear layer for each source, and the masks. The defaults are the
+    published DRNN-2 with discrimination; `recurrent_layers=()` is its DNN and `(1, 2, 3)` its stacked RNN. Channels are
+    separated one by one. A sequence is a window; its state starts at zero.
 
-    What has been learnt since is there as options, from `compression` on; `CRN` goes further.
+    The options from `compression` on are later improvements; `CRN` goes further.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
-        sample_rate: int. Defaults to 16000.
-        channels: int. Defaults to 1.
-        segment: int, samples estimated at a time: the length of a sequence. Defaults to 51200, 100 frames.
+        sample_rate: int, samples per second. Defaults to 16000.
+        channels: int, channels of the audio. Defaults to 1.
+        segment: int, samples estimated at a time, the length of a sequence. Defaults to 51200, 100 frames.
         n_fft: int, samples of a frame. Defaults to 1024.
         hop: int, samples from a frame to the next. Defaults to 512.
-        window: `"sine"` or `"hann"`. Defaults to `"sine"`.
-        context_frames: odd int, frames that the network sees at a time. Defaults to 3.
-        units: int, of each hidden layer. Defaults to 1000.
-        hidden_layers: int. Defaults to 3.
+        window: str, `"sine"` or `"hann"`. Defaults to `"sine"`.
+        context_frames: int, odd: number of frames that are concatenated. Defaults to 3.
+        units: int, units of each hidden layer. Defaults to 1000.
+        hidden_layers: int, number of hidden layers. Defaults to 3.
         recurrent_layers: numbers of the recurrent layers, from 1. Defaults to `(2,)`.
-        cell: `"rnn"`, with rectified units, `"gru"` or `"lstm"`: what recurrent layers are made of. Defaults to
+        cell: str, kind of the recurrent layers: `"rnn"`, with rectified units, `"gru"` or `"lstm"`. Defaults to
             `"rnn"`.
-        mask: see `tfsep.layers.ratio_masks`. Defaults to `"abs"`.
+        mask: str, see `tfsep.layers.ratio_masks`. Defaults to `"abs"`.
         binary_mask, spectral_loss: bool, see `MaskSeparator`. Default to False.
-        compression: float, exponent of the magnitudes that the network hears; below 1, soft ones count more. Defaults
+        compression: float, exponent of the magnitudes that the network receives; below 1, it raises soft ones. Defaults
             to 1.0.
-        normalize_frames: bool, layer normalisation of each frame that the network hears. Defaults to False.
-        bidirectional: bool. Recurrent layers run both ways, with half of their `units` each. Defaults to False.
-        residual: bool. Each hidden layer but the first adds to what it was given. Defaults to False.
-        dropout: float, share of the units of each hidden layer that is left out in training. Defaults to 0.0.
+        normalize_frames: bool, normalize each frame of the network's input. Defaults to False.
+        bidirectional: bool, use recurrent layers of both directions with half of the `units` each. Defaults to False.
+        residual: bool, add the input of each hidden layer but the first to its output. Defaults to False.
+        dropout: float, fraction of dropped units of each hidden layer in training. Defaults to 0.0.
         dtype: Keras dtype or policy of the network.
 
     Example:
 
-    >>> tfsep.models.DRNN().count_params()
-    5569026
-    >>> gru = tfsep.models.DRNN(hop=256, window="hann", context_frames=1, units=256, recurrent_layers=(1, 2, 3),
-    ...                         cell="gru", mask="relu")
-    >>> gru.count_params()
-    1643010
+    >>> model = tfsep.models.DRNN(n_fft=256, hop=64, units=8)
+    >>> model(np.zeros((1, 5000, 1), "float32"))["vocals"].shape
+    TensorShape([1, 5000, 1])
 
     Reference:
-        Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
-        ISMIR 2014; the GRU form: andabi, "Music source separation", 2017.
+
+    - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
+      networks](https://github.com/posenhuang/deeplearningsourceseparation)
+    - [andabi, 2017, Music source separation](https://github.com/andabi/music-source-separation): `hop=256,
+      window="hann", context_frames=1, units=256, recurrent_layers=(1, 2, 3), cell="gru", mask="relu"`
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class DRNN(MaskSeparator):
 
     @property
     def default_learning_rate(self) -> float:
-        # At 1e-3 Adam lets three rectified recurrences in a row grow until they diverge.
+        # At 1e-3, three rectified recurrent layers diverge.
         return 5e-4 if self.cell == "rnn" and len(self.recurrent_layers) > 1 else super().default_learning_rate
 
     def outputs(self, magnitudes, training: bool):
@@ -184,7 +184,7 @@ class DRNN(MaskSeparator):
 
 
 def with_neighbours(frames, count: int):
-    """Each of the frames `[batch, frames, bins]` between its neighbours: `[batch, frames, count * bins]`.
+    """Concatenate each of the frames `[batch, frames, bins]` with its neighbours: `[batch, frames, count * bins]`.
 
     The first and the last frame are repeated beyond the ends.
     """

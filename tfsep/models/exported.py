@@ -1,4 +1,4 @@
-"""SavedModels: programs, of which those are run that compute and do nothing else."""
+"""SavedModels, which are programs: those that do more than compute are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfsep.models.facts import check_facts
 from tfsep.models.preset_files import reason
 from tfsep.models.separator import FACTS, SONG_RULES, Separator
 
-# TensorFlow marks operations that do more than compute as stateful; of these, the ones below only keep variables and
+# TensorFlow marks operations that do more than compute as stateful. Of these, the following only keep variables and
 # arrays, draw random numbers, check values, or call functions, which are inspected as well.
 _HARMLESS = re.compile(
     r"_?(VarHandleOp|ReadVariablesOp|ReadVariableOp|Assign(Add|Sub)?VariableOp|VarIsInitializedOp|VariableShape"
@@ -19,28 +19,35 @@ _HARMLESS = re.compile(
     r"|Random\w+|Stateful\w+|StatelessRandomGetAlg|Rng\w+|Multinomial|(Parameterized)?TruncatedNormal"
     r"|NonDeterministicInts|CudnnRNN(V2|V3)?|TensorArray\w*|Print(V2)?|DeviceIndex|Arg|Retval)"
 )
-# Not all that read files or run code are marked.
+# Not all operations that read files or run code are marked.
 _SUSPECT = re.compile(
     r"File|Dataset|Iterator|Reader|PyFunc|Debug|Dump|Rpc|Send|Recv|Host|Infeed|Outfeed|Save|Restore|Checkpoint|Summary"
     r"|Remote|Symbolic|Xla|TPU|Table|Vocab"
 )
-# What the function that stores the variables consists of; it is not called here.
+# Operations of the function that stores the variables, which is not called here.
 _SAVER = {"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"}
 
 
 class ExportedSeparator:
-    """A SavedModel that `Separator.export` wrote, ready to separate.
+    """A model from a SavedModel that `Separator.export` has written.
 
-    A SavedModel is a program. One whose graph holds operations that read or write files, or run other code, is
+    A SavedModel is a program. If its graph contains operations that read or write files, or run other code, it is
     refused before it is loaded.
 
     Args:
-        path: path of the SavedModel.
-        trust: bool. Load it whatever its graph holds. Defaults to False.
+        path: str or path of the SavedModel.
+        trust: bool, load it whatever its graph contains. Defaults to False.
 
     Raises:
-        ValueError: if its graph holds such operations, and `trust` is False.
+        ValueError: if its graph contains such operations and `trust` is False.
         RuntimeError: if it is damaged.
+
+    Example:
+
+    >>> tfsep.models.UNet(filters=1, depth=0).export("exported")
+    >>> model = tfsep.models.ExportedSeparator("exported")
+    >>> model.sources
+    ('vocals', 'drums')
     """
 
     def __init__(self, path: str | Path, trust: bool = False):
@@ -61,10 +68,10 @@ class ExportedSeparator:
             setattr(self, name, value)
         self.sources = tuple(self.sources)
         try:
-            # Kept: the functions are of no use once the object that holds their variables is gone.
+            # The functions need the object with their variables.
             self._saved_model = tf.saved_model.load(str(path))
         except Exception as error:
-            # TensorFlow raises many kinds for a damaged SavedModel.
+            # TensorFlow raises errors of many kinds.
             raise _damaged(path, error) from error
 
     def __repr__(self) -> str:
@@ -90,7 +97,7 @@ def _read_facts(path: str | Path) -> dict:
 
 
 def _suspects(content: bytes) -> set[str]:
-    """Operations of a SavedModel, in its graph and its functions, that may do more than compute."""
+    """Return the operations of a SavedModel that may do more than compute."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved_model = saved_model_pb2.SavedModel()
@@ -105,7 +112,7 @@ def _suspects_in(graph) -> Iterator[str]:
     saver = {name.partition(":")[0] for name in (graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name)}
     own = [node for node in graph.graph_def.node if node.name not in saver]
     saving = _reached(_called(node for node in graph.graph_def.node if node.name in saver), functions)
-    # A function that anything else can call is no saver, whatever its name.
+    # A function that anything else can call is not a saver.
     saving -= _reached({*_called(own), *graph.object_graph_def.concrete_functions}, functions)
     for name, nodes in {"": own, **functions}.items():
         for node in nodes:
@@ -114,7 +121,7 @@ def _suspects_in(graph) -> Iterator[str]:
 
 
 def _reached(names: set[str], functions: dict[str, list]) -> set[str]:
-    """Those of the functions that are called by name, or by others that are."""
+    """Return the functions that are called by name, or by others that are."""
     found: set[str] = set()
     while names := (names & functions.keys()) - found:
         found |= names
@@ -123,7 +130,7 @@ def _reached(names: set[str], functions: dict[str, list]) -> set[str]:
 
 
 def _called(nodes: Iterable) -> set[str]:
-    """Names of all operations and functions that nodes refer to."""
+    """Return the names of all operations and functions that nodes refer to."""
     names = set()
     for node in nodes:
         names.add(node.op)
@@ -136,7 +143,7 @@ def _is_suspect(node) -> bool:
     from tensorflow.python.framework import op_def_registry
 
     definition = op_def_registry.get(node.op)
-    if definition is None:  # of a library of somebody's own
+    if definition is None:  # of another library
         return True
     if node.op == "PrintV2":
         return node.attr["output_stream"].s.startswith(b"file:")

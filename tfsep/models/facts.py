@@ -1,4 +1,4 @@
-"""Limits of what a stored model may say about itself: what it says decides how much memory a song takes."""
+"""Limits of the facts in stored models, which decide how much memory a song takes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHOICES = {
 
 
 def check_facts(facts: Mapping) -> None:
-    """Raises ValueError for sources, lengths or rules of a model that are of another type or out of range."""
+    """Raise ValueError if sources, lengths or rules of a model are of another type or out of range."""
     sources = facts["sources"]
     if (
         not isinstance(sources, (list, tuple))

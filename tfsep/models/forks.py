@@ -1,4 +1,4 @@
-"""A process that is forked after TensorFlow has run hangs at its first operation: said instead."""
+"""A process that is forked after TensorFlow has run would hang at its first operation: an error instead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _forked = False
 
 
 def check_fork() -> None:
-    """Raises RuntimeError in a process that was forked from one in which TensorFlow had run."""
+    """Raise RuntimeError in a process that was forked from one in which TensorFlow had run."""
     if _forked:
         raise RuntimeError(
             "This process was forked from one in which TensorFlow had run, whose threads are missing here: it would "

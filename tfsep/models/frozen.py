@@ -1,4 +1,4 @@
-"""Which layers are frozen, for a model's configuration: networks are built anew from it."""
+"""Names of frozen layers, for the configuration from which networks are rebuilt."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import keras
 
 
 def frozen(model: keras.Model) -> list[str]:
-    """Names of the frozen layers, as `freeze` takes them."""
+    """Return the names of the frozen layers, for `freeze`."""
     return [name for name, layer in _layers(model) if not layer.trainable]
 
 
 def freeze(model: keras.Model, names: list[str]) -> None:
-    """Freezes the layers of these names and no others. Names of layers that the model lacks are ignored."""
+    """Freeze the layers of these names and no others. Names that the model lacks are ignored."""
     names = set(names)
-    # Outer layers come first: setting their flag sets that of all layers inside.
+    # Outer layers come first: their flag sets those of all layers inside.
     for name, layer in _layers(model):
         if layer.trainable != (name not in names):
             layer.trainable = name not in names
 
 
 def _layers(layer: keras.Layer, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:
-    """All layers inside a layer with names of their positions, such as "0.3".
+    """Yield all layers inside a layer, named by position, such as "0.3".
 
-    Keras's names may count all layers that the process has made.
+    Keras's own names may contain the number of layers that the process has made.
     """
     for position, inner in enumerate(layer._flatten_layers(include_self=False, recursive=False)):
         yield f"{prefix}{position}", inner

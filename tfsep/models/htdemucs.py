@@ -1,4 +1,4 @@
-"""HTDemucs: a U-Net on the spectrogram and one on the waveform, with a transformer between their innermost layers."""
+"""HTDemucs: a U-Net on the spectrogram and one on the waveform, with a transformer across their innermost layers."""
 
 from __future__ import annotations
 
@@ -26,43 +26,44 @@ _LEAST_VARIANCE = 1e-20
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class HTDemucs(Separator):
-    """Hybrid transformer Demucs, as in the published weights `htdemucs`, `htdemucs_ft` and `htdemucs_6s`.
+    """Hybrid transformer Demucs of the published weights `htdemucs`, `htdemucs_ft` and `htdemucs_6s`.
 
-    Both inputs are normalised by their own mean and deviation, which the outputs get back. The loss is the mean
-    absolute error of the waveforms. Songs are separated as the program Demucs does with `shifts=0`, which brings the
-    whole song to mean 0 and deviation 1 first; `model(x)` and exported models do not.
+    The spectrogram and the waveform are normalised by their mean and deviation, which is undone in the outputs. The
+    loss is the mean absolute error of the waveforms. Songs are separated as by the program Demucs with `shifts=0`,
+    which normalizes the whole song first; `model(x)` and exported models do not.
 
-    The network takes one segment at a time: `model(x)` works through longer audio segment by segment, side by side,
-    and fills the last one up with zeros. `tfsep.separate` cross-fades overlapping segments.
+    The network takes one segment at a time: `model(x)` separates longer audio segment by segment and pads the last one
+    with zeros. `tfsep.separate` cross-fades overlapping segments.
 
     Args:
         sources: names of the sources. Defaults to `("drums", "bass", "other", "vocals")`; the published form of six
-            adds `"guitar"` and `"piano"`.
-        sample_rate: int. Defaults to 44100.
-        channels: int. Defaults to 2.
+            sources adds `"guitar"` and `"piano"`.
+        sample_rate: int, samples per second. Defaults to 44100.
+        channels: int, channels of the audio. Defaults to 2.
         segment: int, samples estimated at a time. Weights fit any length. Defaults to 343980, 7.8 seconds.
         filters: int, channels of the outermost layers, a multiple of 8; each further layer has twice as many.
             Defaults to 48.
-        depth: int, layers of either encoder. Defaults to 4.
-        n_fft: int, samples of a frame; frames lie a quarter apart. Defaults to 4096.
+        depth: int, layers of each encoder. Defaults to 4.
+        n_fft: int, samples of a frame; the hop is a quarter of it. Defaults to 4096.
         bottom_filters: int, channels of the transformer; 0 for those of the innermost layers, as in the published
             form of six sources. Defaults to 512.
-        transformer_layers: int, of which every other one attends across the branches. Defaults to 5.
+        transformer_layers: int, layers of the transformer, every other one across the branches. Defaults to 5.
         heads: int, heads of attention. Defaults to 8.
-        **kwargs: of `Separator`.
+        **kwargs: see `Separator`.
 
     Raises:
-        ValueError: for a number that is no positive integer, channels that the heads do not divide, or too few
-            frequencies for the depth.
+        ValueError: if a number is not a positive integer, `heads` does not divide the channels, or there are too few
+            bins for the depth.
 
     Example:
 
-    >>> model = HTDemucs(segment=4096, filters=8, depth=2, n_fft=256, bottom_filters=16)
+    >>> model = tfsep.models.HTDemucs(segment=4096, filters=8, depth=1, n_fft=256, transformer_layers=1)
     >>> model(np.zeros((1, 4096, 2), "float32"))["bass"].shape
     TensorShape([1, 4096, 2])
 
     Reference:
-        [Rouard et al., "Hybrid transformers for music source separation", ICASSP 2023](https://arxiv.org/abs/2211.08553).
+
+    - [Rouard et al., 2023, Hybrid transformers for music source separation](https://arxiv.org/abs/2211.08553)
     """
 
     overlap = 0.25
@@ -71,6 +72,7 @@ class HTDemucs(Separator):
     edges = "centred"
     normalize_song = True
     fixed_length = True
+    fixed_context = True
 
     default_learning_rate = 3e-4
 
@@ -96,7 +98,7 @@ class HTDemucs(Separator):
         check_integer("transformer_layers", transformer_layers)
         if filters % 8:
             raise ValueError(f"filters must be a multiple of 8. Received: filters={filters}.")
-        # The innermost layers of either encoder still have more bins than their kernels.
+        # The innermost layers must have more bins than their kernels.
         factor = 2 * _STRIDE**depth
         if n_fft % factor or n_fft <= 2 * factor:
             raise ValueError(f"n_fft must be a multiple of {factor} above {2 * factor}. Received: n_fft={n_fft}.")
@@ -119,23 +121,23 @@ class HTDemucs(Separator):
         return dict(zip(self.sources, ops.split(estimates, len(self.sources), axis=-1), strict=True))
 
     def _spectrogram(self, window):
-        """Real and imaginary parts as channels, `[batch, bins, frames, 2 * channels]`, without the Nyquist bin."""
+        """Compute `[batch, bins, frames, 2 * channels]`, real and imaginary parts, without the Nyquist bin."""
         parts = ops.stack(self.stft(window), axis=-1)[:, :, : self.n_fft // 2] / self.n_fft**0.5
         parts = ops.transpose(parts, (0, 2, 1, 3, 4))
         return ops.reshape(parts, (-1, self.n_fft // 2, self.stft.frames, 2 * self.channels))
 
     def _waveforms(self, spectrograms):
-        """Inverse of `_spectrogram`, of all sources: `[batch, samples, sources * channels]`."""
+        """Invert `_spectrogram` for all sources: `[batch, samples, sources * channels]`."""
         signals = len(self.sources) * self.channels
         parts = ops.reshape(spectrograms, (-1, self.n_fft // 2, self.stft.frames, signals, 2)) * self.n_fft**0.5
         parts = ops.pad(ops.transpose(parts, (0, 2, 1, 3, 4)), [[0, 0], [0, 0], [0, 1], [0, 0], [0, 0]])
         return self.stft.inverse(parts[..., 0], parts[..., 1])
 
     def _network(self) -> keras.Model:
-        """From a spectrogram and a waveform to those of all sources. Layers bear the names of the original."""
+        """Make the network from a spectrogram and a waveform to those of all sources; names are the original's."""
         spectrogram = keras.Input((self.n_fft // 2, self.stft.frames, 2 * self.channels))
         waveform = keras.Input((self.segment, self.channels))
-        # Both branches are `[batch, rows, time, channels]`; the waveform has one row.
+        # Both branches are `[batch, rows, time, channels]`, where the waveform has one row.
         frequency, time = spectrogram, ops.expand_dims(waveform, 1)
         skips, lengths = [], []
         for index in range(self.depth):
@@ -171,7 +173,7 @@ class HTDemucs(Separator):
         return layer(outputs) if last else ops.gelu(layer(outputs), approximate=False)
 
     def _transform(self, frequency, time):
-        """The transformer across both branches."""
+        """Apply the transformer across both branches."""
         (_, rows, frames, width), length = frequency.shape, time.shape[2]
         tokens = ops.reshape(ops.transpose(frequency, (0, 2, 1, 3)), (-1, frames * rows, width))
         branches = {"": tokens, "_t": ops.squeeze(time, 1)}
@@ -207,7 +209,7 @@ class HTDemucs(Separator):
 
 
 def _normalized(inputs):
-    """Examples of mean 0 and deviation 1, and a function that gives outputs the mean and deviation back."""
+    """Normalize examples to mean 0 and deviation 1; return them and the inverse function."""
     axes = tuple(range(1, len(inputs.shape)))
     count = 1
     for axis in axes:

@@ -1,4 +1,4 @@
-"""Test step of every model under JAX, whose steps take and return all state."""
+"""Test step of all models under JAX, where steps take and return all state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import keras
 
 
 class JAXSteps:
-    """`test_step` without side effects; mixed into `Separator` where JAX is the backend."""
+    """`test_step` without side effects, a mixin of `Separator` for the JAX backend."""
 
     def test_step(self, state, data):
         trainable, non_trainable, metrics = state

@@ -1,4 +1,4 @@
-"""Models from `.keras` files, with errors that say whether a file is damaged or needs something."""
+"""Models from `.keras` files, with errors for damage and missing classes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ from tfsep.models.separator import Separator
 
 
 def load_keras(path: Path, compile: bool = False) -> Separator:
-    """Load a `.keras` file, with its optimiser if `compile` is True.
+    """Load the model of a `.keras` file.
+
+    Args:
+        path: str or path of the file.
+        compile: bool, load the optimizer as well. Defaults to False.
 
     Raises:
-        ValueError: if it holds another kind of model, code that is not run, or a class of one's own whose module
-            has not been imported.
+        ValueError: if the file contains another kind of model, code (which is not run), or a class whose module has not
+            been imported.
         RuntimeError: if it is damaged.
+
+    Example:
+
+    >>> model = tfsep.models.load_keras("model.keras")
+    >>> model.sources
+    ('vocals', 'drums')
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -33,7 +43,7 @@ def load_keras(path: Path, compile: bool = False) -> Separator:
         model = keras.saving.load_model(path, own, compile=compile)
     except Exception as error:
         check_safe(path, error)
-        # Keras raises many kinds for a damaged archive.
+        # Keras raises errors of many kinds for a damaged archive.
         raise _damage(path, error) from error
     if not isinstance(model, Separator):
         raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
@@ -41,6 +51,6 @@ def load_keras(path: Path, compile: bool = False) -> Separator:
 
 
 def _damage(path: Path, error: Exception) -> RuntimeError:
-    # Of a file cut short, Python says that it is no zip file and Keras that there is none.
+    # For truncated files, the errors of Python and Keras are misleading.
     detail = reason(error) if zipfile.is_zipfile(path) else "it is cut short"
     return RuntimeError(f"{path} is not a complete Keras model: it is damaged ({detail}).")

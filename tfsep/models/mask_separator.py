@@ -1,4 +1,4 @@
-"""What all models have in common that mask the mixture's spectrogram."""
+"""Base of the models that mask the spectrogram of the mixture."""
 
 from __future__ import annotations
 
@@ -13,22 +13,34 @@ from tfsep.models.separator import Separator
 
 
 class MaskSeparator(Separator):
-    """Base of models that multiply the mixture's magnitudes by a mask for each source, and keep its phase.
+    """Base of models that multiply the spectrogram of the mixture by a mask for each source.
 
-    A subclass builds a network and says what it gives for each source (`outputs`). The masks are ratios of these
-    over all sources (`tfsep.layers.ratio_masks`), so the estimates add up to the mixture. The loss compares
-    magnitudes: masked ones of the mixture, and those of the references. With `spectral_loss` it compares the
-    spectrograms themselves, so that it counts what the mixture's phase costs, as SDR does.
+    A subclass builds a network and defines its output for each source (`outputs`). The masks are ratios of these
+    outputs (`tfsep.layers.ratio_masks`), so that the estimates add up to the mixture. The loss compares the masked
+    magnitudes of the mixture with the magnitudes of the references. With `spectral_loss` it compares complex
+    spectrograms, and includes the error of the mixture's phase as SDR does.
 
     Args:
         sources, sample_rate, channels, segment, dtype: see `Separator`.
         n_fft: int, samples of a frame.
         hop: int, samples from a frame to the next.
-        window: `"hann"` or `"sine"`.
-        mask: `"abs"`, `"linear"`, `"quadratic"` or `"relu"`; see `tfsep.layers.ratio_masks`.
-        binary_mask: bool. At inference, each bin goes whole to the source with the largest mask. Defaults to False.
-        spectral_loss: bool. The loss compares complex spectrograms. Defaults to False: magnitudes.
+        window: str, `"hann"` or `"sine"`.
+        mask: str, `"abs"`, `"linear"`, `"quadratic"`, `"relu"` or `"softmax"`; see `tfsep.layers.ratio_masks`.
+        binary_mask: bool, assign each bin to the source with the largest mask at inference. Defaults to False.
+        spectral_loss: bool, compare complex spectrograms in the loss. Defaults to False, magnitudes.
+
+    Example:
+
+    >>> class Crossover(tfsep.models.MaskSeparator):
+    ...     def outputs(self, magnitudes, training):
+    ...         low = ops.ones_like(magnitudes) * np.less(range(self.stft.bins), 8)[:, None]
+    ...         return ops.stack([low, 1 - low], axis=1)
+    >>> model = Crossover(("bass", "rest"), 8000, 1, segment=4096, n_fft=256, hop=64, window="hann", mask="abs")
+    >>> model(np.zeros((1, 5000, 1), "float32"))["bass"].shape
+    TensorShape([1, 5000, 1])
     """
+
+    fixed_context = True
 
     def __init__(
         self,
@@ -44,8 +56,7 @@ class MaskSeparator(Separator):
         spectral_loss: bool = False,
         **kwargs,
     ):
-        # `context` is 0 for these networks and stands in `get_config` of the base.
-        super().__init__(sources, sample_rate, channels, segment, **{"context": 0, **kwargs})
+        super().__init__(sources, sample_rate, channels, segment, **kwargs)
         check_choice("mask", mask, MASKS)
         self.mask = mask
         self.binary_mask = bool(binary_mask)
@@ -53,22 +64,25 @@ class MaskSeparator(Separator):
         self.stft = STFT(n_fft, hop, window)
 
     def outputs(self, magnitudes, training: bool):
-        """What the network gives for each source: `[batch, source, frames, bins, channels]`.
+        """Compute the output of the network for each source.
 
         Args:
-            magnitudes: float32 `[batch, frames, bins, channels]`, those of a mixture at the model's level.
-            training: bool.
+            magnitudes: float32 `[batch, frames, bins, channels]`, of a mixture at the level of the network.
+            training: bool, whether the model is trained.
+
+        Returns:
+            float tensor `[batch, source, frames, bins, channels]`.
         """
         raise NotImplementedError
 
     def masks(self, magnitudes, training: bool):
-        """Masks `[batch, source, frames, bins, channels]`, float32, which add up to one over the sources."""
+        """Compute float32 masks `[batch, source, frames, bins, channels]`, which add up to one over the sources."""
         return ratio_masks(self.outputs(magnitudes, training), self.mask)
 
     def estimate(self, window, training: bool = False) -> dict:
-        """Masked magnitudes of the mixture, `[batch, frames, bins, channels]` for each source.
+        """Return masked magnitudes of the mixture, `[batch, frames, bins, channels]` for each source.
 
-        With `spectral_loss` a last axis holds the real and the imaginary part of the masked spectrogram.
+        With `spectral_loss`, return masked spectrograms, with real and imaginary part as a last axis.
         """
         level, gain = self.normalize(window)
         spectrogram = self.stft(level)
@@ -95,7 +109,7 @@ class MaskSeparator(Separator):
         return {name: self.stft.inverse(*pair, samples) for name, pair in parts.items()}
 
     def _in_domain(self, spectrogram: tuple):
-        """A spectrogram as the loss sees it."""
+        """Bring a spectrogram to the domain of the loss."""
         return ops.stack(spectrogram, axis=-1) if self.spectral_loss else magnitude(*spectrogram)
 
     def get_config(self) -> dict:
@@ -111,6 +125,6 @@ class MaskSeparator(Separator):
 
 
 def channels_as_examples(magnitudes):
-    """`[batch, frames, bins, channels]` -> `[batch * channels, frames, bins]`, for a network that hears one channel."""
+    """Make examples of channels, for a network of one channel: `[batch * channels, frames, bins]`."""
     frames, bins = ops.shape(magnitudes)[1], ops.shape(magnitudes)[2]
     return ops.reshape(ops.transpose(magnitudes, (0, 3, 1, 2)), (-1, frames, bins))

@@ -1,4 +1,4 @@
-"""Mel-band RoFormer: bands that overlap, evenly spaced on the mel scale."""
+"""Mel-band RoFormer: overlapping bands, evenly spaced on the mel scale."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _LOG_STEP = np.log(6.4) / 27
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class MelBandRoFormer(RoFormer):
-    """Mel-band RoFormer, as in the public checkpoints. Defaults are those of Kimberley Jensen's model of vocals.
+    """Mel-band RoFormer of the public checkpoints, with a complex mask for each source.
 
-    A bin may lie in two bands, whose masks are averaged. The loss is the mean absolute error of the waveforms; the
-    published training adds that of spectrograms of several resolutions.
+    Defaults are those of Kimberley Jensen's model of vocals. A bin may be in two bands, whose masks are averaged. The
+    loss is the mean absolute error of the waveforms; the published training adds that of spectrograms of several
+    resolutions.
 
     Args:
         sources: names of the sources. Defaults to `("vocals",)`.
@@ -35,16 +36,17 @@ class MelBandRoFormer(RoFormer):
             zero_dc, **kwargs: see `BandSplitRoFormer`.
 
     Raises:
-        ValueError: for sizes that do not fit, or more bands than there are bins for.
+        ValueError: if sizes do not fit each other, or there are too many bands for the bins.
 
     Example:
 
     >>> small = {"segment": 4096, "n_fft": 256, "hop": 32, "bands": 8, "width": 8, "depth": 1}
-    >>> MelBandRoFormer(**small)(np.zeros((1, 4096, 2), "float32"))["vocals"].shape
+    >>> tfsep.models.MelBandRoFormer(**small)(np.zeros((1, 4096, 2), "float32"))["vocals"].shape
     TensorShape([1, 4096, 2])
 
     Reference:
-        [Wang et al., "Mel-band RoFormer for music source separation", 2023](https://arxiv.org/abs/2310.01809).
+
+    - [Wang et al., 2023, Mel-band RoFormer for music source separation](https://arxiv.org/abs/2310.01809)
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class MelBandRoFormer(RoFormer):
 
 
 def mel_bands(sample_rate: int, n_fft: int, count: int) -> list[np.ndarray]:
-    """The bins of each band: those between the edges, evenly spaced in mel, before it and after the next.
+    """Return the bins of each band. Bands begin and end at the centres of their neighbours, evenly spaced in mel.
 
     Args:
         sample_rate: int, samples per second.
@@ -92,12 +94,12 @@ def mel_bands(sample_rate: int, n_fft: int, count: int) -> list[np.ndarray]:
         list of arrays of bins.
 
     Raises:
-        ValueError: if a band would hold no bin, or a bin lie in no band.
+        ValueError: if a band has no bin, or a bin is in no band.
     """
     edges = _hertz(np.linspace(0, _mel(sample_rate / 2), count + 2))
     frequencies = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     inside = (frequencies > edges[:-2, np.newaxis]) & (frequencies < edges[2:, np.newaxis])
-    # The outermost edges are the lowest and the highest bin, which would lie in no band.
+    # The outermost edges are the lowest and the highest bin, which would be in no band.
     inside[0, 0] = inside[-1, -1] = True
     if not inside.any(axis=0).all() or not inside.any(axis=1).all():
         raise ValueError(f"bands must be fewer for n_fft={n_fft}: one would hold no bin. Received: bands={count}.")

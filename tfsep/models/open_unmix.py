@@ -11,45 +11,47 @@ from tfsep.checks import check_integer, check_number
 from tfsep.layers import Bidirectional, CentredSTFT, magnitude, wiener_filter
 from tfsep.models.separator import Separator
 
-# Frames that the Wiener filter takes together: the sources may move from one block to the next.
+# Frames of a block of the Wiener filter, within which the spatial covariances are constant.
 _WIENER_FRAMES = 300
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class OpenUnmix(Separator):
-    """Networks that estimate what fraction of the mixture's magnitudes is each source's, and a Wiener filter.
+    """A recurrent network for the magnitudes of each source, and a Wiener filter.
 
-    Each source has a network of its own: the mixture's magnitudes up to `input_bins`, standardised for each bin; a
-    dense layer with tanh; LSTMs, whose output is put beside their input; two dense layers; a factor of at least 0 for
-    each of all bins. The sources' magnitudes get the mixture's phase, or go through the Wiener filter in blocks of 300
-    frames. The loss is the squared error of magnitudes.
+    Each network scales the lowest `input_bins` of the mixture's magnitudes, applies a dense layer with tanh, LSTMs with
+    a skip connection and two dense layers, and estimates a factor of at least 0 for all bins. The magnitudes of the
+    sources have the mixture's phase, or pass the Wiener filter in blocks of 300 frames. The loss is the squared error
+    of magnitudes.
 
-    As in the original, a song is one sequence for the recurrence, but no longer than four minutes: longer ones are
-    cut. A mono model takes each channel of a song by itself.
+    As in the original, a song is a single sequence; those of more than four minutes are cut. A mono model separates the
+    channels of a song one by one.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "drums", "bass", "other")`.
-        sample_rate: int. Defaults to 44100.
-        channels: int. Defaults to 2.
+        sample_rate: int, samples per second. Defaults to 44100.
+        channels: int, channels of the audio. Defaults to 2.
         segment: int, samples of a window in training. Defaults to 264600, which is 6 s.
         n_fft: int, samples of a frame. Defaults to 4096.
         hop: int, samples from a frame to the next. Defaults to 1024.
-        input_bins: int, lowest frequencies that the network takes. Defaults to 1487, up to 16 kHz.
-        hidden_size: int, even unless `unidirectional`. Defaults to 512 (`umxhq`); 1024 in `umxl`, 256 in `umxse`.
-        recurrent_layers: int. Defaults to 3.
-        unidirectional: bool. The LSTMs run forwards only. Defaults to False.
-        dropout: float, between LSTMs in training. Defaults to 0.4.
+        input_bins: int, number of the lowest bins that the networks receive. Defaults to 1487, up to 16 kHz.
+        hidden_size: int, units of the layers, even unless `unidirectional`; 1024 in `umxl`, 256 in `umxse`. Defaults to
+            512, as in `umxhq`.
+        recurrent_layers: int, number of LSTMs. Defaults to 3.
+        unidirectional: bool, use forward LSTMs only. Defaults to False.
+        dropout: float, dropout between LSTMs in training. Defaults to 0.4.
         wiener: int, iterations of the Wiener filter, which needs two sources or more. Defaults to 1.
         dtype: Keras dtype or policy of the networks.
 
     Raises:
-        ValueError: for arguments out of range, or `wiener` with a single source.
+        ValueError: if an argument is out of range, or `wiener` is used with a single source.
 
     Example:
 
-    >>> model = tfsep.models.OpenUnmix(sources=("vocals", "other"), hidden_size=32)
-    >>> model(np.zeros((1, 44100, 2), "float32"))["vocals"].shape
-    TensorShape([1, 44100, 2])
+    >>> small = {"n_fft": 256, "hop": 64, "input_bins": 60, "hidden_size": 8, "recurrent_layers": 1}
+    >>> model = tfsep.models.OpenUnmix(("vocals", "other"), wiener=0, **small)
+    >>> model(np.zeros((1, 5000, 2), "float32"))["vocals"].shape
+    TensorShape([1, 5000, 2])
 
     Reference:
 
@@ -57,9 +59,9 @@ class OpenUnmix(Separator):
       separation](https://doi.org/10.21105/joss.01667)
     """
 
-    # Of a song, and of a song that is too long to be one segment.
     batch_size = 1
-    overlap = 1 / 24
+    overlap = 1 / 24  # of songs that are too long to be one segment
+    fixed_context = True
 
     def __init__(
         self,
@@ -106,11 +108,11 @@ class OpenUnmix(Separator):
 
     @property
     def longest_segment(self) -> int:
-        """Samples of a song up to which it is one segment."""
+        """Return the samples up to which a song is a single segment."""
         return 240 * self.sample_rate
 
     def estimate(self, window, training: bool = False) -> dict:
-        """Magnitudes of each source, `[batch, frames, bins, channels]`."""
+        """Estimate the magnitudes of each source, `[batch, frames, bins, channels]`."""
         magnitudes = magnitude(*self.stft(window))
         factors = (network(magnitudes, training=training) for network in self.networks)
         return {name: factor * magnitudes for name, factor in zip(self.sources, factors, strict=True)}
@@ -132,10 +134,10 @@ class OpenUnmix(Separator):
         }
 
     def _wiener_in_blocks(self, magnitudes, mixture: tuple) -> list:
-        """The Wiener filter of each block by itself, one after the other to save memory."""
+        """Apply the Wiener filter block by block, to save memory."""
         frames = ops.shape(magnitudes)[2]
         packed = ops.concatenate([magnitudes, ops.stack(mixture, axis=1)], axis=1)
-        # Frames of zeros do not change what the filter gives for the others.
+        # Frames of zeros do not change the result for the others.
         packed = ops.pad(packed, [[0, 0], [0, 0], [0, -frames % _WIENER_FRAMES], [0, 0], [0, 0]])
         count = len(self.sources)
         shape = (-1, count + 2, ops.shape(packed)[2] // _WIENER_FRAMES, _WIENER_FRAMES, self.stft.bins, self.channels)
@@ -164,7 +166,7 @@ class OpenUnmix(Separator):
 
 
 class _Network(layers.Layer):
-    """Magnitudes `[batch, frames, bins, channels]` to factors of the same shape, float32."""
+    """Network from magnitudes `[batch, frames, bins, channels]` to float32 factors of the same shape."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Classes of one's own: imported by name where the user gives one, and never because a file names them."""
+"""Classes of users, which are imported if the user names them, and never because a file does."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from types import ModuleType
 
 import keras
 
-# Names that the user gave, for processes that are started anew.
+# Names that the user has given, for new processes.
 imported: list[str] = []
 
 
 def import_module(name: str) -> ModuleType:
-    """Imports a module that the user named, from the installation or the current folder.
+    """Import a module that the user has named, from the installation or the current folder.
 
     Raises:
-        ValueError: if there is no such module, or it raises an error itself.
+        ValueError: if there is no such module, or it raises an error.
     """
     if os.getcwd() not in sys.path:
-        # Last: the folder's files must not come before modules that nobody named.
+        # Last, so that files of the folder do not hide other modules.
         sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(name)
@@ -36,7 +36,7 @@ def import_module(name: str) -> ModuleType:
 
 
 def import_class(name: str) -> type:
-    """The class of a name such as `mymodel:TinyWave`.
+    """Import the class of a name such as `mymodel:TinyWave`.
 
     Raises:
         ValueError: if the module cannot be imported or has no such class.
@@ -49,7 +49,7 @@ def import_class(name: str) -> type:
 
 
 def custom_objects(config: dict, path: os.PathLike | str) -> dict[str, type]:
-    """Models of one's own that a serialised object names and that are imported but not registered with Keras.
+    """Return the users' models in a serialised object that are imported but not registered with Keras.
 
     Raises:
         ValueError: if the module that defines a class or function has not been imported.
@@ -68,7 +68,7 @@ def custom_objects(config: dict, path: os.PathLike | str) -> dict[str, type]:
 
 
 def _named(config) -> Iterator[tuple[str, str | None, str | None]]:
-    """Name, registered name and module of all that a serialised object is made of."""
+    """Yield name, registered name and module of all objects in a serialised one."""
     if isinstance(config, dict):
         name, inner = config.get("class_name"), config.get("config")
         if isinstance(name, str) and "config" in config and not name.startswith("__"):
@@ -81,7 +81,7 @@ def _named(config) -> Iterator[tuple[str, str | None, str | None]]:
 
 
 def _is_known(name: str, registered: str | None, module: str | None) -> bool:
-    # Keras itself judges what may be loaded of its own modules.
+    # Keras decides what may be loaded from its own modules.
     return (module or "").split(".")[0] in ("keras", "builtins") or any(
         keras.saving.get_registered_object(key) is not None for key in (registered, name) if key
     )

@@ -14,7 +14,7 @@ from tfsep.files import check_space, replacing
 from tfsep.models.own_classes import custom_objects
 from tfsep.presets import CARD, CONFIG, WEIGHTS, read_config
 
-# Bytes that a stored model takes beside its weights, at most.
+# Bytes of a stored model besides its weights, at most.
 _MARGIN = 2**20
 
 
@@ -33,7 +33,7 @@ def save_preset(model: keras.Model, path: str | Path, card: str = "", *, half: b
     Raises:
         ValueError: if a weight is not finite in half precision.
     """
-    # A copy has no optimiser, whose settings and state would otherwise be stored as well.
+    # The copy has no optimizer, which would be stored as well.
     clone = model.inference_copy()
     config = {
         "model": keras.saving.serialize_keras_object(clone),
@@ -56,8 +56,8 @@ def load_preset(path: str | Path) -> keras.Model:
     """Read the model of a preset folder.
 
     Raises:
-        ValueError: if it holds code that is not run, or a class of one's own whose module has not been imported.
-        RuntimeError: if the folder's configuration or weights are damaged or of another model.
+        ValueError: if it contains code (which is not run), or a class whose module has not been imported.
+        RuntimeError: if its configuration or weights are damaged or of another model.
     """
     path = Path(path)
     try:
@@ -70,7 +70,7 @@ def load_preset(path: str | Path) -> keras.Model:
         model.load_weights(path / WEIGHTS)
     except Exception as error:
         check_safe(path, error)
-        # Keras raises many kinds for what it cannot read.
+        # Keras raises errors of many kinds.
         raise _damage(path, error) from error
     return model
 
@@ -80,7 +80,7 @@ def _damage(path: Path, error: Exception) -> RuntimeError:
 
 
 def check_safe(path: str | Path, error: Exception) -> None:
-    """Raise ValueError if Keras has refused to run code that a file holds, rather than met damage."""
+    """Raise ValueError if Keras has refused to run code in a file."""
     if "safe_mode" in str(error) or "unsafe" in str(error):
         raise ValueError(
             f"{path} holds Python code, such as a Lambda layer, which is never run. Write the layer as a registered "
@@ -89,12 +89,12 @@ def check_safe(path: str | Path, error: Exception) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The first line of an error's message, which Keras likes to continue over many."""
+    """Return the first line of an error's message; those of Keras have many."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _save_half(model: keras.Model, path: Path) -> None:
-    """Weights as Keras stores them, in half precision."""
+    """Save weights as Keras does, in half precision."""
     for weight in model.weights:
         if not np.all(np.abs(weight) <= np.finfo(np.float16).max):
             raise ValueError(f"Weight {weight.path} is not finite in half precision, in which presets are stored.")

@@ -1,4 +1,4 @@
-"""What the RoFormers share: a complex mask for each source, by transformers along time and along frequency bands."""
+"""Base of the RoFormers: transformers along time and along frequency bands give a complex mask for each source."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tfsep.models.separator import Separator
 
 
 class RoFormer(Separator):
-    """Base of the RoFormers, which differ in their bands and in where they normalise.
+    """Base of the RoFormers, which differ in their bands and in the place of the normalisation.
 
-    Songs are separated as ZFTurbo's Music-Source-Separation-Training does: mirrored at their ends, with a cross-fade
-    over a tenth of a segment. The network takes one segment at a time: `model(x)` works through longer audio segment
-    by segment, side by side, and fills the last one up with zeros.
+    Songs are separated as in ZFTurbo's Music-Source-Separation-Training: mirrored at their ends, with a cross-fade over
+    a tenth of a segment. The network takes one segment at a time: `model(x)` separates longer audio segment by segment
+    and pads the last one with zeros.
 
     Args:
-        bands: for each band, the bins that it holds.
-        final_norms: bool. Normalise after each transformer, instead of once after all.
+        bands: list of int arrays, the bins of each band.
+        final_norms: bool, normalize after each transformer instead of once after all.
         sources, sample_rate, channels, segment: see `Separator`.
         n_fft, hop: int, samples of a frame, and from one to the next.
         width: int, channels of a band.
@@ -32,8 +32,8 @@ class RoFormer(Separator):
         time_layers, band_layers: int, layers of either transformer.
         heads, head_size: int, heads of attention and channels of each.
         mask_layers, mask_expansion: int, hidden layers of the masks' networks and their size, in `width`.
-        skip_connection: bool. Add the outputs of all earlier blocks to the input of each.
-        zero_dc: bool. Estimates have no lowest bin.
+        skip_connection: bool, add the outputs of all earlier blocks to the input of each.
+        zero_dc: bool, set the lowest bin of the estimates to zero.
         overlap: float, fraction of a segment that overlaps the next.
     """
 
@@ -41,6 +41,7 @@ class RoFormer(Separator):
     fade = "tenth"
     edges = "reflect"
     fixed_length = True
+    fixed_context = True
 
     default_learning_rate = 5e-5
 
@@ -88,7 +89,7 @@ class RoFormer(Separator):
 
     @property
     def widths(self) -> list[int]:
-        """Features of each band: real and imaginary parts of all channels."""
+        """Return the features of each band: real and imaginary parts of all channels."""
         return [2 * self.channels * len(band) for band in self.bands]
 
     def estimate(self, window, training: bool = False) -> dict:
@@ -99,7 +100,7 @@ class RoFormer(Separator):
         return {name: self._masked(masks[name], spectrogram) for name in self.sources}
 
     def _masked(self, mask, spectrogram):
-        """The waveform of a source, from its mask over the features."""
+        """Compute the waveform of a source from its mask over the features."""
         shape = (-1, self.stft.frames, sum(map(len, self.bands)), self.channels, 2)
         mask = self._mean_of_bands(ops.reshape(ops.cast(mask, "float32"), shape))
         real, imaginary = spectrogram[..., 0], spectrogram[..., 1]
@@ -113,7 +114,7 @@ class RoFormer(Separator):
         return self.stft.inverse(*parts)
 
     def _mean_of_bands(self, mask):
-        """The mean of the masks of the bands that hold a bin, `[batch, frames, bins, channels, 2]`."""
+        """Average the masks of the bands of each bin: `[batch, frames, bins, channels, 2]`."""
         holders = [np.flatnonzero(np.concatenate(self.bands) == bin) for bin in range(self.stft.n_fft // 2 + 1)]
         most = max(map(len, holders))
         none = sum(map(len, self.bands))  # a further entry, of zeros
@@ -125,7 +126,7 @@ class RoFormer(Separator):
         return sum(ops.take(mask, places[:, index], axis=2) for index in range(most)) / counts
 
     def _network(self) -> keras.Model:
-        """From the features of the mixture to a mask for each source."""
+        """Make the network from the features of the mixture to a mask for each source."""
         sizes, kinds = self._sizes, {"dtype": self.dtype_policy}
         shape = sizes["heads"], sizes["head_size"], self.final_norms
         inputs = keras.Input((self.stft.frames, sum(self.widths)))

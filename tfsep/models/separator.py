@@ -1,4 +1,4 @@
-"""The contract of a model: mixture in, one estimate a source out."""
+"""Base class of all models: a mixture in, an estimate of each source out."""
 
 from __future__ import annotations
 
@@ -24,53 +24,66 @@ else:
     from tfsep.models.jax_steps import JAXSteps as _Steps
 
 
-# What a SavedModel takes beside its weights, at most.
+# Bytes of a SavedModel besides its weights, at most.
 _GRAPH_BYTES = 2**22
 
-# Where a SavedModel keeps what `describe` says.
+# File of a SavedModel with the facts of `describe`.
 FACTS = "assets.extra/tfsep.json"
 
-# Attributes of a model that say how songs are cut and put together.
+# Attributes of a model that say how songs are cut into segments and joined.
 SONG_RULES = ("overlap", "batch_size", "fade", "edges", "normalize_song", "lead", "longest_segment")
 
-# Inside, every mixture has this level, so that a model hears soft and loud songs alike.
+# Networks receive all mixtures at this level, so that soft and loud songs are treated alike.
 _LEVEL = 0.1
 _LEVEL_FLOOR = 1e-4
 
 
 class Separator(_Steps, keras.Model):
-    """Base of all models: names, rate and lengths, level, losses, metrics, export.
+    """Base class of all models: sources, sample rate, lengths, level, losses, metrics, export.
 
-    A subclass builds its network in its constructor and says how a window of mixture becomes estimates in the
-    domain where its loss lives (`estimate`), how the references come there (`targets`) and how estimates become
-    audio (`synthesize`). For a network from waveform to waveform only `estimate` is needed. Layers may also be built
-    at the first call, or by a `build` method.
+    A subclass builds its network in its constructor and defines how a window of the mixture becomes estimates in the
+    domain of the loss (`estimate`), how references are brought to this domain (`targets`), and how estimates become
+    audio (`synthesize`). A network from waveform to waveform needs `estimate` only. Layers may also be built at the
+    first call or by a `build` method.
 
-    A window is `segment + 2 * context` samples of mixture; estimates cover its centre of `segment` samples.
+    A window contains `segment + 2 * context` samples of the mixture; estimates are of its centre of `segment` samples.
 
     Args:
         sources: names of the sources to estimate.
-        sample_rate: int, samples per second of the audio that the model works on.
-        channels: int, channels of that audio.
+        sample_rate: int, samples per second of the audio.
+        channels: int, channels of the audio.
         segment: int, samples estimated at a time.
-        context: int, further samples wanted on each side. Defaults to 0.
-        dtype: Keras dtype or policy of the network. STFTs, losses and masks stay float32 under any policy.
+        context: int, further samples that the network needs on each side. Defaults to 0.
+        dtype: Keras dtype or policy of the network. STFTs, losses and masks are float32 under any policy.
 
     Raises:
-        ValueError: for no sources or repeated ones, or sizes that are no positive integers.
+        ValueError: if there are no sources or repeated ones, or a number is not a positive integer.
+
+    Example:
+
+    >>> class Half(tfsep.models.Separator):
+    ...     def estimate(self, window, training=False):
+    ...         return {name: 0.5 * self.centre(window) for name in self.sources}
+    >>> model = Half(("vocals", "accompaniment"), sample_rate=8000, channels=1, segment=4096)
+    >>> estimates = model(np.ones((1, 10000, 1), "float32"))  # any length
+    >>> estimates["vocals"].shape
+    TensorShape([1, 10000, 1])
     """
 
-    # How songs are cut and put together (`tfsep.separation`); models of other projects follow their rules.
-    overlap = 0.25  # fraction of a segment that overlaps the next, where none is given
-    batch_size = 4  # segments at a time, where none is given
+    # How songs are cut and joined (`tfsep.separation`). Models of other projects have the rules of their originals.
+    overlap = 0.25  # default fraction of a segment that overlaps the next
+    batch_size = 4  # default number of segments at a time
     fade = "overlap"  # cross-fade: over the overlap, "triangle", "tenth" of the segment, or "frames" (already faded)
     edges = "zeros"  # beyond the ends: "zeros", "centred" (a short last segment too), or "reflect" (the mirrored song)
-    normalize_song = False  # hand the whole song over with mean 0 and deviation 1, and undo both in the estimates
-    lead = 0  # samples of zeros before a song; with "frames", of which a segment's last ones lie in the next segment
-    longest_segment = 0  # samples up to which a song is one segment, of its own length
+    normalize_song = False  # normalize the whole song to mean 0 and deviation 1, and undo both in the estimates
+    lead = 0  # zeros before a song, in samples; for "frames", where the last frames of a segment are in the next one
+    longest_segment = 0  # samples up to which a song is a single segment
 
-    # Whether the network takes segments alone. Longer audio is then estimated segment by segment, side by side.
+    # Whether the network takes segments only. Longer audio is then estimated segment by segment, side by side.
     fixed_length = False
+
+    # Whether `context` is not an option: it is 0, or follows from the network.
+    fixed_context = False
 
     def __init__(
         self,
@@ -92,6 +105,8 @@ class Separator(_Steps, keras.Model):
         check_integer("channels", channels)
         check_integer("segment", segment)
         check_integer("context", context, least=0)
+        if self.fixed_context and context:
+            raise ValueError(f"{type(self).__name__} takes no context. Received: context={context}.")
         self.sources = names
         self.sample_rate = int(sample_rate)
         self.channels = int(channels)
@@ -105,34 +120,34 @@ class Separator(_Steps, keras.Model):
         self.source_improvements = [SISDR(name=f"{name}_si_sdr_improvement") for name in self.sources]
         self.silent_references = SilentReferences(name="silent_references")
 
-    # What a subclass says.
+    # What a subclass defines.
 
     def estimate(self, window, training: bool = False) -> dict:
-        """Window of mixture `[batch, segment + 2 * context, channels]` -> estimates in the loss's domain."""
+        """Estimate sources in the domain of the loss from a window `[batch, segment + 2 * context, channels]`."""
         raise NotImplementedError
 
     def targets(self, sources: dict) -> dict:
-        """References over a window -> references in the loss's domain, centre only."""
+        """Bring references over a window to the domain of the loss, centre only."""
         return {name: self.centre(sources[name]) for name in self.sources}
 
     def synthesize(self, estimates: dict, window) -> dict:
-        """Estimates in the loss's domain -> waveforms of the window's centre."""
+        """Convert estimates in the domain of the loss to waveforms of the window's centre."""
         return estimates
 
     def source_weights(self) -> dict[str, list[tuple]]:
-        """Weights that belong to one source, for fine-tuning with others: pairs of a variable and an index into it.
+        """Return the weights of each source as pairs of a variable and an index, for fine-tuning with other sources.
 
         Sources without weights of their own are left out. Defaults to none.
         """
         return {}
 
-    # What every model does.
+    # What all models do.
 
     def call(self, inputs, training: bool | None = None, loss_domain: bool | None = None) -> dict:
-        """Mixture `[batch, samples, channels]` of any length -> dict from source to audio of the same shape.
+        """Separate a mixture `[batch, samples, channels]` of any length into a dict from source to audio of its shape.
 
-        With `loss_domain=True` the inputs are windows and the estimates are left in the domain of the loss. Defaults
-        to `training`.
+        With `loss_domain=True` (defaults to `training`), inputs are windows and estimates stay in the domain of the
+        loss.
         """
         inputs = self._checked(inputs)
         if training if loss_domain is None else loss_domain:
@@ -143,7 +158,7 @@ class Separator(_Steps, keras.Model):
         return self.separate_window(ops.pad(inputs, pad))
 
     def _separate_segments(self, inputs) -> dict:
-        """`call` of a network that takes segments alone: one after the other, the last filled up with zeros."""
+        """Separate segment by segment, for networks of a fixed length; the last segment is padded with zeros."""
         batch, samples = ops.shape(inputs)[0], ops.shape(inputs)[1]
         count = -(-samples // self.segment)
         padding = [self.context, count * self.segment - samples + self.context]
@@ -159,14 +174,14 @@ class Separator(_Steps, keras.Model):
         return {name: joined(waveforms[name]) for name in self.sources}
 
     def separate_window(self, window) -> dict:
-        """Mixture with `context` samples on each side -> waveforms of the centre, of any length."""
+        """Separate a mixture of any length with `context` samples on each side into waveforms of its centre."""
         window = self._checked(window)
         estimates = self.estimate(window, training=False)
         waveforms = self.synthesize(estimates, window)
         return {name: ops.cast(waveforms[name], "float32") for name in self.sources}
 
     def _checked(self, mixture):
-        """The mixture, if its shape is `[batch, samples, channels]`: Keras passes axes that a trace has left open."""
+        """Check the shape of a mixture. Keras itself lets axes pass that a trace has left open."""
         shape = tuple(mixture.shape) if mixture.shape is not None else (None,) * 3
         if len(shape) != 3 or shape[2] not in (None, self.channels):
             raise ValueError(
@@ -175,26 +190,26 @@ class Separator(_Steps, keras.Model):
         return self._assert_channels(mixture) if shape[2] is None else mixture
 
     def ensure_built(self) -> None:
-        """Builds layers that have no weights yet, by estimating a window of silence."""
+        """Build layers without weights by estimating a window of silence."""
         if not all(layer.built for layer in self._flatten_layers()):
             self(ops.zeros((1, self.segment, self.channels)), training=False)
 
     def centre(self, window):
-        """Leaves out the context on both sides of `[batch, samples, channels]`."""
+        """Cut off the context on both sides of `[batch, samples, channels]`."""
         return window[:, self.context : ops.shape(window)[1] - self.context]
 
     def normalize(self, window) -> tuple:
-        """Brings a mixture to the level that the network knows; returns it and the gain to undo at the output."""
+        """Bring a mixture to the level of the network; return it and the gain to apply to the output."""
         window = ops.cast(window, "float32")
         power = ops.mean(ops.square(window), axis=(1, 2), keepdims=True)
         gain = ops.sqrt(ops.maximum(power, _LEVEL_FLOOR**2)) / _LEVEL
         return window / gain, gain
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Sum over sources of the loss, which sees references and estimates stacked as `[batch, source, ...]`.
+        """Sum the loss over sources; it receives references and estimates stacked as `[batch, source, ...]`.
 
-        The loss is the one given to `compile`, else the model's published one. As Keras does, `self.losses` is added:
-        what regularizers and `add_loss` give.
+        The loss is that of `compile`, else the published one. As in Keras, `self.losses`, those of regularizers and
+        `add_loss`, are added.
         """
         if sample_weight is not None:
             raise ValueError("Separators take no sample weights. Give batches of (mixture, sources).")
@@ -219,16 +234,16 @@ class Separator(_Steps, keras.Model):
         return ops.sum(per_source) + total(self.losses)
 
     def fit(self, x=None, *args, callbacks=None, shuffle=None, **kwargs):
-        """Trains as `keras.Model.fit` does, with the same arguments.
+        """Train the model, see `keras.Model.fit`.
 
-        Callbacks whose `mode` is `"auto"` know that a higher SI-SDR is better and that of all else less is. `shuffle`
-        defaults to True for arrays alone: a dataset comes in its own order.
+        For callbacks with `mode="auto"`, a higher SI-SDR and a lower value of anything else is better. `shuffle`
+        defaults to True for arrays; a dataset has its own order.
         """
         modes = {metric.name: "max" if isinstance(metric, SISDR) else "min" for metric in self.metrics}
         for callback in keras.tree.flatten(callbacks):
             if getattr(callback, "mode", None) == "auto":
                 callback.mode = modes.get(callback.monitor.removeprefix("val_"), "auto")
-        # Keras warns of its own default, True.
+        # Keras warns about its own default, True, for datasets.
         shuffle = not hasattr(x, "element_spec") if shuffle is None else shuffle
         return super().fit(x, *args, callbacks=callbacks, shuffle=shuffle, **kwargs)
 
@@ -246,10 +261,10 @@ class Separator(_Steps, keras.Model):
         return values
 
     def _compiled_loss(self):
-        """The loss in use: that of `compile`, else the published one."""
+        """Return the loss of `compile`, else the published one."""
         if isinstance(self.loss, dict | list | tuple):
             raise ValueError(
-                "loss must be one loss for all sources, which sees them stacked as [batch, source, ...]. Received: "
+                "loss must be one loss for all sources, which receives them stacked as [batch, source, ...]. Received: "
                 f"loss={self.loss!r}."
             )
         loss = self.default_loss if self.loss is None else keras.losses.get(self.loss)
@@ -277,11 +292,11 @@ class Separator(_Steps, keras.Model):
         self._compiled_loss()
 
     def compute_metrics(self, x=None, y=None, y_pred=None, sample_weight=None) -> dict:
-        """The losses so far: what a training step reports."""
+        """Return the mean losses, which a training step reports."""
         return _results((self._loss_tracker, *self.source_losses))
 
     def validate(self, data) -> dict:
-        """Losses of a batch, in the loss's domain, and SI-SDR of its waveforms: what a test step reports."""
+        """Compute the losses of a batch and the SI-SDR of its waveforms, which a test step reports."""
         mixture, sources, weights = keras.utils.unpack_x_y_sample_weight(data)
         estimates = self(mixture, training=False, loss_domain=True)
         loss = self.compute_loss(mixture, sources, estimates, weights, training=False)
@@ -316,7 +331,7 @@ class Separator(_Steps, keras.Model):
         config = dict(config)
         names = config.pop("frozen", None)
         model = super().from_config(config, custom_objects)
-        # Before its optimiser, whose state is of the weights that are trained.
+        # Before its optimizer, whose state has the trained weights only.
         model.ensure_built()
         if names:
             freeze(model, names)
@@ -324,7 +339,7 @@ class Separator(_Steps, keras.Model):
         return model
 
     def save_own_variables(self, store) -> None:
-        # Keras calls it before the layers' own.
+        # Keras calls this before saving the layers.
         self.ensure_built()
         super().save_own_variables(store)
 
@@ -336,11 +351,11 @@ class Separator(_Steps, keras.Model):
         self.ensure_built()
         super().load_weights(*args, **kwargs)
 
-    # Of a run where none is named.
+    # Default learning rate of `tfsep train`.
     default_learning_rate = 1e-3
 
     def default_optimizer(self, learning_rate, **arguments) -> keras.optimizers.Optimizer:
-        """The optimiser that a run gets where none is named: Adam, with Keras's arguments for it."""
+        """Return the default optimizer of a training run, Adam; see `keras.optimizers.Adam` for the arguments."""
         return keras.optimizers.Adam(learning_rate, **arguments)
 
     def save_to_preset(self, folder: str | Path, card: str = "", *, half: bool = True, **facts) -> None:
@@ -384,32 +399,32 @@ class Separator(_Steps, keras.Model):
         return model
 
     def inference_copy(self) -> Separator:
-        """An uncompiled copy with the same weights, less what only training needs: what a preset holds."""
+        """Return an uncompiled copy without what only training needs, as presets contain it."""
         self.ensure_built()
         copy = self.from_config(self.get_config())
         copy.set_weights(self.get_weights())
         return copy
 
     def describe(self) -> dict:
-        """What a program that runs the model must know: sources, rate, channels, segment, context, rules for songs."""
+        """Return what a program needs to run the model: sources, rate, channels, segment, context, rules for songs."""
         names = ("sample_rate", "channels", "segment", "context", *SONG_RULES)
         return {"sources": list(self.sources), **{name: getattr(self, name) for name in names}}
 
     def export(self, filepath: str | Path, format: str = "tf_saved_model", verbose: bool = False) -> None:
-        """Writes a SavedModel: waveform in, `{source: waveform}` out, batch and time dynamic.
+        """Write a SavedModel: waveform in, `{source: waveform}` out, for any batch and length.
 
-        Endpoints `separate` and `serving_default` take float32 `[batch, samples, channels]` at `sample_rate`.
-        `assets.extra/tfsep.json` in it names the sources, the rate and the lengths. It runs wherever TensorFlow
-        does, without tfsep, and `tfsep.separate(..., model=filepath)` takes it as well.
+        The endpoints `separate` and `serving_default` take float32 `[batch, samples, channels]` at `sample_rate`. The
+        file `assets.extra/tfsep.json` names the sources, the rate and the lengths. A SavedModel runs in plain
+        TensorFlow, without tfsep; `tfsep.separate(..., model=filepath)` takes it as well.
 
         Args:
-            filepath: path of a folder, which must not exist.
-            format: str. Only `"tf_saved_model"`; defaults to it.
+            filepath: str or path of a folder, which must not exist.
+            format: str, `"tf_saved_model"`, which is the default.
             verbose: bool, print the endpoints. Defaults to False.
 
         Raises:
             FileExistsError: if `filepath` exists.
-            ValueError: for another format.
+            ValueError: if `format` is another one.
         """
         if format != "tf_saved_model":
             raise ValueError(f"format must be 'tf_saved_model'. Received: format={format!r}.")
@@ -428,7 +443,7 @@ class Separator(_Steps, keras.Model):
             (temporary / FACTS).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
 
     def _serve(self, mixture):
-        # No model takes an empty tensor: one example of one sample is estimated, and cut off again.
+        # Models take no empty tensors: pad to one example of one sample, and cut it off again.
         batch, samples = ops.shape(mixture)[0], ops.shape(mixture)[1]
         missing = [[0, ops.maximum(0, 1 - batch)], [0, ops.maximum(0, 1 - samples)], [0, 0]]
         estimates = self(ops.pad(mixture, missing), training=False)
@@ -440,6 +455,6 @@ def _results(metrics: Sequence[keras.Metric]) -> dict:
 
 
 def channel_blocks(layer: keras.Layer, sources: Sequence[str], size: int) -> dict[str, list[tuple]]:
-    """`Separator.source_weights` of a layer that gives `size` channels for each source, one after the other."""
+    """Return `Separator.source_weights` of a layer with `size` channels for each source, in their order."""
     parts = [(..., slice(index * size, (index + 1) * size)) for index in range(len(sources))]
     return {name: [(weight, part) for weight in layer.weights] for name, part in zip(sources, parts, strict=True)}

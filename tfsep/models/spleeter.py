@@ -1,4 +1,4 @@
-"""Spleeter: a two-dimensional U-Net for each source, on magnitudes."""
+"""Spleeter: a two-dimensional U-Net on magnitudes for each source."""
 
 from __future__ import annotations
 
@@ -15,48 +15,53 @@ from tfsep.models.separator import Separator
 ACTIVATIONS = ("relu", "elu")
 EXTENSIONS = ("zeros", "average")
 _DEPTH = 6
-# Frames that overlap one end of a window.
+# Frames that extend beyond one end of a window.
 _EDGE = 4
 _MASK_FLOOR = 1e-10
-# norbert's, for spectrograms in single precision.
+# That of norbert for spectrograms in single precision.
 _WIENER_FLOOR = 2.0**-23
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class Spleeter(Separator):
-    """U-Nets that estimate each source's magnitudes from the mixture's, and masks that are ratios of their squares.
+    """A U-Net for the magnitudes of each source, and masks that are ratios of their squares.
 
-    Each source has a network of its own: six strided convolutions down, six transposed ones up, with the raw outputs
-    of the convolutions as skips, and a dilated convolution at the end. It takes the mixture's magnitudes as they are,
-    up to `bins`. As in the original's training, batch normalisation always uses its stored statistics, and there is
-    no dropout. The loss is the absolute error of magnitudes up to `bins`.
+    Each network receives the magnitudes of the lowest `bins`: six strided convolutions down, six transposed ones up,
+    with skip connections from the raw convolutions, and a dilated convolution at the end. As in the original's
+    training, batch normalisation always uses its stored statistics, and there is no dropout. The loss is the absolute
+    error of the magnitudes of the lowest `bins`.
 
-    As in the original, a song is cut after `n_fft` zeros into blocks of as many frames as a segment has, which do not
-    overlap; `model(x)` and `tfsep.separate` give the same.
+    As in the original, a song is preceded by `n_fft` zeros and cut into blocks of the frames of a segment, which do not
+    overlap. `model(x)` and `tfsep.separate` give the same estimates.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
-        sample_rate: int. Defaults to 44100.
-        channels: int. Defaults to 2.
-        segment: int, samples that the network takes at a time, a multiple of the hop. Defaults to 527360: 512 frames.
+        sample_rate: int, samples per second. Defaults to 44100.
+        channels: int, channels of the audio. Defaults to 2.
+        segment: int, samples estimated at a time, a multiple of the hop. Defaults to 527360, 512 frames.
         n_fft: int, samples of a frame, a multiple of 4; the hop is a quarter of it. Defaults to 4096.
-        bins: int, lowest frequencies that the network takes, a multiple of 64. Defaults to 1024, up to 11 kHz.
-        filters: int, of the first convolution; each further one has twice as many. Defaults to 16.
-        activation: str, `"relu"` (leaky of slope 0.2 on the way down; two sources) or `"elu"` (four and five).
-        softmax: bool. The networks' outputs compete in a softmax over the sources (five sources). Defaults to False:
-            each has a sigmoid.
-        extension: str, what masks are above `bins`: `"average"`, the mean of the mask below, or `"zeros"`, as the
-            original's published configurations say. Defaults to `"average"`.
-        wiener: int, iterations of the multichannel Wiener filter (`tfsep.layers.wiener_filter`) instead of masks. The
-            estimates are then zero above `bins`, and a song goes through it as a whole, as in the original, but in
-            minutes if it is longer than that. Defaults to 0.
+        bins: int, number of the lowest bins that the networks receive, a multiple of 64. Defaults to 1024, up to 11
+            kHz.
+        filters: int, filters of the first convolution; each further one has twice as many. Defaults to 16.
+        activation: str, `"relu"` (with a slope of 0.2 on the way down) as in the published model of two sources, or
+            `"elu"` as in those of four and five. Defaults to `"relu"`.
+        softmax: bool, apply a softmax over the sources instead of sigmoids, as in the published model of five sources.
+            Defaults to False.
+        extension: str, masks above `bins`: `"average"`, the mean of the mask below, or `"zeros"`, as in the original's
+            published configurations. Defaults to `"average"`.
+        wiener: int, iterations of the multichannel Wiener filter (`tfsep.layers.wiener_filter`), which replaces the
+            masks if above 0. Estimates are then zero above `bins`, and the filter takes a song as a whole, as in the
+            original, but minute by minute if it is longer than that. Defaults to 0.
         dtype: Keras dtype or policy of the networks.
+
+    Raises:
+        ValueError: if an argument is out of range.
 
     Example:
 
-    >>> model = tfsep.models.Spleeter()
-    >>> model.count_params()
-    19649422
+    >>> model = tfsep.models.Spleeter(n_fft=256, bins=64, filters=2, segment=4096)
+    >>> model(np.zeros((1, 5000, 2), "float32"))["vocals"].shape
+    TensorShape([1, 5000, 2])
 
     Reference:
 
@@ -64,8 +69,9 @@ class Spleeter(Separator):
       models](https://doi.org/10.21105/joss.02154)
     """
 
-    # A segment is long enough to keep all cores at work.
+    # A segment is long enough to keep all cores busy.
     batch_size = 1
+    fixed_context = True
 
     def __init__(
         self,
@@ -82,7 +88,7 @@ class Spleeter(Separator):
         wiener: int = 0,
         **kwargs,
     ):
-        super().__init__(sources, sample_rate, channels, segment, **{"context": 0, **kwargs})
+        super().__init__(sources, sample_rate, channels, segment, **kwargs)
         check_integer("n_fft", n_fft, least=4)
         check_integer("filters", filters)
         check_integer("wiener", wiener, least=0)
@@ -114,29 +120,29 @@ class Spleeter(Separator):
 
     @property
     def fade(self) -> str:
-        """Segments are added up where their frames overlap."""
+        """Return how segments are joined: as frames that overlap, unless the Wiener filter is used."""
         return "overlap" if self.wiener else "frames"
 
     @property
     def lead(self) -> int:
-        """Samples of zeros before a song: a frame."""
+        """Return the zeros before a song in samples, one frame."""
         return 0 if self.wiener else self.stft.n_fft
 
     @property
     def overlap(self) -> float:
-        """Fraction of a segment that its last frames share with the first ones of the next segment."""
+        """Return the fraction of a segment that its last frames share with the first ones of the next segment."""
         return 1 / 12 if self.wiener else 1 - self.frames * self.stft.hop / self.segment
 
     @property
     def longest_segment(self) -> int:
-        """With the Wiener filter, which takes a song as a whole: samples up to which it does."""
+        """Return the samples up to which the Wiener filter takes a song as a whole."""
         return 60 * self.sample_rate if self.wiener else 0
 
     def separate_window(self, window) -> dict:
         return self(window, training=False) if self.wiener else super().separate_window(window)
 
     def estimate(self, window, training: bool = False) -> dict:
-        """Magnitudes of each source below `bins`, `[batch, frames, bins, channels]`."""
+        """Estimate the magnitudes of each source below `bins`, `[batch, frames, bins, channels]`."""
         outputs = self._outputs(magnitude(*self._inner_frames(window))[:, :, : self.bins])
         return {name: outputs[:, index] for index, name in enumerate(self.sources)}
 
@@ -144,7 +150,7 @@ class Spleeter(Separator):
         return {name: magnitude(*self._inner_frames(sources[name]))[:, :, : self.bins] for name in self.sources}
 
     def synthesize(self, estimates: dict, window) -> dict:
-        """What the frames of a window give, which fades over its first and last ones."""
+        """Convert magnitudes to waveforms, which fade over the first and the last frames of the window."""
         outputs = ops.stack([estimates[name] for name in self.sources], axis=1)
         spectrogram = self._inner_frames(window)
         edge = [[0, 0], [_EDGE, _EDGE], [0, 0], [0, 0]]
@@ -164,7 +170,7 @@ class Spleeter(Separator):
         return {name: self.stft.inverse(*separated[name], ops.shape(inputs)[1]) for name in self.sources}
 
     def _inner_frames(self, window) -> tuple:
-        """The spectrogram of a window by those frames that lie within it."""
+        """Compute the spectrogram of a window from the frames inside it."""
         samples = ops.shape(window)[1]
         maximum = max if isinstance(samples, int) else ops.maximum
         short = maximum(self.stft.n_fft - samples, -samples % self.stft.hop)
@@ -172,18 +178,18 @@ class Spleeter(Separator):
         return tuple(part[:, _EDGE:-_EDGE] for part in self.stft(padded))
 
     def _outputs(self, magnitudes):
-        """Magnitudes of all sources `[batch, source, frames, bins, channels]`, from the mixture's."""
+        """Estimate the magnitudes of all sources `[batch, source, frames, bins, channels]`."""
         frames = ops.shape(magnitudes)[1]
         padded = ops.pad(magnitudes, [[0, 0], [0, -frames % 2**_DEPTH], [0, 0], [0, 0]])
         inputs = ops.cast(padded, self.compute_dtype)
-        # Always as at inference, in which the original was trained.
+        # The original was trained with the stored statistics as well.
         logits = ops.stack([network(inputs, training=False) for network in self.networks], axis=1)
         logits = ops.cast(logits[:, :, :frames], "float32")
         shares = ops.softmax(logits, axis=1) if self.softmax else ops.sigmoid(logits)
         return shares * ops.expand_dims(magnitudes, 1)
 
     def _outputs_of_blocks(self, magnitudes):
-        """The same for any number of frames, in blocks of `frames`, one after the other to save memory."""
+        """Estimate the magnitudes for any number of frames, block by block to save memory."""
         frames = ops.shape(magnitudes)[1]
         padded = ops.pad(magnitudes, [[0, 0], [0, -frames % self.frames], [0, 0], [0, 0]])
         blocks = ops.reshape(padded, (-1, ops.shape(padded)[1] // self.frames, self.frames, self.bins, self.channels))
@@ -191,7 +197,7 @@ class Spleeter(Separator):
         return ops.reshape(outputs, (-1, len(self.sources), ops.shape(padded)[1], *outputs.shape[4:]))[:, :, :frames]
 
     def _separate(self, outputs, spectrogram: tuple) -> dict:
-        """Spectrograms of the sources, from the networks' outputs for the mixture's spectrogram."""
+        """Separate the spectrogram of the mixture, given the networks' outputs."""
         above = self.stft.bins - self.bins
         if self.wiener:
             magnitudes = ops.pad(outputs, [[0, 0], [0, 0], [0, 0], [0, above], [0, 0]])
@@ -208,7 +214,7 @@ class Spleeter(Separator):
     def describe(self) -> dict:
         if self.wiener:
             return super().describe()
-        # What `export` writes takes audio of any length, and begins each with zeros by itself.
+        # An exported model takes audio of any length and adds the zeros itself.
         segment = max(1, self.frames - _EDGE - 1) * self.stft.hop
         return {**super().describe(), "segment": segment, "overlap": 0.25, "fade": "overlap", "lead": 0}
 
@@ -226,7 +232,7 @@ class Spleeter(Separator):
 
 
 def _network(bins: int, channels: int, filters: int, activation: str, dtype, name: str) -> keras.Model:
-    """Magnitudes `[batch, frames, bins, channels]` to logits of the same shape."""
+    """Make a network from magnitudes `[batch, frames, bins, channels]` to logits of the same shape."""
 
     def activated(x, slope: float, place: str):
         if activation == "elu":

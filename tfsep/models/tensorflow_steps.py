@@ -1,4 +1,4 @@
-"""Training and test step of every model under TensorFlow."""
+"""Training and test step of all models under TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import tensorflow as tf
 
 
 class TensorFlowSteps:
-    """`train_step` and `test_step` with a gradient tape; mixed into `Separator` where TensorFlow is the backend."""
+    """`train_step` and `test_step` with a gradient tape, a mixin of `Separator` for the TensorFlow backend."""
 
     def train_step(self, data):
         mixture, sources, weights = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             estimates = self(mixture, training=True)
             loss = self.compute_loss(mixture, sources, estimates, weights)
-            # Keras adds up the gradients of the replicas: their mean is wanted.
+            # Keras sums the gradients of replicas, which are to be averaged.
             share = loss / tf.distribute.get_strategy().num_replicas_in_sync
             scaled = self.optimizer.scale_loss(share)
         gradients = tape.gradient(scaled, self.trainable_variables)
@@ -28,7 +28,7 @@ class TensorFlowSteps:
 
     @cached_property
     def compiled_separate_window(self):
-        """`separate_window` as a TensorFlow function, traced once for each shape."""
+        """Return `separate_window` as a TensorFlow function, traced once for each shape."""
         self.ensure_built()
         return tf.function(self.separate_window)
 
@@ -56,7 +56,7 @@ class TensorFlowSteps:
             )
 
     def _synchronize_batch_statistics(self) -> None:
-        # Only here: on one device Keras's synchronized form is slower and less exact.
+        # On one device Keras's synchronized form is slower and less exact.
         for layer in self._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True

@@ -1,4 +1,4 @@
-"""Separators that need no training, from librosa and nussl: the floor under every trained model."""
+"""Separators without training, from librosa and nussl, as baselines."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-# STFT of the nearest-neighbour filter, in samples, and how far apart in seconds similar frames must be.
+# Samples of a frame, and the least distance in seconds of similar frames, of the nearest-neighbour filter.
 _N_FFT = 2048
 _NEIGHBOUR_SECONDS = 2.0
-# How much louder than what recurs a part must be to count as voice.
+# How much louder than the repeating part the voice must be.
 _MARGIN = 5
 
 
 class TrainingFree:
-    """A separator that hears a whole song at once and has no weights.
+    """A separator of whole songs without weights.
 
     Args:
-        name: str, by which `tfsep.load_model` knows it.
+        name: str, its name for `tfsep.load_model`.
         sources: names of the sources that it estimates.
-        function: from a song's channel or channels `[samples, channels]` and its rate to an estimate a source, of
-            the same shape.
+        function: function from a song `[samples, channels]` and its sample rate to an estimate of each source, of the
+            same shape.
     """
 
     def __init__(self, name: str, sources: tuple[str, ...], function: Callable[[np.ndarray, int], tuple]):
@@ -32,13 +32,18 @@ class TrainingFree:
         return f"TrainingFree({self.name!r}, sources={self.sources})"
 
     def separate_song(self, song: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
-        """Song `[samples, channels]` -> dict from source to float32 of the same shape."""
+        """Separate a song `[samples, channels]` into a dict from source to float32 audio of the same shape."""
         estimates = self._function(song, sample_rate)
         return {name: np.asarray(estimate, np.float32) for name, estimate in zip(self.sources, estimates, strict=True)}
 
 
 def _hpss(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Percussive and harmonic part, by median filters (Fitzgerald, "Harmonic/percussive separation", DAFx 2010)."""
+    """Separate percussive and harmonic part by median filters.
+
+    Reference:
+
+    - [Fitzgerald, 2010, Harmonic/percussive separation using median filtering](https://arrow.tudublin.ie/argcon/67/)
+    """
     import librosa
 
     padded = np.pad(song, ((0, max(0, _N_FFT - len(song))), (0, 0)))
@@ -48,7 +53,11 @@ def _hpss(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _repet_sim(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Voice and accompaniment: what recurs is accompaniment (Rafii and Pardo, REPET-SIM, ISMIR 2012)."""
+    """Separate voice and accompaniment, which is what repeats.
+
+    Reference: Rafii and Pardo, 2012, Music/voice separation using the similarity matrix (REPET-SIM), as in [the
+    example of librosa](https://librosa.org/doc/latest/auto_examples/plot_vocal_separation.html)
+    """
     parts = [_repet_sim_channel(channel, sample_rate) for channel in song.T]
     voice, rest = (np.stack(channels, axis=1) for channels in zip(*parts, strict=True))
     return voice, rest
@@ -74,7 +83,7 @@ def _repet_sim_channel(channel: np.ndarray, sample_rate: int) -> tuple[np.ndarra
 
 
 def _nussl(method: str, foreground: int) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
-    """A primitive separator of nussl, whose estimates are two; `foreground` is the place of the first source."""
+    """Make a function of a separator of nussl with two estimates; `foreground` is the index of the first source."""
 
     def separate(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
         try:

@@ -18,31 +18,32 @@ _NO_WORD = re.compile(r"\W", re.ASCII)
 class UNet(Separator):
     """One-dimensional U-Net from the mixture's waveform to one waveform a source, with a head for each.
 
-    Down: five blocks of a convolution of 15 samples, batch normalisation, leaky ReLU and max-pooling by two, with
-    `filters` doubling; a bottleneck block; up: five blocks of nearest upsampling, concatenation with the block of
-    the same length, and a convolution of 5 samples. Each head is a convolution of one sample with tanh, on the
-    mixture at a level of -20 dB RMS.
+    Down: five blocks of a convolution of 15 samples, batch normalisation, leaky ReLU and max-pooling by two, each with
+    twice the filters of the last one, and a bottleneck block. Up: five blocks of nearest upsampling, concatenation with
+    the block of the same length, and a convolution of 5 samples. Each head is a convolution of one sample with tanh.
+    The network receives the mixture at -20 dB RMS.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "drums")`.
-        sample_rate: int. Defaults to 11025.
-        channels: int. Defaults to 1.
+        sample_rate: int, samples per second. Defaults to 11025.
+        channels: int, channels of the audio. Defaults to 1.
         segment: int, samples estimated at a time. Defaults to 75008, which is 6.8 s.
         filters: int, filters of the first block. Defaults to 8.
-        depth: int, number of down and of up blocks. Defaults to 5.
-        dtype: Keras dtype or policy of the network.
+        depth: int, number of blocks down and up. Defaults to 5.
+        **kwargs: `context` and `dtype`, see `Separator`.
 
     Example:
 
-    >>> model = tfsep.models.UNet(sources=("vocals", "drums"))
-    >>> model.count_params()
-    985978
-    >>> estimates = model(np.zeros((1, 44100, 1), "float32"))    # any length
+    >>> model = tfsep.models.UNet(filters=2, depth=2)
+    >>> estimates = model(np.zeros((1, 10000, 1), "float32"))  # any length
     >>> estimates["vocals"].shape
-    TensorShape([1, 44100, 1])
+    TensorShape([1, 10000, 1])
 
     Reference:
-        V. Basu, "Audio Track Separation", 2022; after Ronneberger et al., "U-Net", MICCAI 2015.
+
+    - [Basu, 2022, Audio Track Separation](https://github.com/victor369basu/Audio-Track-Separation)
+    - [Ronneberger et al., 2015, U-Net: convolutional networks for biomedical image
+      segmentation](https://arxiv.org/abs/1505.04597)
     """
 
     def __init__(
@@ -55,8 +56,7 @@ class UNet(Separator):
         depth: int = 5,
         **kwargs,
     ):
-        # `context` is 0 for this network and stands in `get_config` of the base.
-        super().__init__(sources, sample_rate, channels, segment, **{"context": 0, **kwargs})
+        super().__init__(sources, sample_rate, channels, segment, **kwargs)
         check_integer("filters", filters)
         check_integer("depth", depth, least=0)
         self.filters = filters
@@ -100,7 +100,7 @@ def _network(sources: Sequence[str], channels: int, filters: int, depth: int, dt
 
 
 def _head(source: str) -> str:
-    """Name of a source's layer: TensorFlow allows no spaces and the like, which sources' names may have."""
+    """Return the name of a source's layer, without spaces and the like, which TensorFlow refuses."""
     return f"head_{_NO_WORD.sub('_', source)}"
 
 

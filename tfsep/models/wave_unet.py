@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import keras
@@ -22,53 +21,53 @@ BOTTLENECKS = ("conv", "transformer", "dual_path")
 
 _KERNEL = 5
 _FACTOR = 4
+_BLOCKS = 2 * (_KERNEL - 1)  # samples that two convolution blocks lose
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
 class WaveUNet(WaveformSeparator):
-    """U-Net from the mixture's waveform to one waveform a source, without padding in its convolutions.
+    """U-Net from the waveform of the mixture to one waveform for each source, with valid convolutions.
 
-    Down: at each level a gated convolution block, whose outputs are also handed across, a second one to the filters of
-    the next level, and resampling to a quarter of the rate. At the bottom a layer that sees the whole segment. Up:
-    resampling to four times the rate, a convolution block, concatenation with the centre of what was handed across, and
-    a second block. A linear convolution of one sample gives the waveforms, for a mixture at a level of -20 dB RMS.
+    Down: at each level a gated convolution block with a skip connection, a second block with the filters of the next
+    level, and resampling to a quarter of the rate. At the bottom a layer over the whole segment. Up: resampling to four
+    times the rate, a convolution block, concatenation with the centre of the skip connection, and a second block. A
+    linear convolution of one sample gives the waveforms. The network receives the mixture at -20 dB RMS.
 
-    All convolutions are valid, so the network wants real samples on both sides of a segment: `context` is 2,728, or
-    4,776 with the bottleneck `"conv"`, for a segment of 132,441 samples or another multiple of 1,024 more or less, and
-    up to 1,023 more for others.
+    Valid convolutions need samples on both sides of a segment: `context` is 2,728, or 4,776 with the bottleneck
+    `"conv"`, for a segment of 132,441 samples or a multiple of 1,024 more or less, and up to 1,023 more for others.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "drums", "bass", "other")`.
-        sample_rate: int. Defaults to 44100.
-        channels: int. Defaults to 2.
+        sample_rate: int, samples per second. Defaults to 44100.
+        channels: int, channels of the audio. Defaults to 2.
         segment: int, samples estimated at a time. Defaults to 132441, which is 3 s.
-        size: `"small"`, `"base"` or `"seed"`, or a list of filters: of the first block of each level, and last of the
+        size: str, `"small"`, `"base"` or `"seed"`; or a list of filters, of the first block of each level and of the
             bottleneck, all multiples of 8. Defaults to `"seed"`, `(32, 64, 128, 256, 512, 1024)`.
-        bottleneck: `"conv"`, a convolution block; `"transformer"`, `tfsep.layers.ImprovedTransformer` with an LSTM as
-            wide as the bottleneck; or `"dual_path"`, `tfsep.layers.DualPath` a quarter as wide. Defaults to
-            `"transformer"`.
-        recurrent_layers: int, LSTMs on top of each other in the transformer. Defaults to 1.
-        dropout: float, of the transformer and the dual path. Defaults to 0.2.
-        gated: bool, gates in the blocks on the way down. Defaults to True.
-        resampling_taps: int, length of the resampling filters. Defaults to 21.
+        bottleneck: str: `"conv"`, a convolution block; `"transformer"`, `tfsep.layers.ImprovedTransformer` with as many
+            units as the bottleneck has filters; or `"dual_path"`, `tfsep.layers.DualPath` with a quarter of them.
+            Defaults to `"transformer"`.
+        recurrent_layers: int, number of LSTMs in the transformer. Defaults to 1.
+        dropout: float, dropout of the transformer and the dual path. Defaults to 0.2.
+        gated: bool, use gates in the blocks on the way down. Defaults to True.
+        resampling_taps: int, length of the resampling filters in samples. Defaults to 21.
         trainable_resampling: bool, train the resampling filters. Defaults to True.
-        difference: bool. Estimate all sources but the last, which is then the mixture less the others, so that the
-            estimates add up to the mixture. Defaults to False.
+        difference: bool, estimate all sources but the last one, which is the mixture minus the others. Defaults to
+            False.
         dtype: Keras dtype or policy of the network.
 
     Example:
 
-    >>> model = tfsep.models.WaveUNet(size="small")
-    >>> model.context
-    2728
-    >>> estimates = model(np.zeros((1, 100000, 2), "float32"))    # any length
+    >>> model = tfsep.models.WaveUNet(size=(8, 8, 8), bottleneck="conv")
+    >>> estimates = model(np.zeros((1, 10000, 2), "float32"))  # any length
     >>> estimates["bass"].shape
-    TensorShape([1, 100000, 2])
+    TensorShape([1, 10000, 2])
 
     Reference:
-        A. Zongo et al., "DL_project", 2022; Stoller et al., "Wave-U-Net", ISMIR 2018, and its PyTorch edition, which
-        is one model a source with `bottleneck="conv", gated=False, resampling_taps=15, trainable_resampling=False`;
-        Chen et al., "Dual-path transformer network", Interspeech 2020.
+
+    - [Zongo et al., 2022, DL_project](https://github.com/Alex-Zongo/DL_project)
+    - [Stoller, 2019, Wave-U-Net in PyTorch](https://github.com/f90/Wave-U-Net-Pytorch): one model for each source with
+      `bottleneck="conv", gated=False, resampling_taps=15, trainable_resampling=False`
+    - [Chen et al., 2020, Dual-path transformer network](https://arxiv.org/abs/2007.13975)
     """
 
     def __init__(
@@ -88,24 +87,46 @@ class WaveUNet(WaveformSeparator):
         **kwargs,
     ):
         check_choice("bottleneck", bottleneck, BOTTLENECKS)
-        filters = _filters(size)
-        bottom = _KERNEL - 1 if bottleneck == "conv" else 0
-        lost = _lost_samples(len(filters) - 1, bottom)
-        input_length = functools.partial(_input_length, levels=len(filters) - 1, bottom=bottom)
-        super().__init__(sources, sample_rate, channels, segment, lost, input_length, difference, **kwargs)
-        check_integer("recurrent_layers", recurrent_layers)
-        self.size = size if isinstance(size, str) else filters
+        self.filters = _filters(size)
         self.bottleneck = bottleneck
+        super().__init__(sources, sample_rate, channels, segment, difference, **kwargs)
+        check_integer("recurrent_layers", recurrent_layers)
+        self.size = size if isinstance(size, str) else self.filters
         self.recurrent_layers = recurrent_layers
         self.dropout = dropout
         self.gated = gated
         self.resampling_taps = resampling_taps
         self.trainable_resampling = trainable_resampling
-        self.network = self._network(filters, bottom)
+        self.network = self._network()
         self.built = True
 
-    def _network(self, filters: Sequence[int], bottom: int) -> keras.Model:
-        dtype = self.dtype_policy
+    @property
+    def lost(self) -> int:
+        return self._lost_samples(len(self.filters) - 1)
+
+    def _lost_samples(self, levels: int) -> int:
+        """Return by how many samples the output of the lowest levels is shorter than their input."""
+        lost = self._bottom
+        for _ in range(levels):
+            lost = _FACTOR * lost + 2 * _BLOCKS
+        return lost
+
+    @property
+    def _bottom(self) -> int:
+        return _KERNEL - 1 if self.bottleneck == "conv" else 0
+
+    def input_length(self, samples: int) -> int:
+        levels, length = len(self.filters) - 1, samples
+        for _ in range(levels):
+            # Rounded up; n samples become `_FACTOR * (n - 1) + 1`, less what two blocks lose.
+            length = (length + _BLOCKS - 1 + _FACTOR - 1) // _FACTOR + 1
+        length += self._bottom
+        for _ in range(levels):
+            length = _FACTOR * (length - 1) + 1 + _BLOCKS
+        return length
+
+    def _network(self) -> keras.Model:
+        filters, dtype = self.filters, self.dtype_policy
         resampling = {"taps": self.resampling_taps, "trainable": self.trainable_resampling, "dtype": dtype}
         inputs = keras.Input((None, self.channels), dtype=dtype.compute_dtype, name="mixture")
         x, skips, depth = inputs, [], len(filters) - 1
@@ -120,11 +141,11 @@ class WaveUNet(WaveformSeparator):
             name = f"up_{level + 1}"
             x = SincUpsampling1D(_FACTOR, name=f"{name}_resample", **resampling)(x)
             x = ConvBlock1D(filters[level], _KERNEL, gated=False, dtype=dtype, name=f"{name}_block_1")(x)
-            crop = _lost_samples(depth - level, bottom) // 2 - (_KERNEL - 1)
+            crop = self._lost_samples(depth - level) // 2 - (_KERNEL - 1)
             skip = layers.Cropping1D(crop, dtype=dtype, name=f"{name}_crop")(skips[level])
             x = layers.Concatenate(dtype=dtype, name=f"{name}_skip")([skip, x])
             x = ConvBlock1D(filters[level], _KERNEL, gated=False, dtype=dtype, name=f"{name}_block_2")(x)
-        # The normalised inputs of the last convolution are at a level of one, a source is below 0.1.
+        # The inputs of the last convolution have a level of one, a source less than 0.1.
         soft = keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform")
         outputs = layers.Conv1D(self.outputs, 1, kernel_initializer=soft, dtype=dtype, name="output")(x)
         return keras.Model(inputs, outputs, name="network")
@@ -155,29 +176,6 @@ def _filters(size: str | Sequence[int]) -> tuple[int, ...]:
         raise ValueError(f"size must be one of {list(SIZES)} or a list of filters. Received: size={size!r}.")
     filters = tuple(SIZES[size] if isinstance(size, str) else size)
     if len(filters) < 3:
-        # With less the shortest input is too short for the resampling.
+        # With fewer levels the shortest input is too short for the resampling.
         raise ValueError(f"size must have the filters of at least two levels and a bottleneck. Received: {size!r}.")
     return filters
-
-
-def _lost_samples(levels: int, bottom: int) -> int:
-    """By how many samples the output of some levels is shorter than their input, if that of the bottleneck is `bottom`
-    samples shorter.
-    """
-    lost = bottom
-    for _ in range(levels):
-        lost = _FACTOR * lost + 4 * (_KERNEL - 1)
-    return lost
-
-
-def _input_length(samples: int, levels: int, bottom: int) -> int:
-    """Least length of the network's input for an output of at least `samples`."""
-    blocks = 2 * (_KERNEL - 1)
-    length = samples
-    for _ in range(levels):
-        # Rounded up; n samples become `_FACTOR * (n - 1) + 1`, less what two blocks leave out.
-        length = (length + blocks - 1 + _FACTOR - 1) // _FACTOR + 1
-    length += bottom
-    for _ in range(levels):
-        length = _FACTOR * (length - 1) + 1 + blocks
-    return length

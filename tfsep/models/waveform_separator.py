@@ -1,8 +1,8 @@
-"""What the Wave-U-Nets share: a network from waveform to waveforms that fits some lengths only."""
+"""Base of the Wave-U-Nets: networks from waveform to waveforms that fit certain lengths only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -11,22 +11,22 @@ from tfsep.models.separator import Separator, channel_blocks
 
 
 class WaveformSeparator(Separator):
-    """Base of models whose network maps a stretch of mixture to one waveform a source.
+    """Base of models with a network from the waveform of a mixture to one waveform for each source.
 
-    A subclass builds `self.network`, with `outputs` signals at its end. Networks resample, so they fit some lengths
-    only; for a segment of another length the context is longer, so that no window is filled up with zeros. The
-    published loss is the squared error.
+    A subclass builds `self.network` with `outputs` signals, and defines `lost` and `input_length`. Because networks
+    resample, they fit certain lengths only: for other segments the context is longer, so that windows are not padded.
+    The published loss is the squared error.
 
     Args:
         sources, sample_rate, channels, segment: see `Separator`.
-        lost: int, even: by how many samples the network's output is shorter than its input.
-        input_length: function from a number of samples to the least length of an input whose output has as many.
-        difference: bool. Estimate all sources but the last, which is then the mixture less the others, so that the
-            estimates add up to the mixture.
+        difference: bool, estimate all sources but the last one, which is the mixture minus the others. The estimates
+            then add up to the mixture.
 
     Raises:
-        ValueError: if the difference is wanted with a single source.
+        ValueError: if `difference` is True and there is only one source.
     """
+
+    fixed_context = True
 
     def __init__(
         self,
@@ -34,8 +34,6 @@ class WaveformSeparator(Separator):
         sample_rate: int,
         channels: int,
         segment: int,
-        lost: int,
-        input_length: Callable[[int], int],
         difference: bool,
         **kwargs,
     ):
@@ -44,13 +42,24 @@ class WaveformSeparator(Separator):
             raise ValueError(f"difference=True needs two or more sources. Received: sources={sources!r}.")
         self.default_loss = keras.losses.MeanSquaredError()
         self.difference = difference
-        self.lost = lost
-        self.input_length = input_length
-        self.context = input_length(self.segment) - self.segment - lost // 2
+        self.context = self.input_length(self.segment) - self.segment - self.lost // 2
+
+    # What a subclass defines, from attributes that it sets before the base's constructor.
+
+    @property
+    def lost(self) -> int:
+        """Return by how many samples the output of the network is shorter than its input, an even number."""
+        raise NotImplementedError
+
+    def input_length(self, samples: int) -> int:
+        """Return the least length of an input of the network with an output of at least `samples`."""
+        raise NotImplementedError
+
+    # What is common to all.
 
     @property
     def outputs(self) -> int:
-        """Signals that the network estimates: channels times sources, less the source that is a difference."""
+        """Return the number of the network's signals: those of all sources, or of all but the difference."""
         return self.channels * (len(self.sources) - self.difference)
 
     def estimate(self, window, training: bool = False) -> dict:
@@ -58,7 +67,7 @@ class WaveformSeparator(Separator):
         level, gain = self.normalize(window)
         samples = ops.shape(window)[1] - 2 * self.context
         start, length = self.context - self.lost // 2, self.input_length(samples)
-        # A window longer than the segment, as a whole song is, may not fit.
+        # A window longer than a segment, such as a song, may not fit.
         padded = ops.pad(level, [[0, 0], [0, length - samples], [0, 0]])[:, start : start + length]
         outputs = self.network(ops.cast(padded, self.compute_dtype), training=training)
         outputs = gain * ops.cast(outputs, "float32")[:, :samples]
@@ -73,6 +82,6 @@ class WaveformSeparator(Separator):
 
     def get_config(self) -> dict:
         config = {**super().get_config(), "difference": self.difference}
-        # It follows from the network and the segment.
+        # The context follows from the network and the segment.
         del config["context"]
         return config

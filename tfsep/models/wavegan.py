@@ -1,11 +1,13 @@
-"""Networks on raw waveforms in the manner of WaveGAN, as functional Keras models.
+"""Networks on raw waveforms after WaveGAN, as functional Keras models.
 
-All convolutions span 25 samples (21 in residual blocks), have weights from a normal distribution of standard deviation
-0.02, and leaky ReLUs of slope 0.2. `filters` is the width of the widest time resolution, and doubles with each stride.
+Convolutions have 25 taps (21 in residual blocks), initial weights of standard deviation 0.02, and leaky ReLUs of slope
+0.2. `filters` is the width at the highest time resolution and doubles with each stride.
 
 Reference:
-    Donahue et al., "Adversarial audio synthesis" (WaveGAN), ICLR 2019. https://arxiv.org/abs/1802.04208
-    ElAraby et al., "S-SepGAN: GAN based music source separation", 2020.
+
+- [Donahue et al., 2019, Adversarial audio synthesis](https://arxiv.org/abs/1802.04208)
+- [ElAraby et al., 2020, S-SepGAN: GAN based music source
+  separation](https://github.com/mostafaelaraby/cyclic-gan-music-source-separation)
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from tfsep.layers import PhaseShuffle
 
 _KERNEL = 25
 _RESIDUAL_KERNEL = 21
-# Samples between which a generator's residual blocks work at least, and at most by frames of a segment.
+# The residual blocks of a generator have at most 1,024 frames of a segment, and a stride of at least 16 samples.
 _LEAST_STRIDE = 16
 _FRAMES = 1024
 # Frames before the dense layer of a discriminator.
@@ -27,11 +29,10 @@ _LAST_FRAMES = 16
 def cyclic_generator(
     segment: int = 16384, channels: int = 1, filters: int = 64, blocks: int | None = None, dtype="float32"
 ) -> keras.Model:
-    """Audio of one kind -> audio of another, of the same length.
+    """Make a generator from audio to audio of the same length.
 
-    Strided convolutions down to at most 1,024 frames a segment (two of stride 4 for 16,384 samples, one more of
-    stride 2 or 4 for 32,768 or 65,536), residual blocks, and nearest upsampling with convolutions back, with no
-    activation after them.
+    Strided convolutions to at most 1,024 frames for a segment (two of stride 4 for 16,384 samples, one more of stride 2
+    or 4 for 32,768 or 65,536), residual blocks, and nearest upsampling with linear convolutions.
 
     Args:
         segment: int, samples, a power of two of at least 256. Defaults to 16384.
@@ -65,15 +66,15 @@ def wavegan_discriminator(
     phase_shuffle: int = 2,
     dtype="float32",
 ) -> keras.Model:
-    """Audio -> a logit: how real it sounds.
+    """Make a discriminator from audio to a logit, which is high for real audio.
 
     Strided convolutions (five of stride 4 for 16,384 samples, one more of stride 2 or 4 for 32,768 or 65,536) down to
     16 frames, with phase shuffle between them, and a dense layer.
 
     Args:
         segment, channels, filters, dtype: see `cyclic_generator`.
-        batch_normalization: bool, normalise after each convolution. Defaults to False.
-        phase_shuffle: int, radius of `tfsep.layers.PhaseShuffle`, a shift for each example. Defaults to 2.
+        batch_normalization: bool, normalize after each convolution. Defaults to False.
+        phase_shuffle: int, radius of `tfsep.layers.PhaseShuffle` in samples. Defaults to 2.
 
     Returns:
         A `keras.Model` from `[batch, segment, channels]` to `[batch, 1]`, linear.
@@ -92,22 +93,22 @@ def wavegan_discriminator(
 
 
 def run(network: keras.Model, audio, training: bool):
-    """Float32 through a network in its own precision, and float32 back."""
+    """Run a network in its own precision on float32 audio; the result is float32."""
     return ops.cast(network(ops.cast(audio, network.inputs[0].dtype), training=training), "float32")
 
 
 def total_stride(segment: int) -> int:
-    """Samples between two frames of a cyclic generator's residual blocks."""
+    """Return the samples between two frames of a cyclic generator's residual blocks."""
     return max(_LEAST_STRIDE, segment // _FRAMES)
 
 
 def default_blocks(segment: int) -> int:
-    """Published number of residual blocks of a cyclic generator."""
+    """Return the published number of residual blocks of a cyclic generator."""
     return 8 if segment <= _LEAST_STRIDE * _FRAMES else 9
 
 
 def _strides(factor: int) -> list[int]:
-    """Fours, and a two at the end where they alone do not make the factor."""
+    """Factorize into fours, and a two at the end if needed."""
     halvings = factor.bit_length() - 1
     return [4] * (halvings // 2) + [2] * (halvings % 2)
 
@@ -123,7 +124,7 @@ def _conv(filters: int, kernel: int, name: str, policy, stride: int = 1, padding
 
 
 def _normalize(x, name: str, policy):
-    # The original's: a tenth of each batch, and 1e-5.
+    # The constants of the original.
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=policy, name=f"{name}_norm")(x)
 
 
@@ -132,7 +133,7 @@ def _activate(x, name: str, policy):
 
 
 def _down(x, filters: int, stride: int, name: str, policy, batch_normalization: bool = False):
-    # Padded as the original is: Keras's own "same" would stand one sample off.
+    # Padded as the original: Keras's own "same" would shift by one sample.
     before = (_KERNEL - 3) // 2
     x = layers.ZeroPadding1D((before, _KERNEL - stride - before), dtype=policy, name=f"{name}_pad")(x)
     x = _conv(filters, _KERNEL, name, policy, stride, "valid")(x)

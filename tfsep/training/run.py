@@ -157,7 +157,8 @@ def _model(config: TrainConfig) -> Separator:
     options = dict(config.options)
     start = load_model(config.start_from) if config.start_from else None
     if start is not None:
-        if not isinstance(start, kind):
+        # `CycleGAN` is also the name of its base, the paired form.
+        if not isinstance(start, kind) and not issubclass(kind, type(start)):
             raise ValueError(
                 f"{config.start_from} is of class {type(start).__name__}. Expected a model {config.model!r}."
             )

@@ -1,4 +1,4 @@
-"""Training step of the CycleGAN under TensorFlow."""
+"""Training step of the WaveGAN separators under TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tfsep.models.wavegan import run
 _FLOOR = 1e-12
 
 
-class CycleGANSteps:
-    """`train_step` with two optimisers; mixed into `CycleGAN` where TensorFlow is the backend."""
+class WaveGANSteps:
+    """`train_step` with two optimizers, a mixin of `WaveGANSeparator` for the TensorFlow backend."""
 
     def train_step(self, data):
         mixture, sources, weights = keras.utils.unpack_x_y_sample_weight(data)
@@ -27,8 +27,7 @@ class CycleGANSteps:
             parts, seen["fake"] = self.generator_losses(level, target)
             seen.update({f"{part}_loss": loss for part, loss in parts.items()})
             weighted = sum(self.part_weights[part] * loss for part, loss in parts.items())
-            networks = (self.generator, self.reverse_generator) if self.reverse_generator else (self.generator,)
-            seen["generator_loss"] = weighted + _additional(networks)
+            seen["generator_loss"] = weighted + _additional(self.generators)
             return seen["generator_loss"]
 
         norms = {}
@@ -38,15 +37,15 @@ class CycleGANSteps:
                     discriminate, self.discriminator_optimizer, self.discriminator_variables
                 )
         norms["generator"] = self._minimize(generate, self.optimizer, self.generator_variables)
-        # How well the mixtures were separated, in the terms of validation.
+        # The error of the separation, as in validation.
         loss = self.compute_loss(mixture, sources, self.split(mixture, seen["fake"] * gain), weights)
         return self._log_loss(loss, mixture) | self._log_training(seen, norms, tf.shape(mixture)[0])
 
     def _minimize(self, objective, optimizer, variables):
-        """One update; returns the norm of the gradient."""
+        """Make one update and return the norm of the gradient."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            # Keras adds up the gradients of the replicas: their mean is wanted.
+            # Keras sums the gradients of replicas, which are to be averaged.
             scaled = optimizer.scale_loss(objective() / replicas)
         gradients = tape.gradient(scaled, variables)
         norm = tf.linalg.global_norm(gradients) / optimizer.scale_loss(tf.constant(1.0 / replicas))
@@ -54,7 +53,7 @@ class CycleGANSteps:
         return norm
 
     def _discriminator_loss(self, mixture, target):
-        # Replicas would each have to write to the one buffer.
+        # Replicas cannot share a replay buffer.
         replay = tf.distribute.get_strategy().num_replicas_in_sync == 1
         adversarial, value = self.adversarial_loss, 0.0
         for network, real, fakes in self.discriminations(mixture, target, replay):
@@ -64,7 +63,7 @@ class CycleGANSteps:
         return value + _additional(self.discriminators)
 
     def _gradient_penalty(self, network, real, fakes):
-        """How far the discriminator's gradient is from a norm of one between real and generated audio."""
+        """Penalize the discriminator's gradient between real and generated audio for a norm other than one."""
         examples = tf.shape(fakes)[0]
         real = tf.tile(real, [examples // tf.shape(real)[0], 1, 1])
         between = real + keras.random.uniform((examples, 1, 1), seed=self.seed_generator) * (fakes - real)
@@ -81,7 +80,7 @@ class CycleGANSteps:
         for tracker in self.training_logs:
             if tracker.name in values:
                 value = values[tracker.name]
-                # A gradient that overflowed was not applied: the scale of the loss is lowered instead.
+                # A gradient that overflowed was not applied; the scale of the loss is lowered instead.
                 counts = tf.math.is_finite(value) if tracker.name.endswith("norm") else True
                 weight = tf.where(counts, examples, 0)
                 tracker.update_state(tf.where(counts, value, 0.0), sample_weight=weight)
@@ -90,5 +89,5 @@ class CycleGANSteps:
 
 
 def _additional(networks):
-    """What the networks' regularizers and `add_loss` gave."""
+    """Sum the losses of the networks' regularizers and `add_loss`."""
     return total([loss for network in networks for loss in network.losses])
