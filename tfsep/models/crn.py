@@ -107,8 +107,8 @@ class CRN(MaskSeparator):
 
     def outputs(self, magnitudes, training: bool):
         batch, frames = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
-        heard = channels_as_examples(magnitudes[:, :, : self.heard_bins] ** self.compression)
-        padded = ops.pad(heard, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0]])
+        inputs = channels_as_examples(magnitudes[:, :, : self.heard_bins] ** self.compression)
+        padded = ops.pad(inputs, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0]])
         outputs = self.network(ops.cast(padded, self.compute_dtype)[..., None], training=training)[:, :frames]
         above = ops.repeat(outputs[:, :, -1:], self.stft.bins - self.heard_bins, axis=2)
         outputs = ops.concatenate([outputs, above], axis=2)

@@ -134,9 +134,9 @@ class DRNN(MaskSeparator):
 
     def outputs(self, magnitudes, training: bool):
         batch, frames, bins = (ops.shape(magnitudes)[axis] for axis in range(3))
-        heard = magnitudes if self.compression == 1 else magnitudes**self.compression
-        inputs = ops.cast(with_neighbours(channels_as_examples(heard), self.context_frames), self.compute_dtype)
-        outputs = self.network(inputs, training=training)
+        compressed = magnitudes if self.compression == 1 else magnitudes**self.compression
+        inputs = with_neighbours(channels_as_examples(compressed), self.context_frames)
+        outputs = self.network(ops.cast(inputs, self.compute_dtype), training=training)
         outputs = ops.reshape(outputs, (batch, self.channels, frames, len(self.sources), bins))
         return ops.transpose(outputs, (0, 3, 2, 4, 1))
 

@@ -21,7 +21,7 @@ _MARGIN = 2**20
 def save_preset(model: keras.Model, path: str | Path, card: str = "", *, half: bool = True, **facts) -> None:
     """Write a model as a preset folder, replacing one that exists.
 
-    Weights are stored without the optimiser.
+    Weights are stored without the optimizer.
 
     Args:
         model: the model.

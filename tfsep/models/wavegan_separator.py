@@ -34,8 +34,8 @@ _LEAST_SEGMENT = 256
 class WaveGANSeparator(_Steps, SavedSeed, Separator):
     """Generator from the waveform of a mixture to that of one source, trained against a discriminator.
 
-    The generator consists of strided convolutions, residual blocks and nearest upsampling. The second source is what it
-    leaves of the mixture. Networks work at a level of -20 dB RMS.
+    The generator consists of strided convolutions, residual blocks and nearest upsampling. The second source is the
+    rest of the mixture. Networks work at a level of -20 dB RMS.
 
     With a mixture m, its target s, the generator G and the mean absolute error L1, G minimises
     `reconstruction_weight` L1(G(m), s) + `identity_weight` L1(G(s), s) + `adversarial_weight` times its adversarial
@@ -50,8 +50,7 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
     losses of the networks include their regularizers.
 
     Args:
-        sources: two names: of the target, and of what is left of the mixture. Defaults to
-            `("vocals", "accompaniment")`.
+        sources: two names, of the target and of the rest of the mixture. Defaults to `("vocals", "accompaniment")`.
         sample_rate: int, samples per second. Defaults to 16000.
         channels: int, channels of the audio. Defaults to 1.
         segment: int, samples estimated at a time, a power of two of at least 256. Published: 16384, 32768 and 65536.
