@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import runpy
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Threads of BLAS that wait for a core which another test has take twenty times the time of the work itself.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 
 from tfsep import audio
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,6 +65,28 @@ def noise():
         return (0.1 * generator.standard_normal((samples, channels))).astype(np.float32)
 
     return make
+
+
+@pytest.fixture
+def eagerly():
+    """TensorFlow's functions run eagerly: a few steps of a small model take less than to trace one."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def example(monkeypatch, capfd):
+    """Runs a script of `examples/` in this process, which has loaded TensorFlow already; gives what it prints."""
+
+    def example(script: str, *words) -> str:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, words)])
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        return capfd.readouterr().out
+
+    return example
 
 
 @pytest.fixture

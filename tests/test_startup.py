@@ -15,7 +15,7 @@ from tfsep.datasets import ArrayStem, Track
 
 noise = np.random.default_rng(0).normal(0, 0.1, (2, 4000)).astype("float32")
 songs = [Track("song", {"vocals": ArrayStem(noise[0], 8000), "drums": ArrayStem(noise[1], 8000)})] * 2
-model = tfsep.models.UNet(sources=("vocals", "drums"), sample_rate=8000, segment=1024, filters=2, depth=3)
+model = tfsep.models.UNet(sources=("vocals", "drums"), sample_rate=8000, segment=512, filters=2, depth=1)
 model.compile("adam")
 data = tfsep.pipeline.excerpts(songs, model, 2, steps_per_epoch=1)
 for _ in range(2):

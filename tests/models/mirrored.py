@@ -1,4 +1,4 @@
-"""In a process of its own: one training step under a mirrored strategy of two CPUs. See separator_case.py."""
+"""In a process of its own: a training step under a mirrored strategy of two CPUs. See separator_case.py."""
 
 import json
 import sys
@@ -10,26 +10,28 @@ import tensorflow as tf
 
 import tfsep.models  # noqa: F401  registers the classes
 
-folder = Path(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-batch = dict(np.load(folder / "batch.npz"))
-mixture = batch.pop("")
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-found = {"replicas": strategy.num_replicas_in_sync}
 
-with strategy.scope():
-    model = keras.saving.load_model(folder / "model.keras")
-found |= model.fit(mixture, batch, batch_size=len(mixture), shuffle=False, verbose=0).history
-np.savez(folder / "weights.npz", *[weight.numpy() for weight in model.weights])
 
-for option in ({"jit_compile": True}, {"steps_per_execution": 2}):
+def run(folder: Path) -> None:
+    """Fits `model.keras` to `batch.npz`; with `options.json` it is compiled anew with those options first."""
+    batch = dict(np.load(folder / "batch.npz"))
+    mixture = batch.pop("")
     with strategy.scope():
-        model = keras.saving.load_model(folder / "model.keras", compile=False)
-        model.compile("adam", **option)
+        model = keras.saving.load_model(folder / "model.keras")
+        if (folder / "options.json").exists():
+            model.compile("adam", **json.loads((folder / "options.json").read_text()))
+    found = {"replicas": strategy.num_replicas_in_sync}
     try:
-        model.fit(mixture, batch, verbose=0)
-    except Exception as error:
-        found |= {name: f"{type(error).__name__}: {error}" for name in option}
+        found |= model.fit(mixture, batch, batch_size=len(mixture), shuffle=False, verbose=0).history
+    except ValueError as error:
+        found["error"] = str(error)
+    np.savez(folder / "weights.npz", *[weight.numpy() for weight in model.weights])
+    (folder / "found.json").write_text(json.dumps(found))
 
-(folder / "found.json").write_text(json.dumps(found))
+
+for line in sys.stdin:
+    run(Path(line.rstrip("\n")))
+    print("done", flush=True)

@@ -16,7 +16,7 @@ CALLBACKS = {
 @pytest.fixture
 def model():
     model = UNet(sources=("vocals", "drums"), sample_rate=8000, segment=256, filters=1, depth=1)
-    model.compile("adam", jit_compile=False)
+    model.compile("adam", run_eagerly=True)
     return model
 
 

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 
 import tfsep
 from tfsep.models import ClassicWaveUNet
@@ -21,7 +21,7 @@ def with_random_weights(model):
     return model
 
 
-class TestClassicWaveUNet(SeparatorCase):
+class TestClassicWaveUNet(SlowToTraceCase):
     model_class = ClassicWaveUNet
     options = SMALL | {"sources": ("vocals", "drums"), "learned_upsampling": True}
     parameters = 7_754

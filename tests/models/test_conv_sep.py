@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 
 from tfsep.layers import magnitude
 from tfsep.losses import ConvSepLoss
@@ -16,7 +16,7 @@ PLACES = "horizontal must be at most 10 frames and 1 places, which frames, verti
 IKALA = {**TIED, "vertical": 6, "stride": 3, "pool": 3, "horizontal": (3, 2)}
 
 
-class TestConvSep(SeparatorCase):
+class TestConvSep(SlowToTraceCase):
     model_class = ConvSep
     options = SMALL
     # 33 bins x 2 channels -> 6 -> (5 frames) 5 -> 8 -> 4 x (6 frames x 5 -> 6 -> 66).
@@ -101,7 +101,7 @@ def test_forms_learn_and_reload(options, tmp_path):
     generator = np.random.default_rng(0)
     sources = {name: generator.normal(0, 0.1, (4, 1024, model.channels)).astype("float32") for name in model.sources}
     mixed = sum(sources.values())
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
     losses = model.fit(mixed, sources, epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save(tmp_path / "model.keras")

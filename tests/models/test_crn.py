@@ -1,14 +1,14 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 
 from tfsep.models import CRN
 
 SMALL = {"sample_rate": 8000, "segment": 992, "n_fft": 64, "hop": 32, "filters": (4, 8), "units": 6}
 
 
-class TestCRN(SeparatorCase):
+class TestCRN(SlowToTraceCase):
     model_class = CRN
     options = SMALL
     parameters = 4_076
@@ -91,7 +91,7 @@ def test_learns():
     model = CRN(**SMALL)
     sources = {name: mixture(examples=4) for name in model.sources}
     sources["vocals"] = np.sin(np.arange(992, dtype="float32"))[None, :, None] * sources["vocals"]
-    model.compile(keras.optimizers.Adam(1e-2))
+    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True)
     losses = model.fit(sum(sources.values()), sources, epochs=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
 

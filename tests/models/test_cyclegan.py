@@ -29,7 +29,7 @@ class TestPaired(SeparatorCase):
 
     def test_fits(self):
         model = self.make()
-        self.compile(model)
+        self.compile(model, run_eagerly=True)
         expected = self.loss(model)
         # Biases that a normalisation or the loss takes away again have no gradient.
         weights = [weight for weight in model.trainable_weights if not weight.path.endswith("bias")]
@@ -65,7 +65,7 @@ class TestPaired(SeparatorCase):
         self.compile(half)
         for optimizer in (half.optimizer, half.discriminator_optimizer):
             assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
-        self.compile(full, keras.optimizers.SGD(0.01))
+        self.compile(full, keras.optimizers.SGD(0.01), run_eagerly=True)
         optimizers = [keras.optimizers.SGD(0.01) for _ in range(2)]
         if policy == "mixed_float16":
             # Scales at which nothing overflows in the first step, and which differ.
@@ -73,7 +73,7 @@ class TestPaired(SeparatorCase):
                 keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
                 for optimizer, scale in zip(optimizers, (512.0, 64.0), strict=True)
             ]
-        self.compile(half, optimizers[0], discriminator_optimizer=optimizers[1])
+        self.compile(half, optimizers[0], discriminator_optimizer=optimizers[1], run_eagerly=True)
         half.set_weights(full.get_weights())
         mixture = self.mixture(full)
         expected, estimates = full(mixture), half(mixture)
@@ -94,11 +94,11 @@ class TestPaired(SeparatorCase):
                 0.01 * wanted[f"{network}_gradient_norm"], rel=0.1
             )
 
-    def test_fits_under_a_mirrored_strategy(self, tmp_path, monkeypatch):
+    def test_fits_under_a_mirrored_strategy(self, tmp_path, script, monkeypatch):
         # Replicas draw shifts of their own, which one device cannot repeat, and compare real with generated examples
         # among their own where the loss is relativistic.
         monkeypatch.setattr(type(self), "options", {**self.options, "phase_shuffle": 0, "adversarial": "lsgan"})
-        super().test_fits_under_a_mirrored_strategy(tmp_path)
+        super().test_fits_under_a_mirrored_strategy(tmp_path, script)
 
     def test_reloads_from_keras_file_with_the_optimizer(self, tmp_path):
         model = self.make(adversarial="wgan-gp")
@@ -332,7 +332,7 @@ class TestCompile:
     @pytest.mark.parametrize(("adversarial", "updates"), [("ralsgan", 1), ("wgan-gp", 5)])
     def test_a_schedule_ends_for_both_optimizers_at_once(self, make, batch, adversarial, updates):
         model = make(adversarial=adversarial)
-        model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 10)))
+        model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 10)), run_eagerly=True)
         reloaded = WaveGANSeparator.from_config(model.get_config())
         reloaded.compile_from_config(json.loads(json.dumps(model.get_compile_config())))
         for trained in (model, reloaded):
@@ -372,7 +372,7 @@ class TestInference:
         assert loaded.count_params() == model.generator.count_params() == 1_221
         assert type(loaded) is CycleGAN
         np.testing.assert_allclose(loaded(batch[0])["vocals"], model(batch[0])["vocals"], atol=1e-3)
-        loaded.compile()
+        loaded.compile(run_eagerly=True)
         assert np.isfinite(loaded.fit(*batch, verbose=0).history["loss"][0])
 
     def test_preset_of_the_published_width_is_small(self, tmp_path):
@@ -393,6 +393,7 @@ class TestInference:
         np.testing.assert_allclose(exported.separate(batch[0])["vocals"], model(batch[0])["vocals"], atol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 class TestRun:
     @pytest.fixture
     def train(self, songs, monkeypatch):
@@ -474,7 +475,7 @@ def test_one_step_of_the_published_width(batch):
     keras.utils.set_random_seed(0)
     model = CycleGAN()
     assert model.get_config()["segment"] == 16384
-    model.compile()
+    model.compile(run_eagerly=True)
     audio = np.random.default_rng(0).normal(0, 0.1, (2, 1, 16384, 1)).astype("float32")
     logs = model.fit(audio.sum(axis=0), dict(zip(model.sources, audio, strict=True)), verbose=0).history
     assert np.isfinite([values[0] for values in logs.values()]).all()

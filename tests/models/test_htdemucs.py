@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 
 from tfsep.models import HTDemucs
 
@@ -18,7 +18,7 @@ SMALL = {
 }
 
 
-class TestHTDemucs(SeparatorCase):
+class TestHTDemucs(SlowToTraceCase):
     model_class = HTDemucs
     options = SMALL
     parameters = 26_588

@@ -2,7 +2,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 
 from tfsep.models import MelBandRoFormer
 from tfsep.models.mel_band_roformer import mel_bands
@@ -21,7 +21,7 @@ SMALL = {
 }
 
 
-class TestMelBandRoFormer(SeparatorCase):
+class TestMelBandRoFormer(SlowToTraceCase):
     model_class = MelBandRoFormer
     options = SMALL
     parameters = 67_196

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 
 import tfsep
 from tfsep.models import OpenUnmix
@@ -22,7 +22,7 @@ def noise(samples, channels=2):
     return np.random.default_rng(0).normal(0, 0.1, (1, samples, channels)).astype("float32")
 
 
-class TestOpenUnmix(SeparatorCase):
+class TestOpenUnmix(SlowToTraceCase):
     model_class = OpenUnmix
     options = SMALL
     parameters = 7_120

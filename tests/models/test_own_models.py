@@ -1,5 +1,6 @@
 """Models as their users write them: layers built at first call, by a `build` method, from the constructor."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -170,7 +171,7 @@ class TestAdditionalLosses:
         model = Adding()
         model(batch[0])
         model.hidden.kernel.regularizer = None
-        model.compile("sgd")
+        model.compile("sgd", run_eagerly=True)
         logs = model.fit(*batch, batch_size=2, validation_data=batch, epochs=2, verbose=0).history
         for split in ("", "val_"):
             for epoch in range(2):
@@ -191,16 +192,21 @@ class TestImports:
         "        return {name: self.gain * window for name in self.sources}\n"
     )
 
-    @pytest.fixture
-    def folder(self, tmp_path):
+    @pytest.fixture(scope="class")
+    def made(self, tmp_path_factory):
         """A module, a preset and a `.keras` file of its class, and nothing imported here."""
-        (tmp_path / "mymodel.py").write_text(self.MODULE)
+        folder = tmp_path_factory.mktemp("own")
+        (folder / "mymodel.py").write_text(self.MODULE)
         script = (
             "import mymodel\nfrom tfsep import presets\n"
             "model = mymodel.TinyWave()\nmodel.save_to_preset('preset')\nmodel.save('model.keras')\n"
         )
-        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
-        return tmp_path
+        subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True)
+        return folder
+
+    @pytest.fixture
+    def folder(self, made, tmp_path):
+        return shutil.copytree(made, tmp_path / "own")
 
     @pytest.mark.parametrize("name", ["preset", "model.keras"])
     def test_the_class_is_named_and_nothing_imported(self, folder, name, monkeypatch, capsys):

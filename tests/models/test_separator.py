@@ -1,6 +1,7 @@
 """The base class: what its constructor takes, how windows, domains and losses are handled."""
 
 import ast
+import json
 from pathlib import Path
 
 import keras
@@ -243,6 +244,38 @@ class TestSteps:
         assert {name for name in logs if not name.startswith("val_")} == {"loss", "vocals_loss", "drums_loss"}
         assert {"val_loss", "val_vocals_si_sdr_improvement", "val_silent_references"} <= logs.keys()
 
+    @pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+    def test_a_traced_step_is_that_of_an_eager_one(self, batch, policy):
+        """Test cases of single networks take most of their steps eagerly."""
+        found = []
+        for eagerly in (False, True):
+            keras.utils.set_random_seed(0)
+            model = UNet(**SMALL, dtype=policy)
+            model.compile(keras.optimizers.SGD(0.1), run_eagerly=eagerly)
+            logs = model.fit(*batch, validation_data=batch, verbose=0).history
+            found.append((logs, [weight.numpy() for weight in model.weights]))
+        (traced, weights), (eager, expected) = found
+        assert traced.keys() == eager.keys()
+        for name in eager:
+            np.testing.assert_allclose(traced[name], eager[name], rtol=2e-2, err_msg=name)
+        for weight, wanted in zip(weights, expected, strict=True):
+            np.testing.assert_allclose(weight, wanted, atol=1e-5 if policy == "float32" else 1e-3)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"jit_compile": True}, "jit_compile=True does not work under a mirrored strategy of CPUs"),
+            ({"steps_per_execution": 2}, "steps_per_execution > 1 does not work under a mirrored strategy"),
+        ],
+    )
+    def test_what_does_not_work_under_a_mirrored_strategy(self, batch, tmp_path, script, options, message):
+        mixture, sources = batch
+        np.savez(tmp_path / "batch.npz", **{"": mixture}, **sources)
+        UNet(**SMALL).save(tmp_path / "model.keras")
+        (tmp_path / "options.json").write_text(json.dumps(options))
+        script("mirrored.py")(tmp_path)
+        assert json.loads((tmp_path / "found.json").read_text())["error"].startswith(message)
+
     def test_runs_several_steps_in_one_call(self, batch):
         model = UNet(**SMALL)
         model.compile("sgd", steps_per_execution=2)
@@ -251,8 +284,6 @@ class TestSteps:
 
 class TestExport:
     def test_facts_for_programs_without_tfsep(self, tmp_path):
-        import json
-
         UNet(**SMALL, channels=2).export(tmp_path / "exported")
         facts = json.loads((tmp_path / "exported" / "assets.extra" / "tfsep.json").read_text())
         assert facts == {

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 
 import tfsep
 from tfsep.models import Spleeter
@@ -14,7 +14,7 @@ def noise(samples, channels=2):
     return np.random.default_rng(0).normal(0, 0.1, (1, samples, channels)).astype("float32")
 
 
-class TestSpleeter(SeparatorCase):
+class TestSpleeter(SlowToTraceCase):
     model_class = Spleeter
     options = SMALL
     parameters = 77_662
@@ -94,7 +94,7 @@ def test_trains_on():
     keras.utils.set_random_seed(0)
     model = Spleeter(**SMALL)
     model.networks[0].trainable = False
-    model.compile("adam")
+    model.compile("adam", run_eagerly=True)
     sources = {name: noise(model.segment) for name in model.sources}
     before = [network.get_weights() for network in model.networks]
     model.fit(sum(sources.values()), sources, epochs=2, verbose=0)

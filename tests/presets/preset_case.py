@@ -66,9 +66,10 @@ class PresetCase:
 
 
 def _scores(model, track, gain: float) -> dict[str, float]:
-    """Return the median SDR of each source over the song's seconds, for the mixture at another level."""
-    stems = tfsep.separate(track.read("mixture") * np.float32(gain), model, track.sample_rate)
-    references = track.read_sources(model.sources)
+    """Return the median SDR of each source over the song's first seconds, for the mixture at another level."""
+    samples = 3 * track.sample_rate
+    stems = tfsep.separate(track.read("mixture", 0, samples) * np.float32(gain), model, track.sample_rate)
+    references = track.read_sources(model.sources, 0, samples)
     values = tfsep.evaluation.sdr(
         gain * np.stack([references[source] for source in model.sources]),
         np.stack([stems[source] for source in model.sources]),

@@ -59,7 +59,7 @@ def test_files_of_a_preset(preset):
 
 def test_a_trained_model_is_stored_without_its_optimizer(model, preset, tmp_path):
     mixture = np.ones((2, 512, 1), "float32")
-    model.compile(keras.optimizers.Adam(0.123))
+    model.compile(keras.optimizers.Adam(0.123), run_eagerly=True)
     model.fit(mixture, dict.fromkeys(model.sources, mixture), verbose=0)
     model.save_to_preset(tmp_path / "trained")
     assert "0.123" not in (tmp_path / "trained" / presets.CONFIG).read_text()

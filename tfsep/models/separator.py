@@ -436,8 +436,7 @@ class Separator(_Steps, keras.Model):
             archive = keras.export.ExportArchive()
             archive.track(self)
             signature = [keras.InputSpec(shape=(None, None, self.channels), dtype="float32", name="mixture")]
-            for endpoint in ("separate", "serving_default"):
-                archive.add_endpoint(endpoint, self._serve, signature)
+            archive.add_endpoint("separate", self._serve, signature)  # Keras calls the first one serving_default too
             archive.write_out(str(temporary), verbose=verbose)
             (temporary / "assets.extra").mkdir()
             (temporary / FACTS).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
