@@ -12,6 +12,7 @@ import pytest
 from material import make_music
 
 from tfsep import audio
+from tfsep.audio import av_encoder
 
 SAMPLES = 30001
 NAMES = ("drums", "bass", "other", "vocals")
@@ -40,7 +41,7 @@ def streams():
     return music * np.array([1, 0.5, 0.4, 0.3, 0.2], np.float32)[:, np.newaxis, np.newaxis]
 
 
-@pytest.mark.parametrize("suffix", audio.stem_files.SUFFIXES)
+@pytest.mark.parametrize("suffix", av_encoder.STEM_SUFFIXES)
 def test_five_streams(suffix, streams, tmp_path):
     path = tmp_path / f"song{suffix}"
     tags = audio.Tags(title="Song", cover=b"\xff\xd8\xff" + bytes(1000))
@@ -137,6 +138,12 @@ def test_what_the_format_cannot_hold(name, names, settings, words, tmp_path):
     assert str(tmp_path / name) in str(caught.value)
 
 
+def test_the_format_is_checked_without_a_file():
+    assert audio.check_format(".stem.mp4", None, 44100, 1, 256000) == "AAC"
+    with pytest.raises(ValueError, match=r"channels must be 1 or 2\. Received: channels=5"):
+        audio.check_format(".stem.m4a", None, 44100, 5)
+
+
 @pytest.mark.parametrize(
     ("blocks", "words"),
     [
@@ -153,4 +160,15 @@ def test_bad_blocks_leave_nothing(blocks, words, tmp_path):
     ):
         writer.write(np.zeros((2, 5000, 2)))
         writer.write(blocks)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing(streams, tmp_path, monkeypatch):
+    def fail(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        audio.write_stems(tmp_path / "a.stem.m4a", streams[0], {"vocals": streams[1]}, 44100)
+    assert caught.value.filename == str(tmp_path / "a.stem.m4a")
     assert os.listdir(tmp_path) == []

@@ -10,7 +10,9 @@ import numpy as np
 
 from tfsep.checks import check_choice, check_integer
 
-SUBTYPES = {".m4a": ("AAC",)}
+STEM_SUFFIXES = (".stem.m4a", ".stem.mp4")
+STEM_CHANNELS = 2
+SUBTYPES = {suffix: ("AAC",) for suffix in (".m4a", *STEM_SUFFIXES)}
 _CONTAINERS = {".m4a": "ipod", ".mp4": "mp4"}
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 5: "5.0", 6: "5.1"}
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
@@ -20,13 +22,16 @@ _LEAST = 16000
 _MOST_PER_HERTZ = 6  # 6144 bits in a frame of 1024 samples
 
 
-def check_format(sample_rate: int, channels: int, bitrate: int | None) -> None:
+def check_format(suffix: str, sample_rate: int, channels: int, bitrate: int | None) -> None:
     """Raise ValueError if AAC cannot hold a rate or number of channels, or its encoder does not take a bitrate."""
     if sample_rate not in _RATES:
         raise ValueError(
             f"AAC has the sample rates {', '.join(map(str, _RATES))}. Received: sample_rate={sample_rate}. "
             "Resample, or write wav."
         )
+    if suffix in STEM_SUFFIXES:
+        check_choice("channels", channels, (1, STEM_CHANNELS))
+        channels = STEM_CHANNELS
     check_choice("channels", channels, _LAYOUTS)
     check_integer("bitrate", bitrate, _LEAST * channels, _MOST_PER_HERTZ * sample_rate * channels, optional=True)
 
@@ -49,7 +54,6 @@ class AacEncoder:
     """
 
     def __init__(self, path: Path, sample_rate: int, channels: int, bitrate: int | None, names: Sequence[str] = ("",)):
-        check_format(sample_rate, channels, bitrate)
         self.sample_rate = sample_rate
         self.samples = 0
         self._channels = channels
@@ -59,7 +63,7 @@ class AacEncoder:
         options = {"movie_timescale": str(sample_rate)}
         self._container = av.open(os.path.abspath(path), "w", _CONTAINERS[path.suffix.lower()], options=options)
         self._streams = [self._add_stream(name, bitrate) for name in names]
-        self._streams[0].disposition = av.stream.Disposition.default
+        self._streams[0].disposition = av.stream.Disposition.default.value
         self._queues = [av.AudioFifo() for _ in names]
 
     def write(self, block: np.ndarray) -> None:

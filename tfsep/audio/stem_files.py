@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfsep.audio import av_encoder, mp4
-from tfsep.audio.av_encoder import AacEncoder
+from tfsep.audio import mp4
+from tfsep.audio.av_encoder import STEM_CHANNELS, STEM_SUFFIXES, AacEncoder
 from tfsep.audio.tags import Tags
-from tfsep.audio.writing import Writer
-from tfsep.checks import check_choice
+from tfsep.audio.writing import Writer, check_format
 
-SUFFIXES = (".stem.m4a", ".stem.mp4")
 _STEMS = 4
-_CHANNELS = 2
 _SILENCE = "silence"
 _COLORS = {"drums": "#009E73", "bass": "#D55E00", "other": "#CC79A7", "vocals": "#56B4E9"}
 # The effects that players may apply to the sum of the stems, with the values of the format's authors, switched off.
@@ -104,7 +101,7 @@ class StemFileWriter(Writer):
         path: str | os.PathLike,
         sample_rate: int,
         names: Sequence[str],
-        channels: int = _CHANNELS,
+        channels: int = STEM_CHANNELS,
         overwrite: bool = False,
         clip: str = "error",
         comment: str | None = None,
@@ -113,7 +110,7 @@ class StemFileWriter(Writer):
     ):
         self._names = tuple(names)
         self._block_channels = channels
-        super().__init__(path, sample_rate, _CHANNELS * (1 + _STEMS), None, overwrite, clip, comment, bitrate, tags)
+        super().__init__(path, sample_rate, STEM_CHANNELS * (1 + _STEMS), None, overwrite, clip, comment, bitrate, tags)
 
     def __repr__(self) -> str:
         return f"StemFileWriter({str(self._path)!r}, {self._sample_rate}, {self._names})"
@@ -131,22 +128,20 @@ class StemFileWriter(Writer):
                 f"{self._path}: streams must be {1 + len(self._names)} arrays [samples, {self._block_channels}] of one "
                 f"length, the mixture first. Received: {shapes}."
             )
-        stereo = [np.broadcast_to(stream, (len(stream), _CHANNELS)) for stream in streams]
-        silence = np.zeros((len(streams[0]), _CHANNELS * (_STEMS - len(self._names))), streams[0].dtype)
+        stereo = [np.broadcast_to(stream, (len(stream), STEM_CHANNELS)) for stream in streams]
+        silence = np.zeros((len(streams[0]), STEM_CHANNELS * (_STEMS - len(self._names))), streams[0].dtype)
         super().write(np.concatenate([*stereo, silence], axis=1))
 
     def _check_format(self, subtype: str | None, sample_rate: int, channels: int) -> str:
-        if not self._path.name.lower().endswith(SUFFIXES):
-            raise ValueError(f"the name of a STEM file must end in {' or '.join(SUFFIXES)}.")
+        if self._suffix not in STEM_SUFFIXES:
+            raise ValueError(f"the name of a STEM file must end in {' or '.join(STEM_SUFFIXES)}.")
         if not 1 <= len(self._names) <= _STEMS or len(set(self._names)) < len(self._names):
             raise ValueError(f"a STEM file has 1 to {_STEMS} stems of different names. Received: {self._names}.")
-        check_choice("channels", self._block_channels, (1, _CHANNELS))
-        av_encoder.check_format(sample_rate, _CHANNELS, self._bitrate)
-        return "AAC"
+        return check_format(self._suffix, subtype, sample_rate, self._block_channels, self._bitrate)
 
     def _open(self) -> AacEncoder:
         names = ("mixture", *self._padded_names())
-        return AacEncoder(self._temporary, self._sample_rate, _CHANNELS, self._bitrate, names)
+        return AacEncoder(self._temporary, self._sample_rate, STEM_CHANNELS, self._bitrate, names)
 
     def _complete(self) -> None:
         manifest = {"version": 1, "mastering_dsp": _MASTERING, "stems": self._described_stems()}

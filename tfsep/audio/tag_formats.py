@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tfsep.audio import mp4, ogg_comments
+from tfsep.audio.av_encoder import SUBTYPES
 
 # Names of the tags: ID3v2.4 (https://id3.org/id3v2.4.0-frames), Vorbis, mp4, wav.
 _NAMES = {
@@ -164,7 +165,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
 
-_MP4 = (".m4a", ".mp4")
+_MP4 = tuple(SUBTYPES)
 _COPIES = {
     **{suffix: _copy_mp4 for suffix in _MP4},
     ".mp3": _copy_mp3,

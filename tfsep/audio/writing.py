@@ -92,7 +92,7 @@ def check_format(
     """Check that files of a format can be written, and return their subtype.
 
     Args:
-        suffix: str, `.wav`, `.flac`, `.ogg`, `.opus`, `.mp3` or `.m4a`.
+        suffix: str, `.wav`, `.flac`, `.ogg`, `.opus`, `.mp3` or `.m4a`; `.stem.m4a` or `.stem.mp4` for `write_stems`.
         subtype: str, as in `write`. Defaults to that of the format.
         sample_rate: int, in hertz. Defaults to None, which leaves it and `channels` unchecked.
         channels: int, given together with `sample_rate`.
@@ -118,10 +118,16 @@ def check_format(
     if sample_rate is None:
         return subtype
     if suffix in av_encoder.SUBTYPES:
-        av_encoder.check_format(sample_rate, channels, bitrate)
+        av_encoder.check_format(suffix, sample_rate, channels, bitrate)
     else:
         soundfile_encoder.check_format(suffix, subtype, sample_rate, channels, bitrate)
     return subtype
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix that names the format, which for STEM files is a double one."""
+    name = path.name.lower()
+    return next((suffix for suffix in av_encoder.STEM_SUFFIXES if name.endswith(suffix)), path.suffix.lower())
 
 
 def read_comment(path: str | os.PathLike) -> str:
@@ -177,7 +183,7 @@ class Writer:
         tags: Tags | None = None,
     ):
         self._path = Path(path)
-        self._suffix = self._path.suffix.lower()
+        self._suffix = _suffix(self._path)
         self._bitrate = bitrate
         try:
             check_integer("sample_rate", sample_rate)
@@ -223,7 +229,7 @@ class Writer:
         return self
 
     def _check_format(self, subtype: str | None, sample_rate: int, channels: int) -> str:
-        if self._path.name.lower().endswith(".stem.m4a"):
+        if self._suffix in av_encoder.STEM_SUFFIXES:
             raise ValueError("is the name of a STEM file; use tfsep.audio.write_stems or StemFileWriter.")
         return check_format(self._suffix, subtype, sample_rate, channels, self._bitrate)
 
