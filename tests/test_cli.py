@@ -115,6 +115,103 @@ class TestSeparate:
         assert (tmp_path / "out" / "song" / "waveforms.png").stat().st_size > 1000
         assert "times real time" in out
 
+    def test_folders_lists_and_the_folder_of_the_song(self, run, song, tmp_path, small_preset):
+        (tmp_path / "album" / "cd1").mkdir(parents=True)
+        (tmp_path / "album" / ".hidden").mkdir()
+        for place in ("a.wav", "cd1/b.wav", ".hidden/c.wav", "notes.txt"):
+            shutil.copy(song, tmp_path / "album" / place)
+        code, out, _ = run("separate", tmp_path / "album", "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 0
+        assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("v*.wav")) == [
+            "a/vocals.wav",
+            "cd1/b/vocals.wav",
+        ]
+        assert "Songs: 2 separated." in out
+        (tmp_path / "album" / "list.txt").write_text("# two songs\n\na.wav\ncd1/b.wav\n")
+        code, out, err = run("separate", "--list", tmp_path / "album" / "list.txt", "-m", small_preset, "--quiet")
+        assert (code, out, err) == (0, "", "")
+        assert (tmp_path / "album" / "cd1" / "b" / "drums.wav").is_file()  # beside the song
+        code, _, err = run("separate", tmp_path / "out" / ".." / "album" / ".hidden", "-o", tmp_path / "x", "--json")
+        assert "holds no audio files" not in err  # asked for by name
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (["*.xyz"], "holds no audio files"),
+            (["-"], "Standard input is in no folder"),
+            ([], "No songs"),
+            (["song.wav", "--stems", "piano"], "No stem 'piano'. Choose of vocals, drums"),
+            (["song.wav", "--group", "drums"], "A group must be NAME=STEM+STEM"),
+            (["song.wav", "--name", "../{stem}"], "name must be a pattern of paths"),
+            (["song.wav", "--name", "{artist}/{stem}"], "name must be a pattern of paths"),
+            (["song.wav", "song2.wav", "--name", "{stem}"], "would both write to"),
+            (["song.wav", "--exist", "never"], "exist must be one of"),
+            (["song.wav", "--stdout", "piano"], "No stem 'piano'"),
+            (["song.wav", "--report"], "--report needs --output"),
+            (["song.wav", "--start", "5"], "start must be before its end"),
+            (["song.wav", "--device", "tpu"], "device must be one of"),
+            (["song.wav", "--list", "no.txt"], "no.txt"),
+        ],
+    )
+    def test_options_that_do_not_fit(self, run, song, tmp_path, monkeypatch, small_preset, options, words):
+        monkeypatch.chdir(tmp_path)
+        shutil.copy(song, "song2.wav")
+        before = sorted(tmp_path.rglob("*"))
+        code, _, err = run("separate", *options, "-m", small_preset)
+        assert code == 2
+        assert words in message(err)
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_names_groups_and_excerpts(self, run, song, tmp_path, small_preset):
+        options = ("--group", "all=vocals+drums", "--start", 0.25, "--duration", 0.5, "--name", "x/{stem} of {track}")
+        code, _, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, *options, "--plot")
+        assert code == 0
+        names = ["all of song.wav", "waveforms of song.png"]
+        assert sorted(path.name for path in (tmp_path / "out" / "x").iterdir()) == names
+        assert audio.info(tmp_path / "out" / "x" / "all of song.wav").samples == RATE // 2
+
+    def test_two_stems_add_up(self, run, song, tmp_path, small_preset):
+        code, out, _ = run("separate", song, "-o", tmp_path, "-m", small_preset, "--two-stems", "drums", "--json")
+        assert code == 0
+        facts = json.loads(out)
+        assert list(facts["stems"]) == ["drums", "accompaniment"]
+        assert facts["seconds"] == 1
+        assert facts["models"] == {str(small_preset): None}
+        stems = [audio.read(path)[0] for path in facts["stems"].values()]
+        np.testing.assert_allclose(sum(stems), audio.read(song)[0], atol=1e-6)
+
+    def test_existing_stems_are_skipped_or_replaced(self, run, song, tmp_path, small_preset):
+        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset)
+        assert run(*batch)[0] == 0
+        code, _, err = run(*batch)
+        assert code == 2
+        assert "exists already" in message(err)
+        vocals = tmp_path / "out" / "song" / "vocals.wav"
+        before = vocals.stat().st_mtime_ns
+        code, out, _ = run(*batch, "--exist", "skip")
+        assert code == 0
+        assert "Songs: 1 skipped." in out
+        assert vocals.stat().st_mtime_ns == before
+        vocals.unlink()  # as after a kill: the song is not done
+        assert run(*batch, "--exist", "skip")[0] == 0
+        assert vocals.is_file()
+        assert run(*batch, "--exist", "overwrite")[0] == 0
+
+    def test_several_models_are_averaged(self, run, song, tmp_path, small_preset):
+        models = ("-m", small_preset, "-m", small_preset)
+        assert run("separate", song, "-o", tmp_path / "two", *models)[0] == 0
+        assert run("separate", song, "-o", tmp_path / "one", *models[:2])[0] == 0
+        stems = [audio.read(tmp_path / count / "song" / "vocals.wav")[0] for count in ("one", "two")]
+        np.testing.assert_allclose(*stems, atol=1e-6)
+
+    def test_standard_input_to_standard_output(self, song, tmp_path, small_preset):
+        command = [sys.executable, "-m", "tfsep", "separate", "-", "-m", small_preset, "--stdout", "vocals"]
+        result = subprocess.run(command, input=song.read_bytes(), capture_output=True)
+        assert result.returncode == 0, result.stderr
+        (tmp_path / "vocals.wav").write_bytes(result.stdout)
+        expected = tfsep.separate(song, small_preset)["vocals"]
+        np.testing.assert_allclose(audio.read(tmp_path / "vocals.wav")[0], expected, atol=1e-6)
+
     def test_one_bad_file_among_many(self, run, song, tmp_path, small_preset):
         bad = tmp_path / "bad.wav"
         bad.write_bytes(b"this is no audio at all" * 100)
@@ -343,7 +440,7 @@ class TestSeparate:
             )
             assert result.returncode == 0, result.stderr
             assert len(list((tmp_path / encoding).rglob("vocals.wav"))) == 3
-            assert len(result.stdout.splitlines()) == 5
+            assert len(result.stdout.splitlines()) == 6
             assert result.stdout.decode(encoding)
 
     @pytest.mark.skipif(os.name != "posix", reason="signals of posix")

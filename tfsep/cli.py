@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-import time
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +13,10 @@ import typer
 
 from tfsep import __version__, console
 from tfsep.datasets import NOTATION
-from tfsep.files import check_new, file_name
+from tfsep.files import check_new
 from tfsep.options import given, with_options
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
+from tfsep.startup import use_device
 from tfsep.training.config import CONFIG, TrainConfig, read_config
 from tfsep.training.recipe import fields
 
@@ -26,7 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ModelArgument = Annotated[str, typer.Option("--model", "-m", help="Preset, preset folder, .keras or SavedModel.")]
+MODEL_HELP = (
+    "Name (see `tfsep presets`), preset folder, .keras file, SavedModel, YAML of a bag, or hf://ORGANISATION/NAME."
+)
+ModelArgument = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 
 
 def _import(names: list[str] | None) -> None:
@@ -73,91 +77,154 @@ def _options(
 
 @app.command()
 def separate(
-    files: Annotated[list[Path], typer.Argument(help="Audio files.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder; stems go to OUTPUT/<song>/.")],
-    model: ModelArgument = DEFAULT_MODEL,
-    residual: Annotated[str | None, typer.Option(help="Also write the residual of the mixture, by this name.")] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="Audio or video files, folders, patterns; or - for standard input.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the stems. Defaults to that of each song.")
+    ] = None,
+    listed: Annotated[Path | None, typer.Option("--list", help="Text file of further songs, one path a line.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help=f"{MODEL_HELP} Several: their average. Defaults to {DEFAULT_MODEL}."),
+    ] = None,
+    stems: Annotated[str | None, typer.Option(help="Stems to write, with commas. Defaults to all.")] = None,
+    two_stems: Annotated[
+        str | None, typer.Option(help="Write this stem, and everything else as accompaniment.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="One stem of several, such as instrumental=drums+bass+other; repeatable.")
+    ] = None,
+    residual: Annotated[str | None, typer.Option(help="Name of one more stem: the mixture minus the others.")] = None,
+    consistent: Annotated[
+        bool, typer.Option("--consistent", help="Make the estimates add up to the mixture exactly.")
+    ] = False,
+    shifts: Annotated[
+        int, typer.Option(help="Average over so many grids of segments; takes as many times as long.")
+    ] = 1,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over swapped channels and inverted polarity; takes 3 times as long.")
+    ] = False,
+    wiener: Annotated[int, typer.Option(help="Iterations of the multichannel Wiener filter.")] = 0,
+    overlap: Overlap = None,
+    batch_size: BatchSize = None,
+    start: Annotated[float, typer.Option(help="Begin at this second of the song.")] = 0,
+    duration: Annotated[float | None, typer.Option(help="Separate so many seconds.")] = None,
     format: Annotated[str, typer.Option(help="wav, flac, ogg or mp3.")] = "wav",
     subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
     clip: Annotated[
         str, typer.Option(help="Beyond full scale in 16 or 24 bits: rescale (all stems alike), clamp or error.")
     ] = "rescale",
-    overlap: Overlap = None,
-    batch_size: BatchSize = None,
+    name: Annotated[str, typer.Option(help="Pattern of the stems' paths in the folder.")] = "{track}/{stem}{ext}",
+    exist: Annotated[str, typer.Option(help="What to do with stems that exist: error, skip or overwrite.")] = "error",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="The same as --exist overwrite.")] = False,
+    stdout: Annotated[str | None, typer.Option(help="Write this stem of one song to standard output, as wav.")] = None,
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Separate the readable part of damaged files.")] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; those of a STEM file beside its own.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the references.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the stems of earlier runs.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Threads that compute. Defaults to the number of cores.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings alone.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each song.")] = False,
     trust: Trust = False,
     imports: Imports = None,
 ) -> None:
-    """Separate audio files into stems."""
-    started = time.perf_counter()
-    from tfsep import audio
+    """Separate songs into stems.
 
-    options = {
-        "suffix": f".{format.lower()}",
-        "subtype": subtype,
-        "clip": clip,
-        "tolerant": tolerant,
-        "plot": plot,
-        "overwrite": overwrite,
-    }
-    audio.check_format(options["suffix"], subtype)
-    songs = _folders(files, output)
-    if report:
-        from tfsep.report import write_stems_page
-        from tfsep.report.page import check_output
+    Writes OUTPUT/<song>/<stem>.wav as 32-bit floats, which keep any level and take 10 MB for a minute of a channel;
+    --format flac takes about a third of that.
+    """
+    use_device(device, threads)
+    from tfsep.separation.songs import find_songs, output_folders, read_list
+    from tfsep.song_batch import SongBatch, standard_input, to_standard_output
 
-        page = output / "index.html"
-        for path, folder in songs.items():
-            if folder.name.lower() == page.name:
-                raise ValueError(f"{path} would be written to {folder}, where the page goes. Rename it.")
-        check_output(page, overwrite)
+    if two_stems is not None:
+        stems, residual = two_stems, residual or "accompaniment"
+    with contextlib.ExitStack() as stack:
+        if stdout is not None:
+            quiet, output, format, subtype = True, Path(stack.enter_context(tempfile.TemporaryDirectory())), "wav", None
+        inputs = [*(inputs or []), *(read_list(listed) if listed else [])]
+        if inputs == ["-"]:
+            if output is None:
+                raise ValueError("Standard input is in no folder. Give --output, or --stdout STEM.")
+            inputs = [str(stack.enter_context(standard_input()))]
+        if not inputs:
+            raise ValueError("No songs. Give files, folders, or - for standard input.")
+        songs = find_songs(inputs)
+        folders = output_folders(songs, output, name)
+        if stdout is not None and len(songs) > 1:
+            raise ValueError(f"--stdout writes one song. Received: {len(songs)} songs.")
+        if report:
+            _check_page(songs, output, name, overwrite)
+        batch = SongBatch(
+            model or [DEFAULT_MODEL],
+            {
+                "stems": None if stems is None else stems.split(","),
+                "groups": dict(map(_group, group or [])),
+                "residual": residual,
+                "consistent": consistent,
+                "shifts": shifts,
+                "tta": tta,
+                "wiener": wiener,
+                "overlap": overlap,
+                "batch_size": batch_size,
+            },
+            {
+                "suffix": f".{format.lower()}",
+                "subtype": subtype,
+                "clip": clip,
+                "start": start,
+                "duration": duration,
+                "name": name,
+                "tolerant": tolerant,
+                "plot": plot,
+            },
+            exist="overwrite" if overwrite else exist,
+            trust=trust,
+            quiet=quiet,
+            as_json=as_json,
+        )
+        if stdout is not None and stdout not in batch.names:
+            raise ValueError(f"No stem {stdout!r}. Choose of {', '.join(batch.names)}.")
+        batch.run(folders)
+        if stdout is not None and batch.done:
+            to_standard_output(next(iter(batch.done.values()))[stdout])
+        if report and batch.done:
+            _write_page(batch, output, tolerant, overwrite)
+        if code := batch.finish():
+            raise typer.Exit(code)
 
-    from tfsep import Separation, load_model
 
-    quality = {"residual": residual, "overlap": overlap, "batch_size": batch_size}
-    separation = Separation(model, **quality)
-    done, stems, failures, seconds = {}, {}, [], 0.0
+def _group(text: str) -> tuple[str, list[str]]:
+    name, _, members = text.partition("=")
+    if not name or not members:
+        raise ValueError(f"A group must be NAME=STEM+STEM, such as instrumental=drums+bass. Received: {text!r}.")
+    return name, members.split("+")
 
-    def fail(path: Path, error: Exception) -> None:
-        failures.append(error)
-        message = console.one_line(error)
-        place = "" if path.name in message else f"{path}: "
-        print(f"tfsep: {console.printable(place)}{message}", file=sys.stderr)
 
-    def is_possible(path: Path, folder: Path) -> bool:
-        try:
-            separation.check_file(path, folder, **options)
-        except (OSError, ValueError, RuntimeError) as error:
-            fail(path, error)
-            return False
-        return True
+def _check_page(songs: dict[Path, Path], output: Path | None, name: str, overwrite: bool) -> None:
+    """Raise ValueError if no page can be written of the stems of these songs."""
+    from tfsep.report.page import check_output
+    from tfsep.separation.song_files import song_name
 
-    # Refuse what can be known to fail before the model is loaded.
-    possible = {path: folder for path, folder in songs.items() if is_possible(path, folder)}
-    if possible:
-        separation = Separation(load_model(model, trust), **quality)
-    for path, folder in possible.items():
-        try:
-            with _bar(path.name) as progress:
-                paths = separation.file(path, folder, progress=progress, **options)
-            info = audio.info(path, tolerant=tolerant)
-        except (OSError, ValueError, RuntimeError) as error:
-            fail(path, error)
-            continue
-        seconds += info.samples / info.sample_rate
-        done[folder.name] = path
-        stems[folder.name] = list(paths)
-        print(console.printable(f"{path.name}: {', '.join(paths)} -> {folder}"))
-    elapsed = time.perf_counter() - started
-    if seconds >= 1:
-        print(f"{seconds:.1f} s of audio in {elapsed:.1f} s: {seconds / elapsed:.1f} times real time.")
-    if done and report:
-        print(f"page: {write_stems_page(output, songs=stems, mixtures=done, tolerant=tolerant, overwrite=overwrite)}")
-    if failures:
-        raise typer.Exit(console.exit_code(failures[-1]) if len(songs) == 1 else 1)
+    if output is None or name != "{track}/{stem}{ext}" or any(place != Path() for place in songs.values()):
+        raise ValueError("--report needs --output, songs of one folder, and stems by their usual names.")
+    page = output / "index.html"
+    for path in songs:
+        if song_name(path).lower() == page.name:
+            raise ValueError(f"{path} would be written to {output / page.name}, where the page goes. Rename it.")
+    check_output(page, overwrite)
+
+
+def _write_page(batch, output: Path, tolerant: bool, overwrite: bool) -> None:
+    from tfsep.report import write_stems_page
+    from tfsep.separation.song_files import song_name
+
+    stems = {song_name(path): list(paths) for path, paths in batch.done.items()}
+    mixtures = {song_name(path): path for path in batch.done}
+    page = write_stems_page(output, songs=stems, mixtures=mixtures, tolerant=tolerant, overwrite=overwrite)
+    if not batch.quiet:
+        print(f"page: {page}")
 
 
 @app.command()
@@ -424,42 +491,19 @@ def demo(
     imports: Imports = None,
 ) -> None:
     """Separate and score the real song that comes with the installation."""
-    from tfsep import datasets, load_model, separate_file
+    from tfsep import datasets, separate_file
     from tfsep import evaluate as score
+    from tfsep.song_batch import song_bar
 
-    song, loaded = datasets.embedded(), load_model(model, trust)
-    with _bar(song[0].name) as progress:
-        paths = separate_file(song[0].mixture.path, output, loaded, plot=True, overwrite=True, progress=progress)
+    song = datasets.embedded()
+    with song_bar(song[0].name) as progress:
+        paths = separate_file(
+            song[0].mixture.path,
+            output,
+            model,
+            plot=True,
+            overwrite=True,
+            progress=progress,
+        )
     print(f"{song[0].name}: {', '.join(paths)}, waveforms.png -> {output}\n")
-    print(score(loaded, song, sdr_only=True, name=Path(model).name))
-
-
-def _folders(files: list[Path], output: Path) -> dict[Path, Path]:
-    """Return the folder for the stems of each file."""
-    songs = {}
-    for path in files:
-        folder = output / _song_name(path)
-        if folder in songs.values() and path not in songs:
-            other = next(song for song, taken in songs.items() if taken == folder)
-            raise ValueError(f"{other} and {path} would both write to {folder}. Separate them to different outputs.")
-        songs[path] = folder
-    return songs
-
-
-def _song_name(path: Path) -> str:
-    name = path.name.removesuffix(".stem.mp4")
-    return file_name(name if name != path.name else path.stem)
-
-
-@contextmanager
-def _bar(title: str):
-    """Show a progress bar; yield it as the callback of separation."""
-    from tfsep.progress import progress_bar
-
-    with progress_bar(console.printable(title), bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress
+    print(score(model, song, sdr_only=True))

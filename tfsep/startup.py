@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tfsep.checks import check_choice, check_integer
+
+DEVICES = ("auto", "cpu", "gpu")
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # Notes of level I (information), and the line that announces them.
 _NOTE = re.compile(rb"I\d{4} |WARNING: All log messages before absl::|To enable the following instructions:")
@@ -20,6 +23,31 @@ def quiet_tensorflow() -> None:
     # Level 3 hides errors as well: TensorFlow raises those that matter, and logs one on a machine without a GPU.
     if "tensorflow" not in sys.modules and os.environ.setdefault(_LEVEL, "3") == "3":
         sys.meta_path.insert(0, _QuietFinder())
+
+
+def use_device(device: str = "auto", threads: int | None = None) -> None:
+    """Choose where TensorFlow computes, before it has computed anything.
+
+    Args:
+        device: str, `"cpu"`, `"gpu"`, or `"auto"` for a GPU if there is one. Defaults to `"auto"`.
+        threads: int, threads of one operation. Defaults to None, the number of cores.
+
+    Raises:
+        ValueError: for another device, no GPU where one is asked for, or less than one thread.
+    """
+    check_choice("device", device, DEVICES)
+    check_integer("threads", threads, optional=True)
+    if device == "auto" and threads is None:
+        return
+    import tensorflow as tf
+
+    if device == "gpu" and not tf.config.list_physical_devices("GPU"):
+        raise ValueError("TensorFlow finds no GPU here (see `tfsep doctor`). Give device=auto or cpu.")
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 class _QuietFinder:

@@ -218,6 +218,7 @@ def separate_file(
     clip: str = "rescale",
     start: float = 0,
     duration: float | None = None,
+    name: str = "{stem}",
     tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
@@ -235,6 +236,8 @@ def separate_file(
             one gain, which is logged, so that they keep their balance; `"clamp"`; `"error"`. Defaults to `"rescale"`.
         start: float, beginning of the excerpt to separate, in seconds. Defaults to 0.
         duration: float, length of the excerpt in seconds. Defaults to None, the rest of the song.
+        name: str, pattern of the files' paths in the folder, of `{stem}`, `{track}` (the song's name) and `{ext}`.
+            Defaults to `"{stem}"`.
         tolerant: bool, use what is left of a damaged file. Defaults to False.
         plot: bool, also draw `waveforms.png`, and for a STEM file `spectrograms.png`, the references of the first half
             minute beside the estimates. Defaults to False.
@@ -261,6 +264,7 @@ def separate_file(
         "clip": clip,
         "start": start,
         "duration": duration,
+        "name": name,
         "tolerant": tolerant,
         "plot": plot,
         "overwrite": overwrite,

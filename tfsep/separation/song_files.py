@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from tfsep.checks import check_choice, check_number
 from tfsep.datasets import FileStem, Track
 from tfsep.datasets.folders import SUFFIXES
 from tfsep.datasets.musdb18 import STREAMS
-from tfsep.files import remove_leftovers
+from tfsep.files import file_name, remove_leftovers
 from tfsep.plotting import plot_spectrograms, plot_waveforms
 from tfsep.separation.chunking import crop
 
@@ -40,9 +41,46 @@ class FileOptions(TypedDict, total=False):
     clip: str
     start: float
     duration: float | None
+    name: str
     tolerant: bool
     plot: bool
     overwrite: bool
+
+
+def stem_paths(path: str | Path, folder: str | Path, names: Sequence[str], suffix: str, name: str) -> dict[str, Path]:
+    """Return the paths of a song's stems.
+
+    Args:
+        path: path of the song.
+        folder: path of the folder that contains them, at any depth.
+        names: sequence of str, the stems.
+        suffix: str, such as `".wav"`.
+        name: str, pattern of the paths in the folder, with `{stem}` and, optionally, `{track}` and `{ext}`.
+
+    Raises:
+        ValueError: if the pattern has no `{stem}`, other fields, or leads out of the folder.
+    """
+    return {stem: Path(folder, _filled(name, path, stem, suffix)) for stem in names}
+
+
+def song_name(path: str | Path) -> str:
+    """Return the name of a song as that of a folder, without the suffix of its file."""
+    path = Path(path)
+    name = path.name.removesuffix(".stem.mp4")
+    return file_name(name if name != path.name else path.stem)
+
+
+def _filled(name: str, path: str | Path, stem: str, suffix: str) -> Path:
+    try:
+        filled = Path(name.format(track=song_name(path), stem=stem, ext=suffix))
+    except (KeyError, IndexError, ValueError, AttributeError):
+        filled = None
+    if filled is None or "{stem}" not in name or filled.is_absolute() or ".." in filled.parts:
+        raise ValueError(
+            "name must be a pattern of paths in the output folder, of {stem}, {track} and {ext}, such as "
+            f"{{track}}/{{stem}}{{ext}}. Received: name={name!r}."
+        )
+    return filled if "{ext}" in name else filled.with_name(filled.name + suffix)
 
 
 def check_file(
@@ -55,6 +93,7 @@ def check_file(
     clip: str = "rescale",
     start: float = 0,
     duration: float | None = None,
+    name: str = "{stem}",
     tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
@@ -62,7 +101,8 @@ def check_file(
     """Raise what `write_stems` would raise, as far as it can be known without loading a model.
 
     Args:
-        path, folder, suffix, subtype, clip, start, duration, tolerant, plot, overwrite: see `tfsep.separate_file`.
+        path, folder, suffix, subtype, clip, start, duration, name, tolerant, plot, overwrite: see
+            `tfsep.separate_file`.
         names: sequence of str, the stems.
 
     Returns:
@@ -77,17 +117,17 @@ def check_file(
         seconds = info.samples / info.sample_rate
         raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={start}.")
     audio.check_format(suffix, subtype, info.sample_rate, info.channels)
-    folder = Path(folder)
-    written = {folder / f"{name}{suffix}" for name in names}
-    in_the_way = [stem for stem in _audio_files(folder) if stem.stem in names]
-    in_the_way += [folder / name for name in _figures(info, plot) if (folder / name).exists()]
+    paths = stem_paths(path, folder, names, suffix, name)
+    in_the_way = [other for stem in paths.values() for other in _audio_files(stem.parent) if other.stem == stem.stem]
+    in_the_way += [figure for figure in _figures(path, folder, name, info, plot) if figure.exists()]
+    pattern = _pattern(path, folder, name)
     for existing in in_the_way:
         if not overwrite:
             raise FileExistsError(
                 f"{existing}: exists already; choose another folder, or allow overwriting (overwrite=True, "
                 "--overwrite)."
             )
-        if existing.suffix.lower() in SUFFIXES and existing not in written and not _is_ours(existing):
+        if existing.suffix.lower() in SUFFIXES and existing not in paths.values() and not _is_ours(existing, pattern):
             raise FileExistsError(f"{existing}: is another {existing.stem!r}, not written by tfsep; remove it.")
     return info
 
@@ -103,6 +143,7 @@ def write_stems(
     clip: str = "rescale",
     start: float = 0,
     duration: float | None = None,
+    name: str = "{stem}",
     tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
@@ -110,7 +151,7 @@ def write_stems(
     """Separate a file into files; see `tfsep.separate_file`.
 
     Args:
-        path, folder, suffix, subtype, clip, start, duration, tolerant, plot, overwrite: see there.
+        path, folder, suffix, subtype, clip, start, duration, name, tolerant, plot, overwrite: see there.
         names: sequence of str, the stems.
         separate: function from blocks of the song, its length, channels and rate to blocks `[n, stems, channels]`.
 
@@ -118,19 +159,22 @@ def write_stems(
         dict from stem to the path of its file.
     """
     options = {"suffix": suffix, "subtype": subtype, "clip": clip, "start": start, "duration": duration}
+    options["name"] = name
     info = check_file(path, folder, names, tolerant=tolerant, plot=plot, overwrite=overwrite, **options)
-    folder = Path(folder)
-    paths = {name: folder / f"{name}{suffix}" for name in names}
-    figures = [folder / name for name in _figures(info, plot)]
-    created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
+    paths = stem_paths(path, folder, names, suffix, name)
+    figures = _figures(path, folder, name, info, plot)
+    folders = {stem.parent for stem in paths.values()}
+    parents = {parent for place in folders for parent in (place, *place.parents) if not parent.exists()}
+    created = sorted(parents, key=lambda parent: len(parent.parts), reverse=True)
+    for place in folders:
+        place.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(place)
     try:
         with ExitStack() as stack:
             writers = []
-            for stem in paths.values():
-                facts = (info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem.stem))
-                writers.append(stack.enter_context(audio.Writer(stem, *facts)))
+            for stem, place in paths.items():
+                facts = (info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem))
+                writers.append(stack.enter_context(audio.Writer(place, *facts)))
             first, samples = _excerpt(info, start, duration)
             blocks = crop(audio.blocks(path, _BLOCK, tolerant=tolerant), first, samples)
             for block in separate(blocks, samples, info.channels, info.sample_rate):
@@ -143,9 +187,10 @@ def write_stems(
             with suppress(OSError):
                 parent.rmdir()
         raise
-    for stem in _audio_files(folder):
-        if stem not in paths.values() and _is_ours(stem):
-            stem.unlink()
+    pattern = _pattern(path, folder, name)
+    for other in (other for place in folders for other in _audio_files(place)):
+        if other not in paths.values() and _is_ours(other, pattern):
+            other.unlink()
     if plot:
         _plot(paths, info, figures[0])
     if len(figures) > 1:
@@ -177,10 +222,11 @@ def _finish(writers: list[audio.Writer], path: str | Path) -> None:
         )
 
 
-def _figures(info: audio.AudioInfo, plot: bool) -> tuple[str, ...]:
+def _figures(path: str | Path, folder: str | Path, name: str, info: audio.AudioInfo, plot: bool) -> list[Path]:
     if not plot:
-        return ()
-    return ("waveforms.png", "spectrograms.png") if info.streams == len(STREAMS) else ("waveforms.png",)
+        return []
+    names = ("waveforms", "spectrograms") if info.streams == len(STREAMS) else ("waveforms",)
+    return list(stem_paths(path, folder, names, ".png", name).values())
 
 
 def _audio_files(folder: Path) -> list[Path]:
@@ -190,9 +236,17 @@ def _audio_files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
 
 
-def _is_ours(stem: Path) -> bool:
-    """Whether an earlier run wrote a file."""
-    return read_comment(stem) == _MARK.format(stem.stem)
+def _pattern(path: str | Path, folder: str | Path, name: str) -> re.Pattern:
+    """Return the pattern of the paths of a song's stems, whatever they are called, in any format."""
+    # Characters that no path contains stand for the stem and the suffix.
+    place = re.escape(str(Path(folder, _filled(name, path, "\0", ".\1"))))
+    return re.compile(place.replace("\0", r"(?P<stem>[^/\\]+)", 1).replace("\1", r"\w+"))
+
+
+def _is_ours(path: Path, pattern: re.Pattern) -> bool:
+    """Whether an earlier run wrote a file as a stem of this song."""
+    match = pattern.fullmatch(str(path))
+    return match is not None and read_comment(path) == _MARK.format(match["stem"])
 
 
 def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:

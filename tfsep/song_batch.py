@@ -1,0 +1,178 @@
+"""Songs separated one after the other by the command line: a failure is one line, and the others go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfsep import audio, console, presets
+from tfsep.checks import check_choice
+from tfsep.loading import load_model, model_sources
+from tfsep.models.bag import Bag
+from tfsep.progress import progress_bar
+from tfsep.separation import Separation
+from tfsep.separation.song_files import stem_paths
+
+EXIST = ("error", "skip", "overwrite")
+
+
+class SongBatch:
+    """Separate songs and print what was done.
+
+    What cannot be done is said before the model is loaded.
+
+    Args:
+        models: names or paths of models; the estimates of several are averaged.
+        options: dict of the options of `tfsep.Separation`.
+        files: dict of the options of `tfsep.separate_file`.
+        exist: str, what to do with stems that exist: `"error"`, `"skip"` the song if all do, or `"overwrite"`.
+        trust: bool, load SavedModels that can read or write files.
+        quiet: bool, print errors and warnings alone.
+        as_json: bool, print a line of JSON for each song instead of sentences.
+
+    Attributes:
+        done: dict from the path of each song that has been separated to the paths of its stems.
+        failures: list of the errors of songs.
+    """
+
+    def __init__(
+        self,
+        models: list[str],
+        options: dict,
+        files: dict,
+        *,
+        exist: str = "error",
+        trust: bool = False,
+        quiet: bool = False,
+        as_json: bool = False,
+    ):
+        check_choice("exist", exist, EXIST)
+        audio.check_format(files["suffix"], files["subtype"])
+        self.models, self.options, self.files = models, options, files | {"overwrite": exist != "error"}
+        self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
+        self.done: dict[Path, dict[str, Path]] = {}
+        self.failures: list[Exception] = []
+        self._songs = self._skipped = 0
+        self._seconds, self._started = 0.0, time.perf_counter()
+        described = models[0] if len(models) == 1 else Bag(models, sources=[model_sources(name) for name in models])
+        self._separation = Separation(described, **options)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stems."""
+        return self._separation.names
+
+    def run(self, folders: dict[Path, Path]) -> None:
+        """Separate songs.
+
+        Args:
+            folders: dict from the path of a song to the folder of its stems.
+        """
+        self._songs += len(folders)
+        possible = {path: folder for path, folder in folders.items() if self._is_possible(path, folder)}
+        if possible and len(self.models) == 1:
+            self._separation = Separation(load_model(self.models[0], self.trust), **self.options)
+        for path, folder in possible.items():
+            with self._failures_said(path):
+                self._separate(path, folder)
+
+    def finish(self) -> int:
+        """Print a summary, and return the exit code."""
+        elapsed = time.perf_counter() - self._started
+        if self._seconds >= 1:
+            self._say(
+                f"{self._seconds:.1f} s of audio in {elapsed:.1f} s: {self._seconds / elapsed:.1f} times real time."
+            )
+        if self._songs > 1 or self._skipped:
+            counts = {"separated": len(self.done), "skipped": self._skipped, "failed": len(self.failures)}
+            self._say(f"Songs: {', '.join(f'{count} {word}' for word, count in counts.items() if count)}.")
+        if not self.failures:
+            return 0
+        return console.exit_code(self.failures[-1]) if self._songs == 1 else 1
+
+    def _is_possible(self, path: Path, folder: Path) -> bool:
+        if self.exist == "skip" and self._is_done(path, folder):
+            self._skipped += 1
+            return False
+        with self._failures_said(path):
+            self._separation.check_file(path, folder, **self.files)
+            return True
+        return False
+
+    def _is_done(self, path: Path, folder: Path) -> bool:
+        paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
+        return all(stem.is_file() for stem in paths.values())
+
+    def _separate(self, path: Path, folder: Path) -> None:
+        started = time.perf_counter()
+        with song_bar(path.name, self.quiet) as progress:
+            paths = self._separation.file(path, folder, progress=progress, **self.files)
+        info = audio.info(next(iter(paths.values())))
+        seconds = info.samples / info.sample_rate
+        self._seconds += seconds
+        self.done[path] = paths
+        self._say(f"{path.name}: {', '.join(paths)} -> {next(iter(paths.values())).parent}")
+        if self.as_json:
+            facts = {
+                "song": str(path),
+                "stems": {name: str(stem) for name, stem in paths.items()},
+                "seconds": round(seconds, 3),
+                "times_real_time": round(seconds / (time.perf_counter() - started), 2),
+                "models": {model: _licence(model) for model in self.models},
+            }
+            print(json.dumps(facts), flush=True)
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            print(console.printable(text))
+
+    @contextlib.contextmanager
+    def _failures_said(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            self.failures.append(error)
+            message = console.one_line(error)
+            place = "" if path.name in message else f"{path}: "
+            print(f"tfsep: {console.printable(place)}{message}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def song_bar(title: str, quiet: bool = False) -> Iterator:
+    """A progress bar, as the function that separation calls."""
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with progress_bar(console.printable(title), bar_format=form, disable=quiet) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def _licence(model: str) -> str | None:
+    """The licence of a model's weights, if it has a name."""
+    return next((row["licence"] for row in presets.table() if row["name"] == model), None)
+
+
+@contextlib.contextmanager
+def standard_input() -> Iterator[Path]:
+    """Yield the path of a temporary file with what standard input gives."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stdin")
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path
+
+
+def to_standard_output(path: Path) -> None:
+    """Write a file to standard output."""
+    with path.open("rb") as file:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+    sys.stdout.flush()
