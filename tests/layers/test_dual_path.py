@@ -51,7 +51,7 @@ def test_is_the_formula():
     np.testing.assert_allclose(layer(signal), signal + outputs @ leave + leave_bias, atol=1e-4)
 
 
-def test_every_step_hears_every_step_of_its_own_example():
+def test_every_step_depends_on_every_step_of_its_own_example():
     layer, signal = built(), noise(2, 30, 5)
     before = np.asarray(layer(signal))
     signal[0, 0] += 1.0

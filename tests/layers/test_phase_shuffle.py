@@ -11,9 +11,9 @@ def shifts(outputs, radius, samples=12) -> list[int]:
     for output in np.asarray(outputs)[..., 0]:
         shift = round(float(samples // 2 - output[samples // 2]))
         assert abs(shift) <= radius
-        wanted = np.abs(np.arange(samples) - shift)
-        wanted = samples - 1 - np.abs(samples - 1 - wanted)
-        np.testing.assert_array_equal(output, wanted)
+        expected = np.abs(np.arange(samples) - shift)
+        expected = samples - 1 - np.abs(samples - 1 - expected)
+        np.testing.assert_array_equal(output, expected)
         found.append(shift)
     return found
 
@@ -54,7 +54,7 @@ def test_nothing_is_done_outside_training_or_at_radius_0():
     np.testing.assert_array_equal(PhaseShuffle(0, seed=0)(inputs, training=True), inputs)
 
 
-def test_more_samples_than_the_radius_are_wanted():
+def test_more_samples_than_the_radius_are_needed():
     with pytest.raises(ValueError, match=r"radius must be below the 12 samples\. Received: radius=12"):
         PhaseShuffle(12)(ramps(1), training=True)
 

@@ -131,13 +131,13 @@ def test_estimates_add_up_to_the_mixture(options):
         np.testing.assert_allclose(sum(model(audio).values()), audio, atol=1e-5)
 
 
-def test_network_hears_patches_of_normalised_magnitudes_by_plain_numpy(small):
+def test_network_receives_patches_of_normalised_magnitudes_by_plain_numpy(small):
     audio = mixture(2000)
     spectrum = np.asarray(magnitude(*small.stft(audio)))
     level = np.sqrt(np.mean(audio**2, axis=(1, 2))).reshape(-1, 1, 1, 1)
-    heard = 0.1 * spectrum / level / 8 * (1 + np.arange(33) * 8000 / 64 / 100)[:, None]
+    inputs = 0.1 * spectrum / level / 8 * (1 + np.arange(33) * 8000 / 64 / 100)[:, None]
     frames = spectrum.shape[1]
-    padded = np.pad(heard, ((0, 0), (0, -frames % 10), (0, 0), (0, 0)))
+    padded = np.pad(inputs, ((0, 0), (0, -frames % 10), (0, 0), (0, 0)))
     patches = padded.reshape(2, -1, 10, 33, 2)
     outputs = np.stack([np.asarray(small.network(patches[:, number])) for number in range(patches.shape[1])], axis=2)
     outputs = np.maximum(outputs.reshape(2, 4, -1, 33, 2)[:, :, :frames], 0) + 1e-7
@@ -194,7 +194,7 @@ def test_pooling_is_undone_where_the_largest_stood():
     assert not unpooled[:, :, 9:].any()
 
 
-def test_blocks_hear_beyond_one_kernel():
+def test_blocks_depend_on_more_than_one_kernel():
     keras.utils.set_random_seed(0)
     for blocks, reach in ((1, 1), (3, 7)):  # dilations 1, 2, 4
         model = ConvSep(**{**SMALL, "frames": 40, "horizontal": (1, 1), "blocks": blocks})
@@ -212,7 +212,7 @@ def test_compression_is_an_exponent(small):
     compressed.set_weights(small.get_weights())
     spectrum = np.random.default_rng(0).uniform(0.1, 1, (1, 10, 33, 2)).astype("float32")
     tilt = 1 + np.arange(33)[:, None] * 1.25
-    # The root of tilt * x / 8 is what the other network hears of that root itself.
+    # The root of tilt * x / 8 is what the other network receives for that root itself.
     root = np.sqrt(tilt * spectrum / 8)
     np.testing.assert_allclose(
         compressed.outputs(spectrum, False), small.outputs((root * 8 / tilt).astype("float32"), False), atol=1e-4

@@ -53,7 +53,7 @@ def test_every_source_has_its_own_mask(small):
     assert np.array_equal(masks[:, :, :, -1], masks[:, :, :, -2])
 
 
-def test_bins_above_the_heard_ones():
+def test_bins_above_the_received_ones():
     keras.utils.set_random_seed(0)
     model = CRN.from_config(CRN(**SMALL, heard_bins=16).get_config())
     masks, changed = np.asarray(model.masks(magnitudes(), False)), magnitudes()
@@ -70,14 +70,14 @@ def test_recurrence_carries_what_convolutions_do_not_reach():
     changed = magnitudes(256)
     changed[:, :8] *= 2
 
-    def heard_at_the_end() -> bool:
+    def arrives_at_the_end() -> bool:
         before, after = (np.asarray(model.outputs(values, False)) for values in (magnitudes(256), changed))
         return not np.array_equal(before[:, :, 64:], after[:, :, 64:])
 
-    assert heard_at_the_end()
+    assert arrives_at_the_end()
     expand = model.network.get_layer("expand")
     expand.kernel.assign(np.zeros(expand.kernel.shape))
-    assert not heard_at_the_end()
+    assert not arrives_at_the_end()
 
 
 def test_dropout_acts_in_training_alone():

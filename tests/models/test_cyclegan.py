@@ -222,7 +222,7 @@ class TestGradients:
 
 
 class TestBatches:
-    def test_networks_hear_all_mixtures_at_one_level(self, make, batch):
+    def test_networks_receive_all_mixtures_at_one_level(self, make, batch):
         mixture, sources = batch
         quiet = {name: 0.01 * audio for name, audio in sources.items()}
         pairs = [make().training_pair(*pair) for pair in (batch, (0.01 * mixture, quiet))]

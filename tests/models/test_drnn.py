@@ -144,7 +144,7 @@ def complex_spectrogram(model, audio):
     return real + 1j * imaginary
 
 
-def test_modern_form_hears_what_comes_and_drops_units_in_training_alone():
+def test_bidirectional_form_depends_on_later_frames_and_drops_units_in_training_only():
     keras.utils.set_random_seed(0)
     model = DRNN(**SMALL, **MODERN)
     frames = np.random.default_rng(0).uniform(0.5, 1, (1, 20, 99)).astype("float32")
@@ -190,15 +190,15 @@ def test_channels_are_separated_one_by_one(small):
         np.testing.assert_allclose(estimate[..., 0], -2 * estimate[..., 1], atol=1e-5)
 
 
-def test_later_frames_hear_earlier_ones_where_recurrent():
+def test_later_frames_depend_on_earlier_ones_where_recurrent():
     keras.utils.set_random_seed(0)
-    for layers, hears in (((), False), ((2,), True)):
+    for layers, depends in (((), False), ((2,), True)):
         model = DRNN(**SMALL, recurrent_layers=layers)
         frames = np.random.default_rng(0).uniform(0.5, 1, (1, 20, 99)).astype("float32")
         changed = frames.copy()
         changed[:, 0] += 1
         before, after = model.network(frames), model.network(changed)
-        assert (not np.array_equal(before[:, 10], after[:, 10])) == hears
+        assert (not np.array_equal(before[:, 10], after[:, 10])) == depends
 
 
 def test_output_stays_bounded_over_a_long_sequence():

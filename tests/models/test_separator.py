@@ -191,7 +191,7 @@ class TestLoss:
         assert model.compute_loss(None, audio, audio).dtype == "float32"
 
     @pytest.mark.parametrize("references", [{"vocals": np.ones((2, 64, 1))}, np.ones((2, 64, 1))], ids=["one", "array"])
-    def test_references_of_all_sources_are_wanted(self, noise, references):
+    def test_references_of_all_sources_are_needed(self, noise, references):
         with pytest.raises(ValueError, match=r"must be a dict with the audio of \['vocals', 'drums'\]. Received: "):
             UNet(**SMALL).compute_loss(None, references, {})
 
@@ -225,14 +225,14 @@ class TestSteps:
         model.compile("sgd")
         sources = {"vocals": noise(3, 26, 1), "drums": noise(3, 26, 1)}
         sources["vocals"][1] = 0.0
-        # What stands outside the centre must not count.
+        # Samples outside the centre must not count.
         sources["drums"][:, :3] = 100.0
         mixture = sources["vocals"] + 0.5 * noise(3, 26, 1)
         for _ in range(2):
             logs = model.evaluate(mixture, sources, batch_size=2, verbose=0, return_dict=True)
             assert logs["silent_references"] == 1
-            for name, heard in (("vocals", [0, 2]), ("drums", [0, 1, 2])):
-                values = [si_sdr(sources[name][i, 3:-3], mixture[i, 3:-3]) for i in heard]
+            for name, audible in (("vocals", [0, 2]), ("drums", [0, 1, 2])):
+                values = [si_sdr(sources[name][i, 3:-3], mixture[i, 3:-3]) for i in audible]
                 assert logs[f"{name}_si_sdr"] == pytest.approx(np.mean(values), abs=1e-3)
                 # The estimate is the mixture.
                 assert logs[f"{name}_si_sdr_improvement"] == pytest.approx(0.0, abs=1e-3)

@@ -118,7 +118,7 @@ def test_context_fills_the_network(segment, bottleneck):
     assert segment + model.context + model.lost // 2 == length
 
 
-def test_estimates_stand_where_the_mixture_does():
+def test_estimates_are_aligned_with_the_mixture():
     """An impulse through an untrained network without a bottleneck of long sight stays at its place."""
     keras.utils.set_random_seed(0)
     model = WaveUNet(**{**SMALL, "segment": 300, "bottleneck": "conv"})
