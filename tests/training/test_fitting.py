@@ -129,7 +129,8 @@ def kill_between_checkpoint_and_state(monkeypatch):
 
 
 class TestResume:
-    def test_weighted_runs_resume(self, run, finished, tmp_path):
+    @pytest.mark.usefixtures("eagerly")
+    def test_weighted_runs_resume(self, run, tmp_path):
         whole = run(tmp_path / "whole", weights=(1, 2, 9))
         run(tmp_path / "run", epochs=1, weights=(1, 2, 9))
         resumed = run(tmp_path / "run", weights=(1, 2, 9), resume=True)
@@ -154,6 +155,7 @@ class TestResume:
         assert_same_state(tmp_path / "run", model, finished.folder, finished.model)
         assert contents(tmp_path / "run").keys() == contents(finished.folder).keys()
 
+    @pytest.mark.usefixtures("eagerly")
     def test_in_the_middle_of_a_cosine(self, run, tmp_path, monkeypatch):
         whole = run(tmp_path / "whole", schedule="cosine")
         assert float(whole.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
@@ -164,6 +166,7 @@ class TestResume:
         model = run(tmp_path / "run", schedule="cosine", resume=True)
         assert_same_state(tmp_path / "run", model, tmp_path / "whole", whole)
 
+    @pytest.mark.usefixtures("eagerly")
     def test_with_an_optimizer_and_a_loss_of_ones_own(self, run, make_model, tmp_path):
         def compiled():
             model = make_model()
@@ -203,6 +206,7 @@ class TestResume:
             run(copy, resume=True)
 
 
+@pytest.mark.usefixtures("eagerly")
 class TestAveraging:
     def test_averages_are_validated_and_kept_and_training_goes_on_with_the_weights(self, run, tmp_path):
         model = run(tmp_path / "run", average=0.5, epochs=1, learning_rate=0.1)
@@ -233,6 +237,7 @@ class TestAveraging:
         assert_same_state(tmp_path / "run", model, tmp_path / "whole", whole)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_error_inside_the_pipeline_is_the_one_that_is_raised(run, tmp_path, monkeypatch):
     def damaged(*_):
         raise AudioError("song.wav is damaged")
@@ -242,6 +247,7 @@ def test_an_error_inside_the_pipeline_is_the_one_that_is_raised(run, tmp_path, m
         run(tmp_path / "run")
 
 
+@pytest.mark.usefixtures("eagerly")
 class TestDivergence:
     def test_keeps_the_last_good_epoch(self, run, copy, monkeypatch):
         compute_loss = UNet.compute_loss
@@ -257,6 +263,7 @@ class TestDivergence:
         assert contents(tmp_path / "run") == {}
 
 
+@pytest.mark.usefixtures("eagerly")
 class TestArguments:
     def test_without_validation_the_training_loss_decides(self, run, tmp_path):
         model = run(tmp_path / "run", valid=None, epochs=1, clipnorm=0.5, learning_rate=0.01, jit_compile=False)

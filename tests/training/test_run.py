@@ -36,6 +36,7 @@ def untrained(monkeypatch):
     return seen
 
 
+@pytest.mark.usefixtures("eagerly")
 class TestRun:
     def test_trains_and_keeps_configuration_and_versions(self, config, tmp_path):
         model = train(config(), verbose=0)
