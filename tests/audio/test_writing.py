@@ -378,3 +378,8 @@ def test_what_aac_cannot_hold_is_scaled_or_cut(tmp_path):
     for name, expected in (("a", loud / np.abs(loud).max()), ("b", np.clip(loud, -1, 1))):
         error = audio.read(tmp_path / f"{name}.m4a")[0] - expected
         assert 10 * np.log10((expected**2).sum() / (error**2).sum()) > 10
+
+
+def test_too_few_samples_for_one_of_opus(tmp_path):
+    with pytest.raises(ValueError, match="no samples were written"):
+        audio.write(tmp_path / "a.opus", np.zeros((1, 1)), 192000)

@@ -27,7 +27,7 @@ CLIPS = ("error", "rescale", "clamp")
 _BLOCK = 65536
 _WAV_LIMIT = 2**32 - 4096  # bytes; its sizes have 32 bits
 # What encoders raise if they cannot write.
-FAILURES = (soundfile.LibsndfileError, AssertionError, av.FFmpegError)
+_FAILURES = (soundfile.LibsndfileError, AssertionError, av.FFmpegError)
 
 
 def write(
@@ -257,7 +257,7 @@ class Writer:
         try:
             for start in range(0, len(block), _BLOCK):
                 self._encoder.write(self._encode(block[start : start + _BLOCK]))
-        except FAILURES as error:
+        except _FAILURES as error:
             raise self._disk_error() from error
 
     def finish(self) -> None:
@@ -268,7 +268,7 @@ class Writer:
             self._floats.seek(0)
             while len(block := np.fromfile(self._floats, np.float32, _BLOCK * self._channels)):
                 self._write(block.reshape(-1, self._channels) * np.float32(self.gain))
-        with contextlib.suppress(*FAILURES):  # _verify finds what did not reach the disk
+        with contextlib.suppress(*_FAILURES):  # _verify finds what did not reach the disk
             self._encoder.finish()
         self._verify()
         self._complete()
@@ -293,14 +293,14 @@ class Writer:
         self._replacing.__exit__(kind, error, traceback)
 
     def _close(self) -> None:
-        with contextlib.suppress(*FAILURES):
+        with contextlib.suppress(*_FAILURES):
             self._encoder.close()
         if self._floats is not None:
             with contextlib.suppress(OSError):  # of a full disk, which was reported already
                 self._floats.close()
 
     def _verify(self) -> None:
-        if self._samples == 0:
+        if self._encoder.samples == 0:
             raise ValueError(f"{self._path}: no samples were written.")
         # Encoders write their last samples on closing, and libsndfile does not report if that fails.
         try:
