@@ -207,6 +207,11 @@ class TestSeparate:
         assert vocals.is_file()
         assert run(*batch, "--exist", "overwrite")[0] == 0
 
+    def test_one_stem_file_of_a_song(self, run, song, tmp_path, small_preset):
+        code, _, _ = run("separate", song, "-o", tmp_path, "-m", small_preset, "--format", "stem.mp4", "--bitrate", 128)
+        assert code == 0
+        assert audio.info(tmp_path / "song.stem.mp4").streams == 5
+
     def test_several_models_are_averaged(self, run, song, tmp_path, small_preset):
         models = ("-m", small_preset, "-m", small_preset)
         assert run("separate", song, "-o", tmp_path / "two", *models)[0] == 0

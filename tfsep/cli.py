@@ -50,6 +50,8 @@ Imports = Annotated[
 Trust = Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can read or write files.")]
 
 DEFAULT_SPLITS = ("train", "valid")
+# Of the stems of a song, which `--report` expects.
+_NAME = "{track}/{stem}{ext}"
 
 Overlap = Annotated[
     float | None, typer.Option(help="Fraction of each segment that overlaps the next. Defaults to the model's.")
@@ -110,12 +112,21 @@ def separate(
     batch_size: BatchSize = None,
     start: Annotated[float, typer.Option(help="Begin at this second of the song.")] = 0,
     duration: Annotated[float | None, typer.Option(help="Separate so many seconds.")] = None,
-    format: Annotated[str, typer.Option(help="wav, flac, ogg or mp3.")] = "wav",
+    format: Annotated[
+        str, typer.Option(help="wav, flac, ogg, opus, mp3, m4a; or stem.mp4, stem.m4a for one STEM file of a song.")
+    ] = "wav",
     subtype: Annotated[str | None, typer.Option(help="wav: FLOAT, PCM_16, PCM_24; flac: PCM_24, PCM_16.")] = None,
+    bitrate: Annotated[int | None, typer.Option(help="Kilobits per second of ogg, opus, mp3 and m4a.")] = None,
     clip: Annotated[
-        str, typer.Option(help="Beyond full scale in 16 or 24 bits: rescale (all stems alike), clamp or error.")
+        str,
+        typer.Option(
+            help="Beyond full scale in 16 or 24 bits, m4a and STEM files: rescale (all stems alike), clamp or error."
+        ),
     ] = "rescale",
-    name: Annotated[str, typer.Option(help="Pattern of the stems' paths in the folder.")] = "{track}/{stem}{ext}",
+    name: Annotated[
+        str | None,
+        typer.Option(help="Pattern of the stems' paths in the folder. Defaults to {track}/{stem}{ext}."),
+    ] = None,
     exist: Annotated[str, typer.Option(help="What to do with stems that exist: error, skip or overwrite.")] = "error",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="The same as --exist overwrite.")] = False,
     stdout: Annotated[str | None, typer.Option(help="Write this stem of one song to standard output, as wav.")] = None,
@@ -151,7 +162,9 @@ def separate(
         if not inputs:
             raise ValueError("No songs. Give files, folders, or - for standard input.")
         songs = find_songs(inputs)
-        folders = output_folders(songs, output, name)
+        if name is None:
+            name = "{track}{ext}" if format.lower().startswith("stem.") else _NAME
+        folders = output_folders(songs, output, f".{format.lower()}", name)
         if stdout is not None and len(songs) > 1:
             raise ValueError(f"--stdout writes one song. Received: {len(songs)} songs.")
         if report:
@@ -172,6 +185,7 @@ def separate(
             {
                 "suffix": f".{format.lower()}",
                 "subtype": subtype,
+                "bitrate": None if bitrate is None else 1000 * bitrate,
                 "clip": clip,
                 "start": start,
                 "duration": duration,
@@ -207,7 +221,7 @@ def _check_page(songs: dict[Path, Path], output: Path | None, name: str, overwri
     from tfsep.report.page import check_output
     from tfsep.separation.song_files import song_name
 
-    if output is None or name != "{track}/{stem}{ext}" or any(place != Path() for place in songs.values()):
+    if output is None or name != _NAME or any(place != Path() for place in songs.values()):
         raise ValueError("--report needs --output, songs of one folder, and stems by their usual names.")
     page = output / "index.html"
     for path in songs:

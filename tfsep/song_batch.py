@@ -53,7 +53,7 @@ class SongBatch:
         as_json: bool = False,
     ):
         check_choice("exist", exist, EXIST)
-        audio.check_format(files["suffix"], files["subtype"])
+        audio.check_format(files["suffix"], files["subtype"], bitrate=files["bitrate"])
         self.models, self.options, self.files = models, options, files | {"overwrite": exist != "error"}
         self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
         self.done: dict[Path, dict[str, Path]] = {}

@@ -106,3 +106,48 @@ def test_a_separation_serves_many_songs_and_loads_at_the_first(small_preset, noi
     assert not np.allclose(first["vocals"], second["vocals"])
     again = separation.separate(noise(900), 8000)
     np.testing.assert_array_equal(again["vocals"], first["vocals"])
+
+
+def test_a_stem_file_holds_the_song_and_its_stems(identity, tmp_path):
+    from tfsep import audio
+
+    song = 0.5 * np.sin(2 * np.pi * 440 / 44100 * np.arange(44100, dtype="float32"))[:, np.newaxis].repeat(2, axis=1)
+    audio.write(tmp_path / "song.wav", song, 44100, tags=audio.Tags(title="Song", artist="Nobody"))
+    model = identity(segment=9000, sample_rate=44100)
+    paths = separate_file(tmp_path / "song.wav", tmp_path / "out", model, suffix=".stem.mp4")
+    assert set(paths.values()) == {tmp_path / "out" / "song.stem.mp4"}
+    assert audio.info(paths["plain"]).streams == 5
+    for stream, sign in enumerate((1, 1, -1)):
+        np.testing.assert_allclose(audio.read(paths["plain"], stream=stream)[0], sign * song, atol=0.05)
+    assert audio.read_tags(paths["plain"]).artist == "Nobody"
+    for options in ({"plot": True}, {"name": "{stem}"}):
+        with pytest.raises(ValueError, match=r"STEM file"):
+            separate_file(tmp_path / "song.wav", tmp_path / "other", model, suffix=".stem.mp4", **options)
+
+
+def test_tags_go_with_the_stems_and_bitrates_are_given(identity, noise, tmp_path):
+    from tfsep import audio
+
+    audio.write(tmp_path / "song.flac", noise(8000), 8000, tags=audio.Tags(title="Song", album="Songs", comment="new"))
+    paths = separate_file(tmp_path / "song.flac", tmp_path / "out", identity(), suffix=".flac")
+    tags = audio.read_tags(paths["plain"])
+    assert (tags.title, tags.album, tags.comment) == ("Song", "Songs", "Stem 'plain', separated by tfsep")
+    with pytest.raises(ValueError, match="takes no bitrate"):
+        separate_file(tmp_path / "song.flac", tmp_path / "out2", identity(), bitrate=128000)
+
+
+@pytest.mark.parametrize("most", [1, 700, 10_000])
+def test_what_waits_for_a_slow_model_lies_on_disk(noise, monkeypatch, most):
+    from tfsep.separation import song
+    from tfsep.separation.song import Delay
+
+    monkeypatch.setattr(song, "_MOST_KEPT", most)
+    audio, generator = noise(5000), np.random.default_rng(0)
+    delay = Delay(np.split(audio, np.sort(generator.integers(1, 5000, 20))))
+    taken, read = [], 0
+    for block in delay:
+        read += len(block)
+        count = int(generator.integers(0, read - sum(map(len, taken)) + 1))
+        taken.append(delay.take(count))
+    taken.append(delay.take(5000 - sum(map(len, taken))))
+    np.testing.assert_array_equal(np.concatenate(taken), audio)

@@ -11,7 +11,7 @@ from tfsep.audio.av_encoder import STEM_CHANNELS, STEM_SUFFIXES, AacEncoder
 from tfsep.audio.tags import Tags
 from tfsep.audio.writing import Writer, check_format
 
-_STEMS = 4
+MOST_STEMS = 4
 _SILENCE = "silence"
 _COLORS = {"drums": "#009E73", "bass": "#D55E00", "other": "#CC79A7", "vocals": "#56B4E9"}
 # The effects that players may apply to the sum of the stems, with the values of the format's authors, switched off.
@@ -110,7 +110,8 @@ class StemFileWriter(Writer):
     ):
         self._names = tuple(names)
         self._block_channels = channels
-        super().__init__(path, sample_rate, STEM_CHANNELS * (1 + _STEMS), None, overwrite, clip, comment, bitrate, tags)
+        width = STEM_CHANNELS * (1 + MOST_STEMS)
+        super().__init__(path, sample_rate, width, None, overwrite, clip, comment, bitrate, tags)
 
     def __repr__(self) -> str:
         return f"StemFileWriter({str(self._path)!r}, {self._sample_rate}, {self._names})"
@@ -129,14 +130,14 @@ class StemFileWriter(Writer):
                 f"length, the mixture first. Received: {shapes}."
             )
         stereo = [np.broadcast_to(stream, (len(stream), STEM_CHANNELS)) for stream in streams]
-        silence = np.zeros((len(streams[0]), STEM_CHANNELS * (_STEMS - len(self._names))), streams[0].dtype)
+        silence = np.zeros((len(streams[0]), STEM_CHANNELS * (MOST_STEMS - len(self._names))), streams[0].dtype)
         super().write(np.concatenate([*stereo, silence], axis=1))
 
     def _check_format(self, subtype: str | None, sample_rate: int, channels: int) -> str:
         if self._suffix not in STEM_SUFFIXES:
             raise ValueError(f"the name of a STEM file must end in {' or '.join(STEM_SUFFIXES)}.")
-        if not 1 <= len(self._names) <= _STEMS or len(set(self._names)) < len(self._names):
-            raise ValueError(f"a STEM file has 1 to {_STEMS} stems of different names. Received: {self._names}.")
+        if not 1 <= len(self._names) <= MOST_STEMS or len(set(self._names)) < len(self._names):
+            raise ValueError(f"a STEM file has 1 to {MOST_STEMS} stems of different names. Received: {self._names}.")
         return check_format(self._suffix, subtype, sample_rate, self._block_channels, self._bitrate)
 
     def _open(self) -> AacEncoder:
@@ -151,7 +152,7 @@ class StemFileWriter(Writer):
         os.replace(with_manifest, self._temporary)
 
     def _padded_names(self) -> list[str]:
-        return [*self._names, *[_SILENCE] * (_STEMS - len(self._names))]
+        return [*self._names, *[_SILENCE] * (MOST_STEMS - len(self._names))]
 
     def _described_stems(self) -> list[dict[str, str]]:
         """Return names and colours; names without a colour of their own take those that are left."""

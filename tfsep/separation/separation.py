@@ -215,10 +215,11 @@ def separate_file(
     *,
     suffix: str = ".wav",
     subtype: str | None = None,
+    bitrate: int | None = None,
     clip: str = "rescale",
     start: float = 0,
     duration: float | None = None,
-    name: str = "{stem}",
+    name: str | None = None,
     tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
@@ -231,13 +232,14 @@ def separate_file(
         path: path of the song.
         folder: path of the folder for the stems, `<folder>/<stem><suffix>`.
         model: see `separate`.
-        suffix, subtype: format of the stems, see `tfsep.audio.Writer`. Defaults to float wav.
+        suffix, subtype, bitrate: format of the stems, see `tfsep.audio.write`; tags and cover of the song go with them.
+            `".stem.mp4"` and `".stem.m4a"` make one STEM file of the song and up to four stems. Defaults to float wav.
         clip: str, treatment of stems beyond [-1, 1] in integer formats: `"rescale"` scales all stems of the song by
             one gain, which is logged, so that they keep their balance; `"clamp"`; `"error"`. Defaults to `"rescale"`.
         start: float, beginning of the excerpt to separate, in seconds. Defaults to 0.
         duration: float, length of the excerpt in seconds. Defaults to None, the rest of the song.
         name: str, pattern of the files' paths in the folder, of `{stem}`, `{track}` (the song's name) and `{ext}`.
-            Defaults to `"{stem}"`.
+            Defaults to `"{stem}"`, and for a STEM file to `"{track}"`.
         tolerant: bool, use what is left of a damaged file. Defaults to False.
         plot: bool, also draw `waveforms.png`, and for a STEM file `spectrograms.png`, the references of the first half
             minute beside the estimates. Defaults to False.
@@ -261,6 +263,7 @@ def separate_file(
     files: FileOptions = {
         "suffix": suffix,
         "subtype": subtype,
+        "bitrate": bitrate,
         "clip": clip,
         "start": start,
         "duration": duration,

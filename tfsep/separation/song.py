@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -15,6 +16,9 @@ from tfsep.separation.engine import check_options, segment_and_hop, separate_blo
 from tfsep.separation.refining import refine
 from tfsep.separation.spool import separate_normalized
 from tfsep.separation.variants import separate_variants
+
+# Samples that `Delay` keeps in memory.
+_MOST_KEPT = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,20 +129,44 @@ def _resample(
 
 
 class Delay:
-    """Pass a stream of blocks on, and keep what has not been taken yet, to be taken in blocks of any length."""
+    """Iterate over blocks and keep a copy of their samples, until `take` returns and drops the first ones.
+
+    What is kept lies in a temporary file as soon as it is long, as with models that read a whole song first.
+    """
 
     def __init__(self, blocks: Iterable[np.ndarray]):
         self._blocks = iter(blocks)
         self._waiting: np.ndarray | None = None
+        self._file = None
+        self._read = self._written = 0  # bytes of the file
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self
 
     def __next__(self) -> np.ndarray:
         block = next(self._blocks)
-        self._waiting = block if self._waiting is None else np.concatenate([self._waiting, block])
+        if self._waiting is None:
+            self._waiting = block
+        elif self._file is None and len(self._waiting) + len(block) <= _MOST_KEPT:
+            self._waiting = np.concatenate([self._waiting, block])
+        else:
+            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115  closed with this object
+            self._file.seek(self._written)
+            self._written += self._file.write(np.ascontiguousarray(block, np.float32))
         return block
 
     def take(self, samples: int) -> np.ndarray:
+        while len(self._waiting) < samples:
+            self._waiting = np.concatenate([self._waiting, self._from_file()])
         taken, self._waiting = self._waiting[:samples], self._waiting[samples:]
         return taken
+
+    def _from_file(self) -> np.ndarray:
+        channels = self._waiting.shape[1]
+        self._file.seek(self._read)
+        data = self._file.read(min(self._written - self._read, 4 * channels * _MOST_KEPT))
+        self._read += len(data)
+        if self._read == self._written:
+            self._file.close()
+            self._file, self._read, self._written = None, 0, 0
+        return np.frombuffer(data, np.float32).reshape(-1, channels)

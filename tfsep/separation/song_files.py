@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,8 @@ from typing import TypedDict
 import numpy as np
 
 from tfsep import audio
+from tfsep.audio.av_encoder import STEM_SUFFIXES
+from tfsep.audio.stem_files import MOST_STEMS
 from tfsep.audio.writing import CLIPS, read_comment
 from tfsep.checks import check_choice, check_number
 from tfsep.datasets import FileStem, Track
@@ -20,6 +23,7 @@ from tfsep.datasets.musdb18 import STREAMS
 from tfsep.files import file_name, remove_leftovers
 from tfsep.plotting import plot_spectrograms, plot_waveforms
 from tfsep.separation.chunking import crop
+from tfsep.separation.song import Delay
 
 _log = logging.getLogger("tfsep")
 
@@ -38,27 +42,31 @@ class FileOptions(TypedDict, total=False):
 
     suffix: str
     subtype: str | None
+    bitrate: int | None
     clip: str
     start: float
     duration: float | None
-    name: str
+    name: str | None
     tolerant: bool
     plot: bool
     overwrite: bool
 
 
-def stem_paths(path: str | Path, folder: str | Path, names: Sequence[str], suffix: str, name: str) -> dict[str, Path]:
-    """Return the paths of a song's stems.
+def stem_paths(
+    path: str | Path, folder: str | Path, names: Sequence[str], suffix: str, name: str | None = None
+) -> dict[str, Path]:
+    """Return the paths of a song's stems; that of a STEM file (`.stem.mp4`, `.stem.m4a`) is the same for all.
 
     Args:
         path: path of the song.
         folder: path of the folder that contains them, at any depth.
         names: sequence of str, the stems.
         suffix: str, such as `".wav"`.
-        name: str, pattern of the paths in the folder, with `{stem}` and, optionally, `{track}` and `{ext}`.
+        name: str, pattern of the paths in the folder, with `{stem}` and, optionally, `{track}` and `{ext}`. Defaults to
+            `"{stem}"`, and for a STEM file to `"{track}"`.
 
     Raises:
-        ValueError: if the pattern has no `{stem}`, other fields, or leads out of the folder.
+        ValueError: if the pattern lacks `{stem}`, has other fields, or leads out of the folder.
     """
     return {stem: Path(folder, _filled(name, path, stem, suffix)) for stem in names}
 
@@ -70,15 +78,18 @@ def song_name(path: str | Path) -> str:
     return file_name(name if name != path.name else path.stem)
 
 
-def _filled(name: str, path: str | Path, stem: str, suffix: str) -> Path:
+def _filled(name: str | None, path: str | Path, stem: str, suffix: str) -> Path:
+    one_file = suffix in STEM_SUFFIXES
+    if name is None:
+        name = "{track}" if one_file else "{stem}"
     try:
         filled = Path(name.format(track=song_name(path), stem=stem, ext=suffix))
     except (KeyError, IndexError, ValueError, AttributeError):
         filled = None
-    if filled is None or "{stem}" not in name or filled.is_absolute() or ".." in filled.parts:
+    if filled is None or ("{stem}" in name) == one_file or filled.is_absolute() or ".." in filled.parts:
         raise ValueError(
-            "name must be a pattern of paths in the output folder, of {stem}, {track} and {ext}, such as "
-            f"{{track}}/{{stem}}{{ext}}. Received: name={name!r}."
+            "name must be a pattern of paths in the output folder, of {track}, {ext} and, except for STEM files, "
+            f"{{stem}}, such as {{track}}/{{stem}}{{ext}}. Received: name={name!r}."
         )
     return filled if "{ext}" in name else filled.with_name(filled.name + suffix)
 
@@ -90,10 +101,11 @@ def check_file(
     *,
     suffix: str = ".wav",
     subtype: str | None = None,
+    bitrate: int | None = None,
     clip: str = "rescale",
     start: float = 0,
     duration: float | None = None,
-    name: str = "{stem}",
+    name: str | None = None,
     tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
@@ -101,7 +113,7 @@ def check_file(
     """Raise what `write_stems` would raise, as far as it can be known without loading a model.
 
     Args:
-        path, folder, suffix, subtype, clip, start, duration, name, tolerant, plot, overwrite: see
+        path, folder, suffix, subtype, bitrate, clip, start, duration, name, tolerant, plot, overwrite: see
             `tfsep.separate_file`.
         names: sequence of str, the stems.
 
@@ -111,16 +123,26 @@ def check_file(
     check_choice("clip", clip, CLIPS)
     check_number("start", start, least=0)
     check_number("duration", duration, above=0, optional=True)
-    audio.check_format(suffix, subtype)
+    audio.check_format(suffix, subtype, bitrate=bitrate)
+    if suffix in STEM_SUFFIXES and (plot or len(names) > MOST_STEMS):
+        raise ValueError(
+            f"A STEM file has at most {MOST_STEMS} stems, and no figures beside it. Received: {len(names)} stems, "
+            f"plot={plot}."
+        )
     info = audio.info(path, tolerant=tolerant)
     if start * info.sample_rate >= info.samples:
         seconds = info.samples / info.sample_rate
         raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={start}.")
-    audio.check_format(suffix, subtype, info.sample_rate, info.channels)
+    audio.check_format(suffix, subtype, info.sample_rate, info.channels, bitrate)
     paths = stem_paths(path, folder, names, suffix, name)
-    in_the_way = [other for stem in paths.values() for other in _audio_files(stem.parent) if other.stem == stem.stem]
+    in_the_way = [
+        other
+        for stem in dict.fromkeys(paths.values())
+        for other in _audio_files(stem.parent)
+        if other.stem == stem.stem
+    ]
     in_the_way += [figure for figure in _figures(path, folder, name, info, plot) if figure.exists()]
-    pattern = _pattern(path, folder, name)
+    pattern = _pattern(path, folder, suffix, name)
     for existing in in_the_way:
         if not overwrite:
             raise FileExistsError(
@@ -140,10 +162,11 @@ def write_stems(
     *,
     suffix: str = ".wav",
     subtype: str | None = None,
+    bitrate: int | None = None,
     clip: str = "rescale",
     start: float = 0,
     duration: float | None = None,
-    name: str = "{stem}",
+    name: str | None = None,
     tolerant: bool = False,
     plot: bool = False,
     overwrite: bool = False,
@@ -151,15 +174,15 @@ def write_stems(
     """Separate a file into files; see `tfsep.separate_file`.
 
     Args:
-        path, folder, suffix, subtype, clip, start, duration, name, tolerant, plot, overwrite: see there.
+        path, folder, suffix, subtype, bitrate, clip, start, duration, name, tolerant, plot, overwrite: see there.
         names: sequence of str, the stems.
         separate: function from blocks of the song, its length, channels and rate to blocks `[n, stems, channels]`.
 
     Returns:
         dict from stem to the path of its file.
     """
-    options = {"suffix": suffix, "subtype": subtype, "clip": clip, "start": start, "duration": duration}
-    options["name"] = name
+    options = {"suffix": suffix, "subtype": subtype, "bitrate": bitrate, "clip": clip, "name": name}
+    options |= {"start": start, "duration": duration}
     info = check_file(path, folder, names, tolerant=tolerant, plot=plot, overwrite=overwrite, **options)
     paths = stem_paths(path, folder, names, suffix, name)
     figures = _figures(path, folder, name, info, plot)
@@ -171,15 +194,27 @@ def write_stems(
         remove_leftovers(place)
     try:
         with ExitStack() as stack:
-            writers = []
-            for stem, place in paths.items():
-                facts = (info.sample_rate, info.channels, subtype, overwrite, clip, _MARK.format(stem))
-                writers.append(stack.enter_context(audio.Writer(place, *facts)))
+            settings = {"overwrite": overwrite, "clip": clip, "bitrate": bitrate, "tags": _tags(path)}
             first, samples = _excerpt(info, start, duration)
             blocks = crop(audio.blocks(path, _BLOCK, tolerant=tolerant), first, samples)
+            if suffix in STEM_SUFFIXES:
+                blocks = mixture = Delay(blocks)
+                (place,) = set(paths.values())
+                facts = (place, info.sample_rate, names, info.channels)
+                writers = [stack.enter_context(audio.StemFileWriter(*facts, **settings))]
+            else:
+                writers = []
+                for stem, place in paths.items():
+                    facts = (place, info.sample_rate, info.channels, subtype)
+                    writer = audio.Writer(*facts, comment=_MARK.format(stem), **settings)
+                    writers.append(stack.enter_context(writer))
             for block in separate(blocks, samples, info.channels, info.sample_rate):
-                for index, writer in enumerate(writers):
-                    writer.write(block[:, index])
+                parts = np.moveaxis(block, 1, 0)
+                if suffix in STEM_SUFFIXES:
+                    writers[0].write([mixture.take(len(block)), *parts])
+                else:
+                    for writer, part in zip(writers, parts, strict=True):
+                        writer.write(part)
             _finish(writers, path)
     except BaseException:
         for parent in created:
@@ -187,7 +222,7 @@ def write_stems(
             with suppress(OSError):
                 parent.rmdir()
         raise
-    pattern = _pattern(path, folder, name)
+    pattern = _pattern(path, folder, suffix, name)
     for other in (other for place in folders for other in _audio_files(place)):
         if other not in paths.values() and _is_ours(other, pattern):
             other.unlink()
@@ -236,16 +271,26 @@ def _audio_files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
 
 
-def _pattern(path: str | Path, folder: str | Path, name: str) -> re.Pattern:
-    """Return the pattern of the paths of a song's stems, whatever they are called, in any format."""
+def _pattern(path: str | Path, folder: str | Path, suffix: str, name: str | None) -> re.Pattern | None:
+    """Return the pattern of the paths of a song's stems, whatever they are called, in any format of single files."""
+    if suffix in STEM_SUFFIXES:
+        return None
     # Characters that no path contains stand for the stem and the suffix.
     place = re.escape(str(Path(folder, _filled(name, path, "\0", ".\1"))))
     return re.compile(place.replace("\0", r"(?P<stem>[^/\\]+)", 1).replace("\1", r"\w+"))
 
 
-def _is_ours(path: Path, pattern: re.Pattern) -> bool:
+def _tags(path: str | Path) -> audio.Tags | None:
+    """Return the tags of a song without its comment; None where they cannot be read."""
+    try:
+        return dataclasses.replace(audio.read_tags(path), comment="")
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _is_ours(path: Path, pattern: re.Pattern | None) -> bool:
     """Whether an earlier run wrote a file as a stem of this song."""
-    match = pattern.fullmatch(str(path))
+    match = pattern and pattern.fullmatch(str(path))
     return match is not None and read_comment(path) == _MARK.format(match["stem"])
 
 

@@ -63,13 +63,15 @@ def read_list(path: str | Path) -> list[str]:
     return [str(path.parent / line) for line in lines if line and not line.startswith("#")]
 
 
-def output_folders(songs: dict[Path, Path], output: str | Path | None, name: str) -> dict[Path, Path]:
+def output_folders(
+    songs: dict[Path, Path], output: str | Path | None, suffix: str, name: str | None
+) -> dict[Path, Path]:
     """Return the folder that the stems of each song lie in at some depth: `OUTPUT/<place>`, or that of the song.
 
     Args:
         songs: dict as `find_songs` returns it.
         output: path of the folder of all songs, or None.
-        name: str, pattern of the stems' paths in that folder; see `tfsep.separate_file`.
+        suffix, name: str, format of the stems and pattern of their paths in that folder; see `tfsep.separate_file`.
 
     Raises:
         ValueError: if the stems of two songs would have the same paths.
@@ -78,7 +80,7 @@ def output_folders(songs: dict[Path, Path], output: str | Path | None, name: str
     owners: dict[Path, Path] = {}
     for path, place in songs.items():
         folders[path] = path.parent if output is None else Path(output, place)
-        (stem,) = stem_paths(path, folders[path], ["stem"], ".wav", name).values()
+        (stem,) = stem_paths(path, folders[path], ["stem"], suffix, name).values()
         if stem in owners:
             where = stem.parent if stem.stem == "stem" else stem
             raise ValueError(
