@@ -28,7 +28,7 @@ def test_leaving_early_ends_the_processes():
     start = time.monotonic()
     assert next(results) == (0, 0)
     results.close()
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 300  # far below the 600 that are slept
     assert not multiprocessing.active_children()
 
 
