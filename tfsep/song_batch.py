@@ -17,7 +17,7 @@ from tfsep.loading import load_model, model_sources
 from tfsep.models.bag import Bag
 from tfsep.progress import progress_bar
 from tfsep.separation import Separation
-from tfsep.separation.song_files import stem_paths
+from tfsep.separation.song_files import FileOptions, stem_paths
 
 EXIST = ("error", "skip", "overwrite")
 
@@ -53,7 +53,7 @@ class SongBatch:
         as_json: bool = False,
     ):
         check_choice("exist", exist, EXIST)
-        audio.check_format(files["suffix"], files["subtype"], bitrate=files["bitrate"])
+        FileOptions(**files)
         self.models, self.options, self.files = models, options, files | {"overwrite": exist != "error"}
         self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
         self.done: dict[Path, dict[str, Path]] = {}

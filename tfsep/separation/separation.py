@@ -155,20 +155,20 @@ class Separation:
         for estimates in separate_stream(blocks, samples, channels, sample_rate, self.model, self._quality, progress):
             yield self._outputs(estimates, mixture.take(len(estimates)) if mixture else None)
 
-    def check_file(self, path: str | Path, folder: str | Path, **options: Unpack[FileOptions]) -> audio.AudioInfo:
+    def check_file(self, path: str | Path, folder: str | Path, **options) -> audio.AudioInfo:
         """Raise what `file` would raise, as far as it can be known without loading the model.
 
         Returns:
             The `AudioInfo` of the song.
         """
-        return check_file(path, folder, self.names, **options)
+        return check_file(path, folder, self.names, FileOptions(**options))
 
     def file(
-        self, path: str | Path, folder: str | Path, *, progress: Progress | None = None, **options: Unpack[FileOptions]
+        self, path: str | Path, folder: str | Path, *, progress: Progress | None = None, **options
     ) -> dict[str, Path]:
-        """Separate a file into files; see `tfsep.separate_file`."""
+        """Separate a file into files; see `tfsep.separate_file`, also for the options."""
         separate = functools.partial(self.blocks, progress=progress)
-        return write_stems(path, folder, self.names, separate, **options)
+        return write_stems(path, folder, self.names, separate, FileOptions(**options))
 
 
 def separate(
@@ -260,19 +260,21 @@ def separate_file(
     >>> tfsep.separate_file("song.wav", "stems", "model.keras")["vocals"].name
     'vocals.wav'
     """
-    files: FileOptions = {
-        "suffix": suffix,
-        "subtype": subtype,
-        "bitrate": bitrate,
-        "clip": clip,
-        "start": start,
-        "duration": duration,
-        "name": name,
-        "tolerant": tolerant,
-        "plot": plot,
-        "overwrite": overwrite,
-    }
-    return Separation(model, **options).file(path, folder, progress=progress, **files)
+    return Separation(model, **options).file(
+        path,
+        folder,
+        progress=progress,
+        suffix=suffix,
+        subtype=subtype,
+        bitrate=bitrate,
+        clip=clip,
+        start=start,
+        duration=duration,
+        name=name,
+        tolerant=tolerant,
+        plot=plot,
+        overwrite=overwrite,
+    )
 
 
 def _checked(song: np.ndarray, sample_rate: int | None) -> np.ndarray:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
@@ -37,19 +36,35 @@ _MARK = "Stem {!r}, separated by tfsep"
 _SHOWN = 30
 
 
-class FileOptions(TypedDict, total=False):
-    """Options of `Separation.file`, for functions that hand them on."""
+@dataclasses.dataclass(frozen=True)
+class FileOptions:
+    """What is read of a song and how its stems are written; see `tfsep.separate_file`.
 
-    suffix: str
-    subtype: str | None
-    bitrate: int | None
-    clip: str
-    start: float
-    duration: float | None
-    name: str | None
-    tolerant: bool
-    plot: bool
-    overwrite: bool
+    Raises:
+        ValueError: for a value out of range, or a format that cannot be written.
+    """
+
+    suffix: str = ".wav"
+    subtype: str | None = None
+    bitrate: int | None = None
+    clip: str = "rescale"
+    start: float = 0
+    duration: float | None = None
+    name: str | None = None
+    tolerant: bool = False
+    plot: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self):
+        check_choice("clip", self.clip, CLIPS)
+        check_number("start", self.start, least=0)
+        check_number("duration", self.duration, above=0, optional=True)
+        audio.check_format(self.suffix, self.subtype, bitrate=self.bitrate)
+
+    @property
+    def one_file(self) -> bool:
+        """Whether all stems of a song go into one STEM file."""
+        return self.suffix in STEM_SUFFIXES
 
 
 def stem_paths(
@@ -94,57 +109,38 @@ def _filled(name: str | None, path: str | Path, stem: str, suffix: str) -> Path:
     return filled if "{ext}" in name else filled.with_name(filled.name + suffix)
 
 
-def check_file(
-    path: str | Path,
-    folder: str | Path,
-    names: Sequence[str],
-    *,
-    suffix: str = ".wav",
-    subtype: str | None = None,
-    bitrate: int | None = None,
-    clip: str = "rescale",
-    start: float = 0,
-    duration: float | None = None,
-    name: str | None = None,
-    tolerant: bool = False,
-    plot: bool = False,
-    overwrite: bool = False,
-) -> audio.AudioInfo:
+def check_file(path: str | Path, folder: str | Path, names: Sequence[str], options: FileOptions) -> audio.AudioInfo:
     """Raise what `write_stems` would raise, as far as it can be known without loading a model.
 
     Args:
-        path, folder, suffix, subtype, bitrate, clip, start, duration, name, tolerant, plot, overwrite: see
-            `tfsep.separate_file`.
+        path, folder: paths of the song and of the folder of its stems.
         names: sequence of str, the stems.
+        options: `FileOptions`.
 
     Returns:
         The `AudioInfo` of the song.
     """
-    check_choice("clip", clip, CLIPS)
-    check_number("start", start, least=0)
-    check_number("duration", duration, above=0, optional=True)
-    audio.check_format(suffix, subtype, bitrate=bitrate)
-    if suffix in STEM_SUFFIXES and (plot or len(names) > MOST_STEMS):
+    if options.one_file and (options.plot or len(names) > MOST_STEMS):
         raise ValueError(
             f"A STEM file has at most {MOST_STEMS} stems, and no figures beside it. Received: {len(names)} stems, "
-            f"plot={plot}."
+            f"plot={options.plot}."
         )
-    info = audio.info(path, tolerant=tolerant)
-    if start * info.sample_rate >= info.samples:
+    info = audio.info(path, tolerant=options.tolerant)
+    if options.start * info.sample_rate >= info.samples:
         seconds = info.samples / info.sample_rate
-        raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={start}.")
-    audio.check_format(suffix, subtype, info.sample_rate, info.channels, bitrate)
-    paths = stem_paths(path, folder, names, suffix, name)
+        raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={options.start}.")
+    audio.check_format(options.suffix, options.subtype, info.sample_rate, info.channels, options.bitrate)
+    paths = stem_paths(path, folder, names, options.suffix, options.name)
     in_the_way = [
         other
         for stem in dict.fromkeys(paths.values())
         for other in _audio_files(stem.parent)
         if other.stem == stem.stem
     ]
-    in_the_way += [figure for figure in _figures(path, folder, name, info, plot) if figure.exists()]
-    pattern = _pattern(path, folder, suffix, name)
+    in_the_way += [figure for figure in _figures(path, folder, info, options) if figure.exists()]
+    pattern = _pattern(path, folder, options)
     for existing in in_the_way:
-        if not overwrite:
+        if not options.overwrite:
             raise FileExistsError(
                 f"{existing}: exists already; choose another folder, or allow overwriting (overwrite=True, "
                 "--overwrite)."
@@ -159,33 +155,22 @@ def write_stems(
     folder: str | Path,
     names: Sequence[str],
     separate: Callable[..., Iterable[np.ndarray]],
-    *,
-    suffix: str = ".wav",
-    subtype: str | None = None,
-    bitrate: int | None = None,
-    clip: str = "rescale",
-    start: float = 0,
-    duration: float | None = None,
-    name: str | None = None,
-    tolerant: bool = False,
-    plot: bool = False,
-    overwrite: bool = False,
+    options: FileOptions,
 ) -> dict[str, Path]:
     """Separate a file into files; see `tfsep.separate_file`.
 
     Args:
-        path, folder, suffix, subtype, bitrate, clip, start, duration, name, tolerant, plot, overwrite: see there.
+        path, folder: paths of the song and of the folder of its stems.
         names: sequence of str, the stems.
         separate: function from blocks of the song, its length, channels and rate to blocks `[n, stems, channels]`.
+        options: `FileOptions`.
 
     Returns:
         dict from stem to the path of its file.
     """
-    options = {"suffix": suffix, "subtype": subtype, "bitrate": bitrate, "clip": clip, "name": name}
-    options |= {"start": start, "duration": duration}
-    info = check_file(path, folder, names, tolerant=tolerant, plot=plot, overwrite=overwrite, **options)
-    paths = stem_paths(path, folder, names, suffix, name)
-    figures = _figures(path, folder, name, info, plot)
+    info = check_file(path, folder, names, options)
+    paths = stem_paths(path, folder, names, options.suffix, options.name)
+    figures = _figures(path, folder, info, options)
     folders = {stem.parent for stem in paths.values()}
     parents = {parent for place in folders for parent in (place, *place.parents) if not parent.exists()}
     created = sorted(parents, key=lambda parent: len(parent.parts), reverse=True)
@@ -194,23 +179,14 @@ def write_stems(
         remove_leftovers(place)
     try:
         with ExitStack() as stack:
-            settings = {"overwrite": overwrite, "clip": clip, "bitrate": bitrate, "tags": _tags(path)}
-            first, samples = _excerpt(info, start, duration)
-            blocks = crop(audio.blocks(path, _BLOCK, tolerant=tolerant), first, samples)
-            if suffix in STEM_SUFFIXES:
+            first, samples = _excerpt(info, options)
+            blocks = crop(audio.blocks(path, _BLOCK, tolerant=options.tolerant), first, samples)
+            if options.one_file:
                 blocks = mixture = Delay(blocks)
-                (place,) = set(paths.values())
-                facts = (place, info.sample_rate, names, info.channels)
-                writers = [stack.enter_context(audio.StemFileWriter(*facts, **settings))]
-            else:
-                writers = []
-                for stem, place in paths.items():
-                    facts = (place, info.sample_rate, info.channels, subtype)
-                    writer = audio.Writer(*facts, comment=_MARK.format(stem), **settings)
-                    writers.append(stack.enter_context(writer))
+            writers = [stack.enter_context(writer) for writer in _writers(path, paths, info, options)]
             for block in separate(blocks, samples, info.channels, info.sample_rate):
                 parts = np.moveaxis(block, 1, 0)
-                if suffix in STEM_SUFFIXES:
+                if options.one_file:
                     writers[0].write([mixture.take(len(block)), *parts])
                 else:
                     for writer, part in zip(writers, parts, strict=True):
@@ -222,22 +198,32 @@ def write_stems(
             with suppress(OSError):
                 parent.rmdir()
         raise
-    pattern = _pattern(path, folder, suffix, name)
+    pattern = _pattern(path, folder, options)
     for other in (other for place in folders for other in _audio_files(place)):
         if other not in paths.values() and _is_ours(other, pattern):
             other.unlink()
-    if plot:
+    if options.plot:
         _plot(paths, info, figures[0])
     if len(figures) > 1:
         _plot_beside_references(_stem_track(path), paths, figures[1], first)
     return paths
 
 
-def _excerpt(info: audio.AudioInfo, start: float, duration: float | None) -> tuple[int, int]:
+def _excerpt(info: audio.AudioInfo, options: FileOptions) -> tuple[int, int]:
     """Return the first sample and the number of samples of what is separated."""
-    first = round(start * info.sample_rate)
+    first = round(options.start * info.sample_rate)
     rest = info.samples - first
-    return first, rest if duration is None else max(1, min(rest, round(duration * info.sample_rate)))
+    return first, rest if options.duration is None else max(1, min(rest, round(options.duration * info.sample_rate)))
+
+
+def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileOptions) -> list[audio.Writer]:
+    """Return the writer of a STEM file, or one for each stem."""
+    settings = {"overwrite": options.overwrite, "clip": options.clip, "bitrate": options.bitrate, "tags": _tags(path)}
+    if options.one_file:
+        (place,) = set(paths.values())
+        return [audio.StemFileWriter(place, info.sample_rate, tuple(paths), info.channels, **settings)]
+    facts = info.sample_rate, info.channels, options.subtype
+    return [audio.Writer(place, *facts, comment=_MARK.format(stem), **settings) for stem, place in paths.items()]
 
 
 def _finish(writers: list[audio.Writer], path: str | Path) -> None:
@@ -257,11 +243,11 @@ def _finish(writers: list[audio.Writer], path: str | Path) -> None:
         )
 
 
-def _figures(path: str | Path, folder: str | Path, name: str, info: audio.AudioInfo, plot: bool) -> list[Path]:
-    if not plot:
+def _figures(path: str | Path, folder: str | Path, info: audio.AudioInfo, options: FileOptions) -> list[Path]:
+    if not options.plot:
         return []
     names = ("waveforms", "spectrograms") if info.streams == len(STREAMS) else ("waveforms",)
-    return list(stem_paths(path, folder, names, ".png", name).values())
+    return list(stem_paths(path, folder, names, ".png", options.name).values())
 
 
 def _audio_files(folder: Path) -> list[Path]:
@@ -271,12 +257,12 @@ def _audio_files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
 
 
-def _pattern(path: str | Path, folder: str | Path, suffix: str, name: str | None) -> re.Pattern | None:
+def _pattern(path: str | Path, folder: str | Path, options: FileOptions) -> re.Pattern | None:
     """Return the pattern of the paths of a song's stems, whatever they are called, in any format of single files."""
-    if suffix in STEM_SUFFIXES:
+    if options.one_file:
         return None
     # Characters that no path contains stand for the stem and the suffix.
-    place = re.escape(str(Path(folder, _filled(name, path, "\0", ".\1"))))
+    place = re.escape(str(Path(folder, _filled(options.name, path, "\0", ".\1"))))
     return re.compile(place.replace("\0", r"(?P<stem>[^/\\]+)", 1).replace("\1", r"\w+"))
 
 
