@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,24 @@ def test_drnn_table_script(tmp_path, split):
     columns = {"test": ["test, 1 clips"], "folds": ["without abjones, 1 clips", "without amy, 2 clips"]}[split]
     assert [column for column in columns if column in table[0]] == columns
     assert [line[:26].strip() for line in table[1:]] == ["DNN", "DNN + discrimination"]
+
+
+def test_free_material_script(tmp_path):
+    script = runpy.run_path(str(EXAMPLES / "free_material.py"))
+    song = script["compose"](np.random.default_rng(0), 30)
+    assert song.keys() == {"drums", "bass", "other"}
+    for events in song.values():
+        assert all(30 <= at < 60 for at, _ in events)
+        notes = [message for _, message in events if message[0] & 0xF0 in (0x80, 0x90)]
+        assert len(notes) > 10 and sorted(n[0] >> 4 for n in notes) == sorted([8, 9] * (len(notes) // 2))
+    script["write_midi"](tmp_path / "a.mid", [(1.0, b"\x90\x24\x40"), (0.5, b"\xc0\x21")])
+    track = b"\x83\x60\xc0\x21" + b"\x83\x60\x90\x24\x40" + b"\0\xff\x2f\0"
+    assert (tmp_path / "a.mid").read_bytes().endswith(b"MTrk\0\0\0" + bytes([len(track)]) + track)
+    noise = np.random.default_rng(1).normal(0, 0.01, (90000, 2)).astype("float32")
+    excerpt = script["excerpt"](noise, np.random.default_rng(2), seconds=3)
+    coloured = script["coloured"](excerpt, "vocals", np.random.default_rng(3))
+    assert excerpt.shape == coloured.shape == (3 * 44100, 2)
+    assert 0.06 < script["level"](coloured) < 0.16
 
 
 def test_cyclegan_script(tmp_path):

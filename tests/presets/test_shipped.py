@@ -40,6 +40,14 @@ class TestConvSep4StemsPlus(PresetCase):
     margin = ("drums", 4.0)
 
 
+class TestConvSep4StemsFree(PresetCase):
+    name = "convsep-4stems-free"
+    parameters = 3_232_712
+    megabytes = 8
+    margin = ("drums", 1.0)
+    terms = ("allowed", "for any purpose, also in a product")
+
+
 class TestCycleGANVocals(PresetCase):
     name = "cyclegan-vocals"
     parameters = 1_485_505
