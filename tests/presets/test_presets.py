@@ -179,10 +179,3 @@ def test_table_has_the_terms_of_every_model():
         assert row["scores"] is None or row["scores"]["values"].keys() <= set(row["sources"])
     assert rows["umxl"]["commercial_use"] == "not allowed"
     assert not rows["spleeter-2stems"]["shipped"]
-
-
-def test_catalogue_gives_hashes_of_every_download():
-    for name, entry in presets.catalogue().items():
-        for file in (file for place in entry["downloads"] for file in place):
-            assert 8 <= len(file["sha256"]) <= 64, name
-            assert file.get("package") or all(address.startswith("https://") for address in file["urls"]), name
