@@ -764,9 +764,13 @@ class TestOtherVerbs:
     def test_presets(self, run):
         code, out, _ = run("presets")
         assert code == 0
-        lines = {line.split()[0]: line for line in out.splitlines()}
-        assert "vocals 3.86, drums 3.60 (bsseval_v4 SDR" in lines["unet-vocals-drums"]
+        assert max(map(len, out.splitlines())) <= 120
+        rows, notes = out.split("\n\n")
+        lines = {line.split()[0]: line for line in rows.splitlines()}
+        assert lines["unet-vocals-drums"].endswith("vocals 3.86, drums 3.60                           1")
         assert "CC BY-NC-SA 4.0" in lines["umxl"] and "not allowed" in lines["umxl"]
+        assert notes.startswith("1: bsseval_v4 SDR, the 14 validation tracks")
+        assert "default is convsep-4stems-plus" in notes and "hpss, repet-sim" in notes
         code, out, _ = run("presets", "--json")
         assert {row["name"] for row in json.loads(out)} == lines.keys() - {"NAME"}
 

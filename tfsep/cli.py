@@ -451,18 +451,25 @@ def presets(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    lines = [("NAME", "", "MB", "LICENCE", "COMMERCIAL USE", "SDR IN dB")]
+    lines = [("NAME", "", "MB", "LICENCE", "COMMERCIAL", "SDR IN dB", "ON")]
+    notes: dict[str, int] = {}
     for row in rows:
-        scores = row["scores"] or {"values": dict.fromkeys(row["sources"]), "data": "no published scores"}
+        scores = row["scores"] or {"values": dict.fromkeys(row["sources"])}
         values = (f"{name} {value:.2f}" if value is not None else name for name, value in scores["values"].items())
-        protocol = f"{scores['protocol']} {scores['measure']}, " if "protocol" in scores else ""
+        mark = ""
+        if "data" in scores:
+            protocol = f"{scores['protocol']} {scores['measure']}, " if "protocol" in scores else ""
+            mark = f"{notes.setdefault(protocol + scores['data'], len(notes) + 1)}"
         where = "" if row["shipped"] else "fetch"
         size = f"{row['bytes'] / 1e6:.0f}"
-        result = f"{', '.join(values)} ({protocol}{scores['data']})"
-        lines.append((row["name"], where, size, row["licence"], row["commercial_use"], result))
+        lines.append((row["name"], where, size, row["licence"], row["commercial_use"], ", ".join(values), mark))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+    print()
+    for note, mark in notes.items():
+        print(f"{mark}: {note}")
+    print(f"The default is {DEFAULT_MODEL}. Without training, by name as well: {', '.join(shelf.TRAINING_FREE)}.")
 
 
 @app.command()

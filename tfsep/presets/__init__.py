@@ -15,6 +15,8 @@ def __dir__() -> list[str]:
 
 _FOLDER = Path(__file__).parent
 DEFAULT = "convsep-4stems-plus"
+# Separators of `tfsep.models.training_free` that need no extra.
+TRAINING_FREE = ("hpss", "repet-sim")
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"
 # Of a folder of several models that work as one (`tfsep.models.Bag`).
 BAG = "bag.yaml"
@@ -50,7 +52,7 @@ def folder(name: str) -> Path:
         raise ValueError(f"{name} is not on this machine yet. Download it with `tfsep fetch {name}`.")
     raise ValueError(
         f"No model {name!r}: neither a path that exists nor a preset. Presets: {', '.join(names()) or 'none'}. "
-        f"To be fetched: {', '.join(catalogue())}. Without training: hpss, repet-sim."
+        f"To be fetched: {', '.join(catalogue())}. Without training: {', '.join(TRAINING_FREE)}."
     )
 
 
