@@ -148,6 +148,12 @@ class TestSeparate:
         ("options", "words"),
         [
             (["*.xyz"], "holds no audio files"),
+            (["*.txt"], "holds no audio files"),
+            (["-", "song.wav"], "Standard input, -, is separated alone"),
+            (["song.wav", "--stems", "drums", "--two-stems", "vocals"], "both choose stems"),
+            (["song.wav", "--stdout", "vocals", "--json"], "--stdout writes one wav"),
+            (["song.wav", "--stdout", "vocals", "-o", "out"], "--stdout writes one wav"),
+            (["song.wav", "--stdout", "vocals", "--format", "mp3"], "--stdout writes one wav"),
             (["-"], "Standard input is in no folder"),
             ([], "No songs"),
             (["song.wav", "--stems", "piano"], "No stem 'piano'. Choose of vocals, drums"),
@@ -166,6 +172,7 @@ class TestSeparate:
     def test_options_that_do_not_fit(self, run, song, tmp_path, monkeypatch, small_preset, options, words):
         monkeypatch.chdir(tmp_path)
         shutil.copy(song, "song2.wav")
+        Path("notes.txt").touch()
         before = sorted(tmp_path.rglob("*"))
         code, _, err = run("separate", *options, "-m", small_preset)
         assert code == 2
@@ -206,6 +213,24 @@ class TestSeparate:
         assert run(*batch, "--exist", "skip")[0] == 0
         assert vocals.is_file()
         assert run(*batch, "--exist", "overwrite")[0] == 0
+
+    def test_a_page_of_stems_that_exist(self, run, song, tmp_path, small_preset):
+        shutil.copy(song, tmp_path / "second.wav")
+        options = ("-o", tmp_path / "out", "-m", small_preset, "--report")
+        assert run("separate", song, *options, "--start", 0.5)[0] == 0
+        assert run("separate", song, *options, "--exist", "overwrite")[0] == 0
+        assert run("separate", song, tmp_path / "second.wav", *options, "--exist", "skip")[0] == 0
+        page = (tmp_path / "out" / "index.html").read_text()
+        assert "Stems of 2 songs" in page
+
+    @pytest.mark.parametrize("format", ["wav", "mp3", "stem.mp4"])
+    def test_stems_beside_their_songs_are_not_separated_again(self, run, song, tmp_path, small_preset, format):
+        (tmp_path / "album").mkdir()
+        shutil.move(song, tmp_path / "album" / "song.wav")
+        batch = ("separate", tmp_path / "album", "-m", small_preset, "--format", format, "--stems", "vocals, drums")
+        assert run(*batch)[0] == 0
+        code, out, _ = run(*batch, "--exist", "skip")
+        assert (code, "Songs: 1 skipped." in out) == (0, True)
 
     def test_one_stem_file_of_a_song(self, run, song, tmp_path, small_preset):
         code, _, _ = run("separate", song, "-o", tmp_path, "-m", small_preset, "--format", "stem.mp4", "--bitrate", 128)

@@ -149,16 +149,23 @@ def separate(
     from tfsep.separation.songs import find_songs, output_folders, read_list
     from tfsep.song_batch import SongBatch, standard_input, to_standard_output
 
+    exist = "overwrite" if overwrite else exist
     if two_stems is not None:
+        if stems is not None:
+            raise ValueError("--stems and --two-stems both choose stems. Give one of them.")
         stems, residual = two_stems, residual or "accompaniment"
     with contextlib.ExitStack() as stack:
         if stdout is not None:
-            quiet, output, format, subtype = True, Path(stack.enter_context(tempfile.TemporaryDirectory())), "wav", None
+            if output is not None or format.lower() != "wav" or as_json or plot or report:
+                raise ValueError("--stdout writes one wav. Leave out --output, --format, --json, --plot and --report.")
+            quiet, output = True, Path(stack.enter_context(tempfile.TemporaryDirectory()))
         inputs = [*(inputs or []), *(read_list(listed) if listed else [])]
         if inputs == ["-"]:
             if output is None:
                 raise ValueError("Standard input is in no folder. Give --output, or --stdout STEM.")
             inputs = [str(stack.enter_context(standard_input()))]
+        if "-" in inputs:
+            raise ValueError("Standard input, -, is separated alone. Give it without other songs.")
         if not inputs:
             raise ValueError("No songs. Give files, folders, or - for standard input.")
         songs = find_songs(inputs)
@@ -168,11 +175,11 @@ def separate(
         if stdout is not None and len(songs) > 1:
             raise ValueError(f"--stdout writes one song. Received: {len(songs)} songs.")
         if report:
-            _check_page(songs, output, name, overwrite)
+            _check_page(songs, output, name, exist)
         batch = SongBatch(
             model or [DEFAULT_MODEL],
             {
-                "stems": None if stems is None else stems.split(","),
+                "stems": None if stems is None else _names(stems, ","),
                 "groups": dict(map(_group, group or [])),
                 "residual": residual,
                 "consistent": consistent,
@@ -193,7 +200,7 @@ def separate(
                 "tolerant": tolerant,
                 "plot": plot,
             },
-            exist="overwrite" if overwrite else exist,
+            exist=exist,
             trust=trust,
             quiet=quiet,
             as_json=as_json,
@@ -203,8 +210,8 @@ def separate(
         batch.run(folders)
         if stdout is not None and batch.done:
             to_standard_output(next(iter(batch.done.values()))[stdout])
-        if report and batch.done:
-            _write_page(batch, output, tolerant, overwrite)
+        if report and (batch.done or batch.skipped):
+            _write_page(batch, output, tolerant)
         if code := batch.finish():
             raise typer.Exit(code)
 
@@ -213,10 +220,14 @@ def _group(text: str) -> tuple[str, list[str]]:
     name, _, members = text.partition("=")
     if not name or not members:
         raise ValueError(f"A group must be NAME=STEM+STEM, such as instrumental=drums+bass. Received: {text!r}.")
-    return name, members.split("+")
+    return name.strip(), _names(members, "+")
 
 
-def _check_page(songs: dict[Path, Path], output: Path | None, name: str, overwrite: bool) -> None:
+def _names(text: str, separator: str) -> list[str]:
+    return [name.strip() for name in text.split(separator)]
+
+
+def _check_page(songs: dict[Path, Path], output: Path | None, name: str, exist: str) -> None:
     """Raise ValueError if no page can be written of the stems of these songs."""
     from tfsep.report.page import check_output
     from tfsep.separation.song_files import song_name
@@ -227,16 +238,21 @@ def _check_page(songs: dict[Path, Path], output: Path | None, name: str, overwri
     for path in songs:
         if song_name(path).lower() == page.name:
             raise ValueError(f"{path} would be written to {output / page.name}, where the page goes. Rename it.")
-    check_output(page, overwrite)
+    check_output(page, exist != "error")
 
 
-def _write_page(batch, output: Path, tolerant: bool, overwrite: bool) -> None:
+def _write_page(batch, output: Path, tolerant: bool) -> None:
     from tfsep.report import write_stems_page
     from tfsep.separation.song_files import song_name
 
-    stems = {song_name(path): list(paths) for path, paths in batch.done.items()}
-    mixtures = {song_name(path): path for path in batch.done}
-    page = write_stems_page(output, songs=stems, mixtures=mixtures, tolerant=tolerant, overwrite=overwrite)
+    songs = batch.skipped | batch.done
+    stems = {song_name(path): list(paths) for path, paths in songs.items()}
+    # The stems of an excerpt do not fit the whole song.
+    excerpt = batch.files["start"] or batch.files["duration"]
+    mixtures = {} if excerpt else {song_name(path): path for path in songs}
+    page = write_stems_page(
+        output, songs=stems, mixtures=mixtures, tolerant=tolerant, overwrite=batch.files["overwrite"]
+    )
     if not batch.quiet:
         print(f"page: {page}")
 

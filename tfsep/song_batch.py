@@ -38,6 +38,7 @@ class SongBatch:
 
     Attributes:
         done: dict from the path of each song that has been separated to the paths of its stems.
+        skipped: the same of the songs that were skipped.
         failures: list of the errors of songs.
     """
 
@@ -57,8 +58,9 @@ class SongBatch:
         self.models, self.options, self.files = models, options, files | {"overwrite": exist != "error"}
         self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
         self.done: dict[Path, dict[str, Path]] = {}
+        self.skipped: dict[Path, dict[str, Path]] = {}
         self.failures: list[Exception] = []
-        self._songs = self._skipped = 0
+        self._songs = 0
         self._seconds, self._started = 0.0, time.perf_counter()
         described = models[0] if len(models) == 1 else Bag(models, sources=[model_sources(name) for name in models])
         self._separation = Separation(described, **options)
@@ -89,25 +91,23 @@ class SongBatch:
             self._say(
                 f"{self._seconds:.1f} s of audio in {elapsed:.1f} s: {self._seconds / elapsed:.1f} times real time."
             )
-        if self._songs > 1 or self._skipped:
-            counts = {"separated": len(self.done), "skipped": self._skipped, "failed": len(self.failures)}
+        if self._songs > 1 or self.skipped:
+            counts = {"separated": len(self.done), "skipped": len(self.skipped), "failed": len(self.failures)}
             self._say(f"Songs: {', '.join(f'{count} {word}' for word, count in counts.items() if count)}.")
         if not self.failures:
             return 0
         return console.exit_code(self.failures[-1]) if self._songs == 1 else 1
 
     def _is_possible(self, path: Path, folder: Path) -> bool:
-        if self.exist == "skip" and self._is_done(path, folder):
-            self._skipped += 1
-            return False
+        if self.exist == "skip":
+            paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
+            if all(stem.is_file() for stem in paths.values()):
+                self.skipped[path] = paths
+                return False
         with self._failures_said(path):
             self._separation.check_file(path, folder, **self.files)
             return True
         return False
-
-    def _is_done(self, path: Path, folder: Path) -> bool:
-        paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
-        return all(stem.is_file() for stem in paths.values())
 
     def _separate(self, path: Path, folder: Path) -> None:
         started = time.perf_counter()

@@ -29,8 +29,9 @@ _log = logging.getLogger("tfsep")
 # Samples read from a file at a time.
 _BLOCK = 1 << 18
 
-# The comment in the files of stems, by which a later run recognises them.
+# The comments in the files of stems, by which a later run recognises them.
 _MARK = "Stem {!r}, separated by tfsep"
+_STEM_FILE_MARK = "STEM file, separated by tfsep"
 
 # Seconds of a song that a figure of spectrograms shows.
 _SHOWN = 30
@@ -131,6 +132,8 @@ def check_file(path: str | Path, folder: str | Path, names: Sequence[str], optio
         raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={options.start}.")
     audio.check_format(options.suffix, options.subtype, info.sample_rate, info.channels, options.bitrate)
     paths = stem_paths(path, folder, names, options.suffix, options.name)
+    if Path(path).resolve() in {stem.resolve() for stem in paths.values()}:
+        raise ValueError(f"{path}: a stem would replace the song itself. Choose another folder, format or name.")
     in_the_way = [
         other
         for stem in dict.fromkeys(paths.values())
@@ -200,7 +203,7 @@ def write_stems(
         raise
     pattern = _pattern(path, folder, options)
     for other in (other for place in folders for other in _audio_files(place)):
-        if other not in paths.values() and _is_ours(other, pattern):
+        if other not in paths.values() and other.resolve() != Path(path).resolve() and _is_ours(other, pattern):
             other.unlink()
     if options.plot:
         _plot(paths, info, figures[0])
@@ -221,7 +224,8 @@ def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileO
     settings = {"overwrite": options.overwrite, "clip": options.clip, "bitrate": options.bitrate, "tags": _tags(path)}
     if options.one_file:
         (place,) = set(paths.values())
-        return [audio.StemFileWriter(place, info.sample_rate, tuple(paths), info.channels, **settings)]
+        facts = place, info.sample_rate, tuple(paths), info.channels
+        return [audio.StemFileWriter(*facts, comment=_STEM_FILE_MARK, **settings)]
     facts = info.sample_rate, info.channels, options.subtype
     return [audio.Writer(place, *facts, comment=_MARK.format(stem), **settings) for stem, place in paths.items()]
 
@@ -272,6 +276,11 @@ def _tags(path: str | Path) -> audio.Tags | None:
         return dataclasses.replace(audio.read_tags(path), comment="")
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+def is_separated(path: Path) -> bool:
+    """Whether tfsep wrote a file, as the stem or the STEM file of a song."""
+    return read_comment(path).endswith(", separated by tfsep")
 
 
 def _is_ours(path: Path, pattern: re.Pattern | None) -> bool:

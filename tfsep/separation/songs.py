@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfsep.datasets.folders import SUFFIXES
-from tfsep.separation.song_files import stem_paths
+from tfsep.separation.song_files import is_separated, stem_paths
 
 # Video files, whose sound is read, beside the formats of audio.
 _SUFFIXES = (*SUFFIXES, ".caf", ".mka", ".mkv", ".mov", ".webm", ".w64", ".wma")
@@ -17,7 +17,8 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
     """Find the songs that paths name.
 
     Args:
-        inputs: paths of files, of folders, which are searched at any depth, or patterns such as `music/*.mp3`.
+        inputs: paths of files, of folders, which are searched at any depth, or patterns such as `music/*.mp3`. Stems
+            that tfsep wrote, perhaps beside their songs, are separated only if their own path is given.
 
     Returns:
         dict from the path of each song to the path of its folder relative to the input that it was found in.
@@ -39,9 +40,11 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
         elif path.exists() or not glob.has_magic(str(given)):
             found = {path: Path()}  # a missing one is the error of that song alone
         else:
-            found = {Path(song): Path() for song in sorted(glob.glob(str(given), recursive=True))}
+            paths = map(Path, sorted(glob.glob(str(given), recursive=True)))
+            found = {song: Path() for song in paths if _is_song(song)}
         if not found:
-            raise ValueError(f"{given}: holds no audio files. Known suffixes: {', '.join(_SUFFIXES)}.")
+            known = ", ".join(_SUFFIXES)
+            raise ValueError(f"{given}: holds no audio files, or only stems that tfsep wrote. Known suffixes: {known}.")
         songs |= {song: place for song, place in found.items() if song not in songs}
     return songs
 
@@ -94,7 +97,9 @@ def _search(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and _is_song(path)
     )
+
+
+def _is_song(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and path.is_file() and not is_separated(path)
