@@ -181,11 +181,12 @@ class TestSeparate:
 
     def test_names_groups_and_excerpts(self, run, song, tmp_path, small_preset):
         options = ("--group", "all=vocals+drums", "--start", 0.25, "--duration", 0.5, "--name", "x/{stem} of {track}")
+        options += ("--format", ".FLAC", "--subtype", "pcm_16")
         code, _, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, *options, "--plot")
         assert code == 0
-        names = ["all of song.wav", "waveforms of song.png"]
+        names = ["all of song.flac", "waveforms of song.png"]
         assert sorted(path.name for path in (tmp_path / "out" / "x").iterdir()) == names
-        assert audio.info(tmp_path / "out" / "x" / "all of song.wav").samples == RATE // 2
+        assert audio.info(tmp_path / "out" / "x" / "all of song.flac").samples == RATE // 2
 
     def test_two_stems_add_up(self, run, song, tmp_path, small_preset):
         code, out, _ = run("separate", song, "-o", tmp_path, "-m", small_preset, "--two-stems", "drums", "--json")

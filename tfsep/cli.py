@@ -150,13 +150,14 @@ def separate(
     from tfsep.song_batch import SongBatch, standard_input, to_standard_output
 
     exist = "overwrite" if overwrite else exist
+    format, subtype = format.lower().removeprefix("."), subtype and subtype.upper()
     if two_stems is not None:
         if stems is not None:
             raise ValueError("--stems and --two-stems both choose stems. Give one of them.")
         stems, residual = two_stems, residual or "accompaniment"
     with contextlib.ExitStack() as stack:
         if stdout is not None:
-            if output is not None or format.lower() != "wav" or as_json or plot or report:
+            if output is not None or format != "wav" or as_json or plot or report:
                 raise ValueError("--stdout writes one wav. Leave out --output, --format, --json, --plot and --report.")
             quiet, output = True, Path(stack.enter_context(tempfile.TemporaryDirectory()))
         inputs = [*(inputs or []), *(read_list(listed) if listed else [])]
@@ -170,8 +171,8 @@ def separate(
             raise ValueError("No songs. Give files, folders, or - for standard input.")
         songs = find_songs(inputs)
         if name is None:
-            name = "{track}{ext}" if format.lower().startswith("stem.") else _NAME
-        folders = output_folders(songs, output, f".{format.lower()}", name)
+            name = "{track}{ext}" if format.startswith("stem.") else _NAME
+        folders = output_folders(songs, output, f".{format}", name)
         if stdout is not None and len(songs) > 1:
             raise ValueError(f"--stdout writes one song. Received: {len(songs)} songs.")
         if report:
@@ -190,7 +191,7 @@ def separate(
                 "batch_size": batch_size,
             },
             {
-                "suffix": f".{format.lower()}",
+                "suffix": f".{format}",
                 "subtype": subtype,
                 "bitrate": None if bitrate is None else 1000 * bitrate,
                 "clip": clip,

@@ -8,6 +8,7 @@ import pytest
 import tfsep
 from tfsep.loading import load_model
 from tfsep.models import Bag
+from tfsep.models.training_free import TrainingFree
 from tfsep.separation import separate
 
 
@@ -33,6 +34,14 @@ def test_estimates_are_weighted_by_source(scaled, noise):
     assert list(stems) == ["plain", "minus"]
     np.testing.assert_allclose(stems["plain"], song, atol=1e-6)
     np.testing.assert_allclose(stems["minus"], 5 * song, atol=1e-5)
+
+
+def test_separators_of_whole_songs_can_be_members(scaled, noise):
+    song = noise(500)
+    whole = TrainingFree("whole", ("minus", "plain"), lambda song, sample_rate: (song, 3 * song))
+    stems = separate(song, Bag([scaled(1), whole]), 8000)
+    np.testing.assert_allclose(stems["plain"], 2 * song, atol=1e-6)
+    np.testing.assert_allclose(stems["minus"], song, atol=1e-6)
 
 
 def test_sources_are_averaged_over_the_models_that_have_them(scaled, noise):

@@ -295,18 +295,19 @@ def test_clip_can_be_chosen(identity, loud, folder, caplog):
 
 
 @pytest.mark.parametrize("place", [".", "link"])
-def test_a_song_is_never_replaced_by_its_own_stem(identity, song, tmp_path, place):
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_song_is_never_replaced_by_its_own_stem(identity, song, tmp_path, place, suffix):
     (tmp_path / "link").symlink_to(tmp_path)
     before = song.read_bytes()
-    with pytest.raises(ValueError, match="would replace the song itself"):
-        separate_file(song, tmp_path / place, identity(), residual="song", overwrite=True)
+    with pytest.raises(ValueError, match="the song itself"):
+        separate_file(song, tmp_path / place, identity(), residual="song", suffix=suffix, overwrite=True)
     assert song.read_bytes() == before
 
 
 def test_a_stem_that_is_separated_again_is_kept(identity, song, tmp_path):
-    stem = separate_file(song, tmp_path, identity(), suffix=".flac")["plain"]
-    separate_file(stem, tmp_path, identity(), overwrite=True)
-    assert stem.is_file() and not stem.with_name("minus.flac").exists()
+    stem = separate_file(song, tmp_path, identity(), suffix=".flac")["minus"]
+    separate_file(stem, tmp_path, identity(), stems=["plain"], overwrite=True)
+    assert stem.is_file() and not stem.with_name("plain.flac").exists()
 
 
 def test_overwriting_removes_the_stems_of_an_earlier_run_and_nothing_else(identity, song, folder, noise):

@@ -62,11 +62,10 @@ def separate_stream(
     Yields:
         Float32 blocks `[n, sources, channels]`, `samples` in all.
     """
-    if hasattr(model, "separate_song"):
-        yield from _whole(blocks, sample_rate, model, quality)
-        return
 
     def separate_by(model, blocks, progress):
+        if hasattr(model, "separate_song"):
+            return _whole(blocks, sample_rate, model, quality)
         return _in_segments(blocks, samples, channels, sample_rate, model, quality, progress)
 
     if isinstance(model, Bag):

@@ -132,14 +132,14 @@ def check_file(path: str | Path, folder: str | Path, names: Sequence[str], optio
         raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={options.start}.")
     audio.check_format(options.suffix, options.subtype, info.sample_rate, info.channels, options.bitrate)
     paths = stem_paths(path, folder, names, options.suffix, options.name)
-    if Path(path).resolve() in {stem.resolve() for stem in paths.values()}:
-        raise ValueError(f"{path}: a stem would replace the song itself. Choose another folder, format or name.")
     in_the_way = [
         other
         for stem in dict.fromkeys(paths.values())
         for other in _audio_files(stem.parent)
         if other.stem == stem.stem
     ]
+    if Path(path).resolve() in map(Path.resolve, in_the_way):
+        raise ValueError(f"{path}: is the song itself, and a stem would have its name. Choose another folder or name.")
     in_the_way += [figure for figure in _figures(path, folder, info, options) if figure.exists()]
     pattern = _pattern(path, folder, options)
     for existing in in_the_way:
