@@ -45,7 +45,7 @@ def main() -> None:
     loss = tfsep.losses.DiscriminativeMeanSquaredError(arguments.gamma)
     best = arguments.output / "best"
     if best.exists():
-        raise SystemExit(f"{arguments.output} holds a run. Choose another folder by --output.")
+        raise SystemExit(f"{arguments.output} contains a run. Choose another folder by --output.")
     if arguments.optimizer == "lbfgs":
         model.compile(loss=loss)
         tfsep.training.fit_lbfgs(

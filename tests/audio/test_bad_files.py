@@ -340,7 +340,7 @@ def ogg_pages(content: bytes) -> list[bytes]:
 
 def with_checksum(page: bytes) -> bytes:
     page = page[:22] + bytes(4) + page[26:]
-    return page[:22] + struct.pack("<I", ogg._checksum(page)) + page[26:]
+    return page[:22] + struct.pack("<I", ogg.checksum(page)) + page[26:]
 
 
 def at_position(page: bytes, position: int) -> bytes:

@@ -28,7 +28,9 @@ def test_the_engine_receives_the_overlap():
 
 def test_a_model_given_by_name_is_loaded_once_and_names_its_row(monkeypatch):
     model, asked = FakeModel("vocals"), []
-    monkeypatch.setattr("tfsep.loading.load_model", lambda name: name if name is model else asked.append(name) or model)
+    monkeypatch.setattr(
+        "tfsep.loading.load_model", lambda name, *_: name if name is model else asked.append(name) or model
+    )
     scores = evaluate("some-preset", [FakeTrack("a"), FakeTrack("bb")], sdr_only=True)
     assert (asked, len(model.calls)) == (["some-preset"], 2)
     assert scores.model == "some-preset"
