@@ -194,8 +194,14 @@ class TestSeparate:
         facts = json.loads(out)
         assert list(facts["stems"]) == ["drums", "accompaniment"]
         assert facts["seconds"] == 1
-        assert facts["models"] == {str(small_preset): None}
+        assert facts["licences"] == {str(small_preset): None}
         stems = [audio.read(path)[0] for path in facts["stems"].values()]
+        assert facts["peak"] == pytest.approx(np.abs(stems).max(), abs=1e-5)
+        skip = (song, "missing.wav", "-o", tmp_path, "-m", small_preset, "--two-stems", "drums")
+        code, out, _ = run("separate", *skip, "--json", "--exist", "skip")
+        skipped, failed = map(json.loads, out.splitlines())
+        assert (code, skipped) == (1, {"song": str(song), "skipped": True})
+        assert "no such audio file" in failed["error"]
         np.testing.assert_allclose(sum(stems), audio.read(song)[0], atol=1e-6)
 
     def test_existing_stems_are_skipped_or_replaced(self, run, song, tmp_path, small_preset):

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from tfsep import audio, console, presets
 from tfsep.checks import check_choice
 from tfsep.loading import load_model, model_sources
@@ -103,6 +105,7 @@ class SongBatch:
             paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
             if all(stem.is_file() for stem in paths.values()):
                 self.skipped[path] = paths
+                self._line(path, skipped=True)
                 return False
         with self._failures_said(path):
             self._separation.check_file(path, folder, **self.files)
@@ -118,15 +121,18 @@ class SongBatch:
         self._seconds += seconds
         self.done[path] = paths
         self._say(f"{path.name}: {', '.join(paths)} -> {next(iter(paths.values())).parent}")
+        self._line(
+            path,
+            stems={name: str(stem) for name, stem in paths.items()},
+            seconds=round(seconds, 3),
+            times_real_time=round(seconds / (time.perf_counter() - started), 2),
+            peak=round(_peak(paths, FileOptions(**self.files).one_file), 6) if self.as_json else None,
+            licences={model: _licence(model) for model in self.models},
+        )
+
+    def _line(self, path: Path, **facts) -> None:
         if self.as_json:
-            facts = {
-                "song": str(path),
-                "stems": {name: str(stem) for name, stem in paths.items()},
-                "seconds": round(seconds, 3),
-                "times_real_time": round(seconds / (time.perf_counter() - started), 2),
-                "models": {model: _licence(model) for model in self.models},
-            }
-            print(json.dumps(facts), flush=True)
+            print(json.dumps({"song": str(path), **facts}), flush=True)
 
     def _say(self, text: str) -> None:
         if not self.quiet:
@@ -141,6 +147,7 @@ class SongBatch:
             message = console.one_line(error)
             place = "" if path.name in message else f"{path}: "
             print(f"tfsep: {console.printable(place)}{message}", file=sys.stderr)
+            self._line(path, error=message)
 
 
 @contextlib.contextmanager
@@ -154,6 +161,15 @@ def song_bar(title: str, quiet: bool = False) -> Iterator:
             bar.update(done - bar.n)
 
         yield progress
+
+
+def _peak(paths: dict[str, Path], one_file: bool) -> float:
+    """The greatest absolute sample of all stems, read from their files."""
+    return max(
+        float(np.abs(block).max())
+        for index, path in enumerate(paths.values(), 1)
+        for block in audio.blocks(path, 1 << 18, stream=index if one_file else 0)
+    )
 
 
 def _licence(model: str) -> str | None:

@@ -1,11 +1,14 @@
 """Networks of other projects: tfsep beside the original, by processor time, alternating in one run.
 
-    python tests/peers/write_networks.py NETWORKS --full      # in the environment of the originals, see there
-    python tests/benchmarks/peers.py NETWORKS PYTHON_OF_THE_ORIGINALS [--rounds 3] [--threads 2]
+    python tests/benchmarks/peers.py htdemucs PYTHON --networks NETWORKS
+    python tests/benchmarks/peers.py spleeter PYTHON_WITH_SPLEETER
+    python tests/benchmarks/peers.py open-unmix PYTHON_WITH_OPENUNMIX
 
-Separates the mixture of HTDemucs (10 s, two segments) with random weights of the published size. Both programs stay
-loaded and take turns; the first round, with tracing, is shown and not counted. Target: tfsep takes no more processor
-seconds than the original. Run it on an idle machine.
+PYTHON is the interpreter of an environment with the original; `tests/peers` says how to make one; NETWORKS are
+those that `tests/peers/write_networks.py --full` writes. Separates noise with
+random weights of the published size: 10 s by HTDemucs, 60 s by the others, Open-Unmix with one iteration of its Wiener
+filter. Both programs stay loaded and take turns; the first round, with tracing, is shown and not counted. Target: tfsep
+takes no more processor seconds than the original. Run it on an idle machine.
 """
 
 import argparse
@@ -19,34 +22,99 @@ from pathlib import Path
 
 import numpy as np
 
-
-def ours(folder: Path):
-    from tfsep.checkpoints import htdemucs_weights, read
-    from tfsep.separation import separate
-
-    model = htdemucs_weights.build([read(folder / "network.th")])
-    return lambda mixture: separate(mixture, model, 44100)
+PEERS = Path(__file__).parents[1] / "peers"
+RATE = 44100
+UMX = {"nb_bins": 2049, "hidden_size": 512, "max_bin": 1487}
+UMX_SOURCES = ("vocals", "drums", "bass", "other")
 
 
-def original(folder: Path):
+def noise(seconds: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 0.1, (seconds * RATE, 2)).astype("float32")
+
+
+def our_htdemucs(networks: Path):
+    from tfsep import separate
+    from tfsep.checkpoints import build_model
+
+    model = build_model([networks / "htdemucs" / "network.th"])
+    return np.load(networks / "htdemucs" / "mixture.npy"), lambda mixture: separate(mixture, model, RATE)
+
+
+def their_htdemucs(networks: Path):
     import torch
     from demucs.apply import apply_model
     from demucs.states import load_model
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    network = load_model(torch.load(folder / "network.th", weights_only=False)).eval()
+    network = load_model(torch.load(networks / "htdemucs" / "network.th", weights_only=False)).eval()
 
     def separate(mixture):
         with torch.no_grad():
             return apply_model(network, torch.from_numpy(mixture.T.copy())[None], shifts=0)
 
-    return separate
+    return np.load(networks / "htdemucs" / "mixture.npy"), separate
 
 
-def work(kind: str, folder: Path) -> None:
-    """Separates once for each line read; prints processor and wall seconds, and the peak of memory so far."""
-    separate = {"tfsep": ours, "original": original}[kind](folder)
-    mixture = np.load(folder / "mixture.npy")
+def our_spleeter(_):
+    from tfsep import models, separate
+
+    model = models.Spleeter(extension="zeros")
+    return noise(60), lambda mixture: separate(mixture, model, RATE)
+
+
+def their_spleeter(_):
+    sys.path.insert(0, str(PEERS))
+    import tensorflow as tf
+    from spleeter.model import EstimatorSpecBuilder
+    from spleeter.utils.configuration import load_configuration
+    from spleeter_reference import tf as _  # noqa: F401  sets what Spleeter needs
+
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    settings = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
+    tf.compat.v1.disable_eager_execution()
+    session = tf.compat.v1.Session(config=settings)
+    waveform = tf.compat.v1.placeholder(tf.float32, [None, 2])
+    features = {"waveform": waveform, "audio_id": tf.constant("song")}
+    configuration = load_configuration("spleeter:2stems") | {"MWF": False}
+    outputs = EstimatorSpecBuilder(features, configuration).outputs
+    session.run(tf.compat.v1.global_variables_initializer())
+    stems = {name: outputs[name] for name in configuration["instrument_list"]}
+    return noise(60), lambda mixture: session.run(stems, {waveform: mixture})
+
+
+def our_umx(_):
+    from tfsep import models, separate
+
+    model = models.OpenUnmix(UMX_SOURCES, wiener=1)
+    return noise(60), lambda mixture: separate(mixture, model, RATE)
+
+
+def their_umx(_):
+    sys.path.insert(0, str(PEERS))
+    import torch
+    from open_unmix_reference import OpenUnmix, Separator
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    networks = {source: OpenUnmix(**UMX).eval() for source in UMX_SOURCES}
+    separator = Separator(networks, niter=1, n_fft=4096, n_hop=1024).eval()
+
+    def separate(mixture):
+        with torch.no_grad():
+            return separator(torch.from_numpy(mixture.T.copy())[None])
+
+    return noise(60), separate
+
+
+PAIRS = {
+    "htdemucs": (our_htdemucs, their_htdemucs),
+    "spleeter": (our_spleeter, their_spleeter),
+    "open-unmix": (our_umx, their_umx),
+}
+
+
+def work(make, networks: Path | None) -> None:
+    """Separate once for each line read; print processor and wall seconds, and the peak of memory so far."""
+    mixture, separate = make(networks)
     print(json.dumps({"processor": time.process_time()}), flush=True)
     for _ in sys.stdin:
         processor, wall = time.process_time(), time.perf_counter()
@@ -56,22 +124,23 @@ def work(kind: str, folder: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("networks", type=Path)
-    parser.add_argument("python", help="the originals' interpreter")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=PAIRS)
+    parser.add_argument("python", help="interpreter of the original's environment")
+    parser.add_argument("--networks", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", choices=("tfsep", "original"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    folder = arguments.networks / "htdemucs"
     if arguments.work:
-        work(arguments.work, folder)
+        work(PAIRS[arguments.model][arguments.work == "original"], arguments.networks)
         return 0
     threads = str(arguments.threads)
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
+    words = [__file__, arguments.model, arguments.python, "--networks", str(arguments.networks), "--work"]
     workers = {
         kind: subprocess.Popen(
-            [python, __file__, str(arguments.networks), arguments.python, "--work", kind],
+            [python, *words, kind],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
         )
         for kind, python in (("tfsep", sys.executable), ("original", arguments.python))
@@ -98,7 +167,7 @@ def main() -> int:
         for kind, runs in found.items()
     }
     short = figures["tfsep"]["processor_seconds"] > figures["original"]["processor_seconds"]
-    print(json.dumps({"htdemucs": figures, "target": "tfsep <= original", "short": short}))
+    print(json.dumps({arguments.model: figures, "target": "tfsep <= original", "short": short}))
     return int(short)
 
 
