@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import platformdirs
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -28,6 +30,11 @@ _LONGEST = 230  # bytes; systems allow 255, and suffixes need some
 
 _SCRATCH = ".tfsep-"
 _LOCKED = ".tmp"
+
+
+def cache_folder() -> Path:
+    """Return the folder of what can be made again: `$TFSEP_CACHE`, else the user's, `~/.cache/tfsep` on Linux."""
+    return Path(os.environ.get("TFSEP_CACHE") or platformdirs.user_cache_dir("tfsep", False)).expanduser()
 
 
 def file_name(name: str) -> str:

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from tfsep import audio
+from tfsep import audio, files
 from tfsep.datasets import FileStem, Track
 from tfsep.pipeline import cache
 
@@ -200,10 +200,11 @@ def test_folder_is_the_argument_or_from_the_environment_or_in_the_home(track, tm
     cache.decode([track], 8000, 1, tmp_path / "given")
     assert len(list((tmp_path / "given").iterdir())) == 1
     assert not cache_folder.exists()
-    assert cache.default_folder() == cache_folder
+    assert files.cache_folder() == cache_folder
     monkeypatch.delenv("TFSEP_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.default_folder() == tmp_path / ".cache" / "tfsep"
+    assert files.cache_folder() == tmp_path / ".cache" / "tfsep"
 
 
 def test_folder_that_cannot_be_made_is_an_error_that_names_it(track, tmp_path):

@@ -15,16 +15,11 @@ from tfsep import audio
 from tfsep.datasets import Track
 from tfsep.datasets.stems import digest
 from tfsep.datasets.store import DTYPE, SCALE, StoredTrack
-from tfsep.files import replacing
+from tfsep.files import cache_folder, replacing
 from tfsep.progress import progress_bar
 
 # Seconds decoded at a time, so that memory does not grow with the song.
 _BLOCK = 30
-
-
-def default_folder() -> Path:
-    """Return the folder of decoded tracks: `$TFSEP_CACHE`, else `~/.cache/tfsep`."""
-    return Path(os.environ.get("TFSEP_CACHE", "~/.cache/tfsep")).expanduser()
 
 
 def open_audio(
@@ -86,7 +81,7 @@ def decode(
         tracks: the tracks.
         sample_rate: int, in hertz.
         channels: int; mono is duplicated, and one channel is the mean of several.
-        folder: path of the cache. Defaults to `default_folder()`.
+        folder: path of the cache. Defaults to `cache_folder()`.
 
     Returns:
         A list with one int16 array per track, mapped into memory, `[sources + 1, samples, channels]`. The last row is
@@ -98,7 +93,7 @@ def decode(
 
 def _decoded_files(tracks: Sequence[Track], sample_rate: int, channels: int, folder: str | Path | None) -> list[Path]:
     """Return the file of each track in the cache, after writing those that are missing."""
-    folder = Path(folder) if folder is not None else default_folder()
+    folder = Path(folder) if folder is not None else cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from tfsep.files import cache_folder
 
 __all__ = ["DEFAULT", "catalogue", "folder", "names", "read_config", "table"]
 
@@ -62,8 +63,8 @@ def is_model(path: Path) -> bool:
 
 
 def fetched_folder(name: str) -> Path:
-    """Return the folder that a published model is fetched to, in `$TFSEP_CACHE` or `~/.cache/tfsep`."""
-    return Path(os.environ.get("TFSEP_CACHE", "~/.cache/tfsep")).expanduser() / "models" / name
+    """Return the folder that a published model is fetched to, in `tfsep.files.cache_folder()`."""
+    return cache_folder() / "models" / name
 
 
 def read_config(path: str | Path) -> dict:
