@@ -102,7 +102,7 @@ def table() -> list[dict]:
     Example:
 
     >>> [model["name"] for model in tfsep.presets.table() if model["commercial_use"] == "allowed"][:2]
-    ['spleeter-2stems', ...]
+    ['convsep-4stems-free', 'spleeter-2stems']
     """
     return [_shipped_facts(name) for name in names()] + [_fetchable_facts(*item) for item in catalogue().items()]
 
