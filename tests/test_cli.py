@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -507,9 +508,26 @@ class TestSeparate:
             assert run("separate", tmp_path / "long.wav", *command[2:])[0] == 0
             assert sorted(path.name for path in (out / "long").iterdir()) == ["drums.wav", "vocals.wav"]
             return
-        assert process.returncode == 128 + number
+        assert process.returncode == 128 + number, err
         assert message(err) == f"tfsep: Ended by {number.name}. Nothing half-written was left behind."
         assert not out.exists()
+
+    @pytest.mark.parametrize(
+        "error", [TypeError("'list' object has no attribute '_type_spec'"), RuntimeError("traced")]
+    )
+    def test_an_interrupt_that_tensorflow_turned_into_another_error(
+        self, run, song, tmp_path, small_preset, monkeypatch, error
+    ):
+        def interrupted(*_):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            raise error
+
+        monkeypatch.setattr(audio.Writer, "write", interrupted)
+        code, _, err = run("separate", song, song.with_name("other.wav"), "-o", tmp_path / "out", "-m", small_preset)
+        assert code == 1
+        assert "tfsep: Interrupted. Nothing half-written was left behind." in err
+        assert not (tmp_path / "out").exists()
 
     @pytest.mark.skipif(os.name != "posix", reason="signals of posix")
     def test_a_terminal_that_closes_leaves_nothing(self, run, song, tmp_path, small_preset, monkeypatch):

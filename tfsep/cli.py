@@ -287,7 +287,8 @@ def train(
         name: value for name, value in model.items() if value is not None
     }
     try:
-        run(TrainConfig(**settings), resume=resume, verbose=1 if sys.stdout.isatty() else 2)
+        with console.interrupts_told():
+            run(TrainConfig(**settings), resume=resume, verbose=1 if sys.stdout.isatty() else 2)
     except KeyboardInterrupt:
         console.fail_interrupted(f"Continue after the last complete epoch with --resume --output {settings['output']}.")
     print(f"The best model is in {Path(settings['output'], 'best')}.")
@@ -357,20 +358,21 @@ def evaluate(
 
     tracks = datasets.from_spec(data, split)
     try:
-        scores = score(
-            DEFAULT_MODEL if model is None and estimates is None else model,
-            tracks,
-            output=output,
-            protocol=protocol,
-            oracles=() if oracle == ["none"] else oracle or ("IRM1",),
-            estimates=estimates,
-            sdr_only=sdr_only,
-            overlap=overlap,
-            jobs=jobs,
-            resume=resume,
-            trust=trust,
-            progress=True,
-        )
+        with console.interrupts_told():
+            scores = score(
+                DEFAULT_MODEL if model is None and estimates is None else model,
+                tracks,
+                output=output,
+                protocol=protocol,
+                oracles=() if oracle == ["none"] else oracle or ("IRM1",),
+                estimates=estimates,
+                sdr_only=sdr_only,
+                overlap=overlap,
+                jobs=jobs,
+                resume=resume,
+                trust=trust,
+                progress=True,
+            )
     except KeyboardInterrupt:
         if output is None:
             raise

@@ -29,8 +29,8 @@ _ADVICE = {
     errno.ENOSPC: "Free some, or choose another place",
 }
 
-# The signal that ended the command line, if it was not Ctrl-C.
-_termination: int | None = None
+# The signal that interrupted the command line: Ctrl-C, SIGTERM or SIGHUP.
+_signal: int | None = None
 
 
 def run(app: Callable) -> None:
@@ -42,7 +42,7 @@ def run(app: Callable) -> None:
         if hasattr(stream, "reconfigure"):  # print `?` for what the encoding lacks rather than fail
             stream.reconfigure(errors="replace")
     try:
-        with _interrupts_kept(), _terminations_as_interrupts(), _warnings_printed():
+        with interrupts_told(), _interrupts_kept(), _signals_as_interrupts(), _warnings_printed():
             code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
@@ -80,9 +80,20 @@ def exit_code(error: BaseException) -> int:
 
 def fail_interrupted(advice: str) -> None:
     """Exit after Ctrl-C, SIGTERM or SIGHUP; say which one and what to do."""
-    if _termination is None:
+    if _signal in (None, signal.SIGINT):
         _fail(f"Interrupted. {advice}", 1)
-    _fail(f"Ended by {signal.Signals(_termination).name}. {advice}", 128 + _termination)
+    _fail(f"Ended by {signal.Signals(_signal).name}. {advice}", 128 + _signal)
+
+
+@contextmanager
+def interrupts_told() -> Iterator[None]:
+    """Raise KeyboardInterrupt instead of what TensorFlow makes of one that arrives while it traces a function."""
+    try:
+        yield
+    except Exception as error:
+        if _signal is None:
+            raise
+        raise KeyboardInterrupt from error
 
 
 def _fail(message: str, code: int) -> None:
@@ -118,21 +129,20 @@ def _warnings_printed() -> Iterator[None]:
 
 
 @contextmanager
-def _terminations_as_interrupts() -> Iterator[None]:
-    """Clean up after SIGTERM (`docker stop`, time limits of jobs) and SIGHUP as after Ctrl-C."""
+def _signals_as_interrupts() -> Iterator[None]:
+    """Clean up after SIGTERM (`docker stop`, time limits of jobs) and SIGHUP as after Ctrl-C; remember which came."""
 
     def interrupt(number: int, frame) -> None:
-        global _termination
-        _termination = number
+        global _signal
+        _signal = _signal or number  # a repeated interrupt (`_interrupts_kept`) arrives as SIGINT
         raise KeyboardInterrupt
 
-    global _termination
-    _termination = None
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    global _signal
+    _signal = None
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     # Ignored signals stay ignored, as under nohup.
-    before = {
-        number: signal.signal(number, interrupt) for number in signals if signal.getsignal(number) is signal.SIG_DFL
-    }
+    plain = (signal.SIG_DFL, signal.default_int_handler)
+    before = {number: signal.signal(number, interrupt) for number in signals if signal.getsignal(number) in plain}
     try:
         yield
     finally:
@@ -142,22 +152,30 @@ def _terminations_as_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_kept() -> Iterator[None]:
-    """Repeat a Ctrl-C that arrives during a finaliser, where Python drops it."""
-    report = sys.unraisablehook
+    """Repeat a Ctrl-C that arrives during a finaliser, where Python drops it, and print no traceback of it.
+
+    An interrupt in the midst of TensorFlow's C++ is printed there as another error, by `sys.excepthook`.
+    """
+    unraisable, uncaught = sys.unraisablehook, sys.excepthook
 
     def keep(lost) -> None:
         if lost.exc_type is not KeyboardInterrupt:
-            report(lost)
+            if _signal is None:
+                unraisable(lost)
             return
         again = threading.Timer(0.1, _thread.interrupt_main)
         again.daemon = True
         again.start()
 
-    sys.unraisablehook = keep
+    def report(*error) -> None:
+        if _signal is None:
+            uncaught(*error)
+
+    sys.unraisablehook, sys.excepthook = keep, report
     try:
         yield
     finally:
-        sys.unraisablehook = report
+        sys.unraisablehook, sys.excepthook = unraisable, uncaught
 
 
 def _silence_libraries() -> None:

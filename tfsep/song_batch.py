@@ -141,7 +141,8 @@ class SongBatch:
     @contextlib.contextmanager
     def _failures_said(self, path: Path) -> Iterator[None]:
         try:
-            yield
+            with console.interrupts_told():
+                yield
         except (OSError, ValueError, RuntimeError) as error:
             self.failures.append(error)
             message = console.one_line(error)
