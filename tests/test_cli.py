@@ -426,7 +426,7 @@ class TestSeparate:
         (tmp_path / "out" / "song").mkdir(parents=True)
         (tmp_path / "out" / "index.html").write_text("precious")
         (tmp_path / "out" / "song" / "drums.wav").write_text("precious")
-        monkeypatch.setattr("tfsep.loading.load_model", lambda *_: pytest.fail("the model was loaded"))
+        monkeypatch.setattr("tfsep.loading.load_preset", lambda *_: pytest.fail("the model was loaded"))
         code, out, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, *options)
         assert (code, out) == (2, "")
         assert word in message(err)
@@ -794,7 +794,7 @@ class TestOtherVerbs:
     def test_models_without_layers_and_taken_folders_are_refused_before_a_model_is_loaded(
         self, run, tmp_path, small_preset, monkeypatch
     ):
-        monkeypatch.setattr("tfsep.loading.load_model", lambda *_: pytest.fail("the model was loaded"))
+        monkeypatch.setattr("tfsep.loading.ExportedSeparator", lambda *_: pytest.fail("the model was loaded"))
         (tmp_path / "saved" / "assets.extra").mkdir(parents=True)
         (tmp_path / "saved" / "assets.extra" / "tfsep.json").write_text("{}")
         for model in (tmp_path / "saved", "hpss"):
@@ -807,8 +807,10 @@ class TestOtherVerbs:
     @pytest.mark.parametrize("trust", [False, True])
     def test_evaluate_trusts_a_saved_model_on_demand(self, run, tmp_path, monkeypatch, trust):
         seen = []
-        monkeypatch.setattr("tfsep.loading.load_model", lambda model, trust: seen.append(trust) or 1 / 0)
-        assert run("evaluate", "-m", "saved", *["--trust"] * trust)[0] == 1
+        monkeypatch.setattr("tfsep.loading.ExportedSeparator", lambda model, trust: seen.append(trust) or 1 / 0)
+        (tmp_path / "assets.extra").mkdir()
+        (tmp_path / "assets.extra" / "tfsep.json").write_text("{}")
+        assert run("evaluate", "-m", tmp_path, *["--trust"] * trust)[0] == 1
         assert seen == [trust]
 
     def test_presets(self, run):
