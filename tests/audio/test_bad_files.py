@@ -421,6 +421,14 @@ def test_a_flac_that_claims_too_many_samples(samples, files, tmp_path):
         assert np.array_equal(audio.read(path, tolerant=True)[0], audio.read(files["flac"])[0])
 
 
+def test_a_flac_whose_samples_look_like_a_header(tmp_path):
+    # FFmpeg takes these bytes, which have the checksum of a frame's header, for one, and then the file for damaged.
+    samples = np.random.default_rng(0).integers(-(2**15), 2**15, 5000).astype(np.int16)  # noise is stored as it is
+    samples[4800:4804] = np.frombuffer(bytes.fromhex("fff84e62275512b1"), ">i2")
+    soundfile.write(tmp_path / "a.flac", samples, 16000)
+    assert np.array_equal(audio.read(tmp_path / "a.flac")[0][:, 0], samples / np.float32(2**15))
+
+
 @pytest.mark.parametrize("rate", [0, 1, 999, 768001, 2**31])
 def test_a_rate_out_of_range(rate, tmp_path):
     path = tmp_path / "a.wav"

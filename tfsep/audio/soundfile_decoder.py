@@ -29,7 +29,7 @@ def probe(path: str) -> AudioInfo | None:
             samples = file.frames
             if samples == _UNKNOWN_LENGTH:
                 samples = sum(map(len, _blocks(file)))
-            elif file.format == "FLAC" and not (_ends_at(file, samples) and av_decoder.last_time(path) == samples):
+            elif file.format == "FLAC" and not (_ends_at(file, samples) and _is_whole(path, samples)):
                 return None
             return AudioInfo(path, file.samplerate, samples, file.channels, 1)
     except AudioError:
@@ -106,6 +106,15 @@ def _ends_at(file: _SoundFile, samples: int) -> bool:
     # libFLAC looks beyond the last frame, of 65535 samples at most, where more than is left is asked for.
     position = file.seek(max(0, samples - _BLOCK + 1))
     return position + sum(map(len, _blocks(file))) == samples
+
+
+def _is_whole(path: str, samples: int) -> bool:
+    """Whether no frame of a flac file lies beyond `samples`."""
+    try:
+        return av_decoder.last_time(path) == samples
+    except AudioError:
+        # FFmpeg fails where the last frames contain bytes that look like the header of another.
+        return True
 
 
 def _entry(file: _SoundFile, start: int) -> int:

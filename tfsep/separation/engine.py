@@ -144,18 +144,21 @@ def _overlap_add(
     With `faded`, the estimates are already multiplied by the weights.
     """
     sums: np.ndarray | None = None
-    norms = np.zeros(len(weights))
+    weights = weights.astype(np.float32)
+    norms = np.zeros_like(weights)
+    kept = len(weights) - hop
     done = 0
     for estimate in estimates:
         length, trailing = len(estimate), (1,) * (estimate.ndim - 1)
-        sums = np.zeros((len(weights), *estimate.shape[1:])) if sums is None else sums
+        sums = np.zeros((len(weights), *estimate.shape[1:]), np.float32) if sums is None else sums
         sums[:length] += estimate if faded else weights[:length].reshape(-1, *trailing) * estimate
         norms[:length] += weights[:length]
         count = min(hop, samples - done)
-        yield (sums[:count] / norms[:count].reshape(-1, *trailing)).astype(np.float32)
+        yield sums[:count] / norms[:count].reshape(-1, *trailing)
         done += count
-        sums = np.concatenate([sums[hop:], np.zeros_like(sums[:hop])])
-        norms = np.concatenate([norms[hop:], np.zeros(hop)])
+        for total in (sums, norms):
+            total[:kept] = total[hop:]
+            total[kept:] = 0
     if done < samples:
         rest = samples - done
-        yield (sums[:rest] / norms[:rest].reshape(-1, *trailing)).astype(np.float32)
+        yield sums[:rest] / norms[:rest].reshape(-1, *trailing)

@@ -91,8 +91,14 @@ class Outputs:
             estimates: float32 array `[n, sources, channels]`.
             mixture: float32 array `[n, channels]`. May be None unless `needs_mixture`.
         """
-        stems = np.einsum("os,nsc->noc", self.matrix[:, :-1], estimates)
-        return stems + self.matrix[:, -1:] * mixture[:, np.newaxis] if self.needs_mixture else stems
+        if np.array_equal(self.matrix, np.eye(*self.matrix.shape)):
+            return estimates[:, : len(self.names)]
+        # Source by source, since most of the factors are zeros.
+        stems = np.zeros((len(estimates), len(self.names), estimates.shape[2]), np.float32)
+        parts = [*np.moveaxis(estimates, 1, 0), mixture]
+        for stem, source in np.argwhere(self.matrix):
+            stems[:, stem] += self.matrix[stem, source] * parts[source]
+        return stems
 
 
 def _check_name(kind: str, name: str, taken) -> None:
