@@ -337,7 +337,9 @@ def evaluate(
     data: Annotated[str, typer.Option(help=NOTATION)] = "embedded",
     split: Annotated[str, typer.Option(help="train, valid, test, or all of a folder of stems.")] = "test",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for museval JSON.")] = None,
-    protocol: Annotated[str, typer.Option(help="bsseval_v4, bsseval_v3 or si_sdr.")] = "bsseval_v4",
+    protocol: Annotated[
+        str, typer.Option(help="bsseval_v4, bsseval_v3, si_sdr, mdx, msst, log_wmse; several with commas.")
+    ] = "bsseval_v4",
     oracle: Annotated[
         list[str] | None,
         typer.Option(help="IBM1, IBM2, IRM1, IRM2, MWF; repeatable; or none. Defaults to IRM1."),
@@ -363,7 +365,7 @@ def evaluate(
                 DEFAULT_MODEL if model is None and estimates is None else model,
                 tracks,
                 output=output,
-                protocol=protocol,
+                protocol=_names(protocol, ",") if "," in protocol else protocol,
                 oracles=() if oracle == ["none"] else oracle or ("IRM1",),
                 estimates=estimates,
                 sdr_only=sdr_only,
@@ -377,8 +379,9 @@ def evaluate(
         if output is None:
             raise
         console.fail_interrupted(f"The tracks that are done are in {output}: the same command with --resume goes on.")
-    print(scores)
-    if scores.failures:
+    results = list(scores.values()) if isinstance(scores, dict) else [scores]
+    print("\n\n".join(map(str, results)))
+    if results[0].failures:
         raise typer.Exit(1)
 
 

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from evaluation_material import RATE, FakeModel, FakeTrack, noisy_stem, save_estimates
 
-from tfsep.evaluation import Scores, bss_eval_sources, evaluate
+from tfsep.evaluation import (
+    Scores,
+    bleedless_fullness,
+    bss_eval_sources,
+    evaluate,
+    l1_freq,
+    log_wmse,
+    read_results,
+    usdr,
+)
 from tfsep.evaluation.result_files import summary
 
 KARAOKE = ("vocals", "accompaniment")
@@ -91,7 +100,13 @@ def test_si_sdr_and_sdr_of_whole_tracks(folder):
         np.testing.assert_allclose(scores.track_medians("vocals", measure), expected, atol=1e-4)
         assert scores.score("vocals", measure) == pytest.approx(np.median(expected), abs=1e-4)
     assert scores.score() == scores.score(None, "SI-SDR")
-    assert [block.split()[0] for block in str(scores).split("\n\n")[:3]] == ["SI-SDR", "SI-SDRi", "SDR"]
+    assert [block.split()[0] for block in str(scores).split("\n\n")[:5]] == [
+        "SI-SDR",
+        "SI-SDRi",
+        "SI-SIR",
+        "SI-SAR",
+        "SDR",
+    ]
 
 
 def _si_sdr(reference, estimate):
@@ -119,12 +134,46 @@ def test_scores_of_nothing_but_silence_are_nan_and_counted(tmp_path):
     for stem in track.stems.values():
         stem[:] = 0
     folder = save_estimates(tmp_path / "net", [track], KARAOKE)
-    for protocol in ("bsseval_v4", "bsseval_v3", "si_sdr"):
-        scores = evaluate(None, [track], estimates=folder, protocol=protocol, oracles=("IBM1", "IRM2", "MWF"))
+    for name in ("bsseval_v4", "bsseval_v3", "si_sdr"):
+        scores = evaluate(None, [track], estimates=folder, protocol=name, oracles=("IBM1", "IRM2", "MWF"))
         assert all(math.isnan(scores.score(source, row=row)) for source in KARAOKE for row in scores.rows)
         total, nan = scores.windows()
         assert total == nan > 0
         json.loads(json.dumps(summary(scores), allow_nan=False))
+
+
+def test_the_mean_over_tracks_of_mdx_msst_and_log_wmse(folder):
+    scores = evaluate(None, TRACKS, estimates=folder, protocol=("mdx", "msst", "log_wmse"), oracles=())
+    expected = {"uSDR": [], "bleedless": [], "fullness": [], "L1-freq": [], "log-WMSE": []}
+    for track in TRACKS:
+        references, estimates = (audio[:, :, np.newaxis] for audio in (_mono(track, KARAOKE), _estimates(track)))
+        expected["uSDR"].append(usdr(references, estimates))
+        for name, values in bleedless_fullness(references, estimates, RATE).items():
+            expected[name].append(values)
+        expected["L1-freq"].append(l1_freq(references, estimates))
+        expected["log-WMSE"].append(log_wmse(references, estimates, track.stems["mixture"], RATE))
+    measures = [(result, measure) for result in scores.values() for measure in result.measures()]
+    assert [measure for _, measure in measures] == list(expected)
+    for result, measure in measures:
+        np.testing.assert_allclose(result.score("vocals", measure), np.mean(expected[measure], axis=0)[0], rtol=1e-3)
+    assert "uSDR in dB, mdx: whole tracks; mean over tracks (here 3)" in str(scores["mdx"])
+    assert "log-WMSE, log_wmse: whole tracks" in str(scores["log_wmse"])
+
+
+def test_several_protocols_separate_once_and_score_as_each_alone(tmp_path):
+    protocols = ("bsseval_v4", "bsseval_v3", "si_sdr", "mdx")
+    model = FakeModel(*KARAOKE)
+    together = evaluate(model, TRACKS, tmp_path, protocols, oracles=("IRM1",))
+    assert len(model.calls) == len(TRACKS)
+    for name in protocols:
+        alone = evaluate(model, TRACKS, protocol=name, oracles=("IRM1",))
+        np.testing.assert_equal(together[name].rows, alone.rows)
+        np.testing.assert_equal(read_results([tmp_path / name])[0].rows, alone.rows)
+    (tmp_path / "mdx" / "bb.json").unlink()
+    again = evaluate(model, TRACKS, tmp_path, protocols, oracles=("IRM1",), resume=True)
+    assert len(model.calls) == 5 * len(TRACKS) + 1
+    np.testing.assert_equal(again["si_sdr"].rows, together["si_sdr"].rows)
+    assert again["mdx"].tracks == ("a", "bb", "ccc")
 
 
 def test_stereo_is_refused_before_it_is_separated():
@@ -138,6 +187,7 @@ def test_stereo_is_refused_before_it_is_separated():
     ("options", "message"),
     [
         ({"protocol": "bss_eval"}, "Unknown protocol 'bss_eval'. Expected one of: bsseval_v4, bsseval_v3, si_sdr"),
+        ({"protocol": []}, "protocol names none"),
         ({"oracles": ["IRM1", "IRM3"]}, "Unknown oracle 'IRM3'. Expected one of: IBM1, IBM2, IRM1, IRM2, MWF"),
         ({"jobs": 0}, "jobs must be an integer of at least 1. Received: jobs=0"),
         ({"protocol": "si_sdr", "sdr_only": True}, "sdr_only=True is for bsseval_v4. Received: protocol='si_sdr'"),
@@ -152,7 +202,7 @@ def test_wrong_options(folder, options, message):
 
 def test_an_unknown_protocol_has_no_scores():
     with pytest.raises(ValueError, match="Unknown protocol"):
-        Scores("net", ("vocals",), protocol="mdx")
+        Scores("net", ("vocals",), protocol="v5")
 
 
 def test_rate_of_the_material():

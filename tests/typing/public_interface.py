@@ -26,6 +26,7 @@ assert_type(tfsep.training.fit(model, tracks, None, "run", epochs=2), tfsep.mode
 tfsep.training.TrainConfig(epochs="many")  # type: ignore[arg-type]
 
 scores = tfsep.evaluate(model, tracks, sdr_only=True)
+by_protocol: float = tfsep.evaluate(model, tracks, protocol=["mdx", "si_sdr"])["mdx"].score()
 assert_type(scores, tfsep.evaluation.Scores)
 assert_type(tfsep.evaluation.bss_eval(np.zeros((2, 9, 1)), np.zeros((2, 9, 1)), 44100), dict[str, np.ndarray])
 audio, sample_rate = tfsep.audio.read("song.wav", start=10)

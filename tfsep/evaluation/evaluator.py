@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any, overload
 
 from tfsep.checks import check_integer
 from tfsep.datasets import Track
@@ -14,7 +15,7 @@ from tfsep.datasets.track import track_list
 from tfsep.evaluation.estimates import Estimates, FolderEstimates, FunctionEstimates, ModelEstimates
 from tfsep.evaluation.oracles import check_oracle
 from tfsep.evaluation.parallel import in_processes
-from tfsep.evaluation.protocols import DEFAULT_PROTOCOL
+from tfsep.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS
 from tfsep.evaluation.protocols import protocol as check_protocol
 from tfsep.evaluation.result_files import SUMMARY, load_track, save_summary, save_track, track_path
 from tfsep.evaluation.scorer import Failure, Scorer
@@ -26,6 +27,7 @@ _log = logging.getLogger("tfsep")
 _TRUSTED = 0.5  # dB by which noise of 1e-6 on the references may change SIR and SAR
 
 
+@overload
 def evaluate(
     what,
     tracks: Iterable[Track],
@@ -41,13 +43,40 @@ def evaluate(
     *,
     name: str | None = None,
     trust: bool = False,
-) -> Scores:
-    """Score a model, a folder of estimates or a function on whole tracks, by a protocol of the field.
+) -> Scores: ...
+
+
+@overload
+def evaluate(what, tracks: Iterable[Track], *, protocol: Sequence[str], **options: Any) -> dict[str, Scores]: ...
+
+
+def evaluate(
+    what,
+    tracks: Iterable[Track],
+    output: str | Path | None = None,
+    protocol: str | Sequence[str] = DEFAULT_PROTOCOL,
+    oracles: Sequence[str] = ("IRM1",),
+    estimates: str | Path | None = None,
+    sdr_only: bool = False,
+    overlap: float | None = None,
+    jobs: int = 1,
+    resume: bool = False,
+    progress: bool = False,
+    *,
+    name: str | None = None,
+    trust: bool = False,
+) -> Scores | dict[str, Scores]:
+    """Score a model, a folder of estimates or a function on whole tracks, by protocols of the field.
 
     - `"bsseval_v4"`, museval's: SDR, ISR, SIR and SAR in windows of one second; median over windows, then over tracks.
     - `"bsseval_v3"`, MIR-1K's, for mono: NSDR, SIR and SAR (`bss_eval_sources`) of whole tracks; mean over tracks,
       weighted by their length: GNSDR, GSIR, GSAR.
-    - `"si_sdr"`: SI-SDR, its improvement over the mixture, and SDR of whole tracks; median over tracks.
+    - `"si_sdr"`: SI-SDR, its improvement over the mixture, SI-SIR, SI-SAR, and SDR of whole tracks; median over tracks.
+    - `"mdx"`, that of the MDX and SDX challenges: uSDR of whole tracks; mean over tracks.
+    - `"msst"`, of Music-Source-Separation-Training: bleedless, fullness and L1-freq of whole tracks; mean over tracks.
+    - `"log_wmse"`: log-WMSE of whole tracks, also of silent sources; mean over tracks.
+
+    Several protocols share one pass over the audio: tracks are read and separated once.
 
     The result also has a row `mixture`, the mixture as estimate (SiSEC 2018's MIX), and a row for each oracle.
 
@@ -67,8 +96,10 @@ def evaluate(
             array of the same shape.
         tracks: the tracks, usually a dataset such as `tfsep.datasets.MUSDB18(root, split="test")`.
         output: path of a folder for `<track>.json` in museval's schema, written as each track is done, and for
-            `summary.json`. Defaults to None, write no files.
-        protocol: str, `"bsseval_v4"`, `"bsseval_v3"` or `"si_sdr"`. Defaults to `"bsseval_v4"`.
+            `summary.json`; in `output/<protocol>` if a sequence of protocols is given. Defaults to None, write no
+            files.
+        protocol: str, or a sequence of them: `"bsseval_v4"`, `"bsseval_v3"`, `"si_sdr"`, `"mdx"`, `"msst"` or
+            `"log_wmse"`. Defaults to `"bsseval_v4"`.
         oracles: names of oracles, of `"IBM1"`, `"IBM2"`, `"IRM1"`, `"IRM2"`, `"MWF"`; see
             `tfsep.evaluation.oracle`. Defaults to `("IRM1",)`.
         estimates: path. `evaluate("name", tracks, estimates=folder)` is the older form of
@@ -84,7 +115,8 @@ def evaluate(
         trust: bool, load a SavedModel whatever its graph contains, see `tfsep.load_model`. Defaults to False.
 
     Returns:
-        `Scores`. Tracks that could not be read or scored are listed in `failures`; the others are scored.
+        `Scores`, or a dict of them by protocol if `protocol` is a sequence. Tracks that could not be read or scored are
+        listed in `failures`; the others are scored.
 
     Raises:
         ValueError: if there are no tracks, or two of the same name, or no track fits the model; for an unknown
@@ -104,24 +136,40 @@ def evaluate(
     ...     return {"vocals": 0.5 * mixture}
     >>> tfsep.evaluate(half, tracks, sdr_only=True)
     Scores('half', targets=('vocals',), protocol='bsseval_v4', tracks=1)
+    >>> scores = tfsep.evaluate(half, tracks, protocol=["mdx", "log_wmse"])
+    >>> [result.protocol for result in scores.values()]
+    ['mdx', 'log_wmse']
     """
     tracks, oracles = track_list(tracks), tuple(dict.fromkeys(oracles))
+    protocols = (protocol,) if isinstance(protocol, str) else tuple(dict.fromkeys(protocol))
     _check_names([track.name for track in tracks])
-    _check_options(protocol, oracles, sdr_only, jobs)
-    _prepare_folder(output, tracks, resume)
+    _check_options(protocols, oracles, sdr_only, jobs)
+    if resume and output is None:
+        raise ValueError("resume=True needs the output folder of the interrupted evaluation. Received: None.")
+    folders = {name: output and Path(output, "" if isinstance(protocol, str) else name) for name in protocols}
+    _prepare_folders(folders, tracks, resume)
     if estimates is not None:
         what, name = FolderEstimates(estimates, tracks), name or (None if what is None else str(what))
     scored = _provider(what, tracks, overlap, trust)
-    settings = {"oracles": list(oracles), "sdr_only": sdr_only, "precision": _precision(tracks)}
+    settings = {"oracles": list(oracles), "precision": _precision(tracks)}
     if isinstance(scored, ModelEstimates):
         settings |= {"overlap": overlap, "weights": scored.weights}
-    scores = Scores(name or scored.name, tuple(scored.sources), protocol=protocol, settings=settings)
+    scores = {
+        rules: Scores(
+            name or scored.name,
+            tuple(scored.sources),
+            protocol=rules,
+            settings={**settings, "sdr_only": sdr_only and rules == DEFAULT_PROTOCOL},
+        )
+        for rules in protocols
+    }
     if resume:
-        _take_finished(scores, tracks, output)
-    _score(scores, Scorer(scored, protocol, oracles, sdr_only), tracks, output, jobs, progress)
+        _take_finished(scores, tracks, folders)
+    _score(scores, Scorer(scored, protocols, oracles, sdr_only), tracks, folders, jobs, progress)
     if output is not None:
-        save_summary(scores, output)
-    return scores
+        for rules, result in scores.items():
+            save_summary(result, folders[rules])
+    return scores[protocol] if isinstance(protocol, str) else scores
 
 
 def _provider(what, tracks, overlap, trust) -> Estimates:
@@ -149,23 +197,23 @@ def _check_names(names):
         raise ValueError(f"A track is named {Path(SUMMARY).stem!r}, as the result file is. Rename the track.")
 
 
-def _check_options(name, oracles, sdr_only, jobs):
-    check_protocol(name)
+def _check_options(protocols, oracles, sdr_only, jobs):
+    for name in protocols:
+        check_protocol(name)
+    if not protocols:
+        raise ValueError(f"protocol names none. Expected one or more of: {', '.join(PROTOCOLS)}.")
     for oracle in oracles:
         check_oracle(oracle)
-    if sdr_only and name != DEFAULT_PROTOCOL:
-        raise ValueError(f"sdr_only=True is for {DEFAULT_PROTOCOL}. Received: protocol={name!r}.")
+    if sdr_only and DEFAULT_PROTOCOL not in protocols:
+        raise ValueError(f"sdr_only=True is for {DEFAULT_PROTOCOL}. Received: protocol={', '.join(protocols)!r}.")
     check_integer("jobs", jobs)
 
 
-def _prepare_folder(output, tracks, resume):
-    if output is None:
-        if resume:
-            raise ValueError("resume=True needs the output folder of the interrupted evaluation. Received: None.")
-        return
-    if not resume:
-        _check_unused(Path(output), tracks)
-    Path(output).mkdir(parents=True, exist_ok=True)  # fail before the work, not after it
+def _prepare_folders(folders, tracks, resume):
+    for folder in filter(None, folders.values()):
+        if not resume:
+            _check_unused(folder, tracks)
+        folder.mkdir(parents=True, exist_ok=True)  # fail before the work, not after it
 
 
 def _check_unused(output, tracks):
@@ -179,11 +227,13 @@ def _check_unused(output, tracks):
         )
 
 
-def _take_finished(scores, tracks, output):
+def _take_finished(scores, tracks, folders):
+    """Read the tracks of which every protocol has the scores."""
     for track in tracks:
-        if track_path(output, track.name).exists():
-            load_track(scores, track.name, output)
-            _check_length(track, scores.seconds[track.name], output)
+        if all(track_path(folder, track.name).exists() for folder in folders.values()):
+            for name, folder in folders.items():
+                load_track(scores[name], track.name, folder)
+                _check_length(track, scores[name].seconds[track.name], folder)
 
 
 def _check_length(track, seconds, output):
@@ -194,9 +244,10 @@ def _check_length(track, seconds, output):
         )
 
 
-def _score(scores, scorer, tracks, output, jobs, progress):
+def _score(scores, scorer, tracks, folders, jobs, progress):
     """Score the tracks that are not yet in `scores`, and save each as it is done."""
-    left = [track for track in tracks if track.name not in scores.tracks]
+    finished = next(iter(scores.values())).tracks
+    left = [track for track in tracks if track.name not in finished]
     results = _results(scorer, left, jobs)
     failures: dict[str, Failure] = {}
     done = len(tracks) - len(left)
@@ -207,17 +258,23 @@ def _score(scores, scorer, tracks, output, jobs, progress):
                 _log.warning("%s is left out: %s", track.name, result.message)
                 failures[track.name] = result
             else:
-                scores.add_track(track.name, result)
-                if output is not None:
-                    save_track(scores, track.name, output)
+                _add(scores, track.name, result, folders)
             bar.update()
     if len(failures) == len(tracks):
         kind = ValueError if all(failure.wrong_use for failure in failures.values()) else RuntimeError
         name, failure = next(iter(failures.items()))
         raise kind(f"None of {len(tracks)} tracks could be scored. {name}: {failure.message}")
-    scores.failures = {name: failure.message for name, failure in failures.items()}
-    scores.sort([track.name for track in tracks])
-    _warn_of_sensitivity(scores.sensitivity)
+    for result in scores.values():
+        result.failures = {name: failure.message for name, failure in failures.items()}
+        result.sort([track.name for track in tracks])
+        _warn_of_sensitivity(result.sensitivity)
+
+
+def _add(scores, track, results, folders):
+    for name, result in results.items():
+        scores[name].add_track(track, result)
+        if folders[name] is not None:
+            save_track(scores[name], track, folders[name])
 
 
 def _warn_of_sensitivity(sensitivity):
@@ -234,7 +291,7 @@ def _warn_of_sensitivity(sensitivity):
         )
 
 
-def _results(scorer, tracks, jobs) -> Iterator[tuple[Track, TrackResult | Failure]]:
+def _results(scorer, tracks, jobs) -> Iterator[tuple[Track, dict[str, TrackResult] | Failure]]:
     if jobs == 1 or len(tracks) < 2:
         yield from ((track, scorer(track)) for track in tracks)
         return

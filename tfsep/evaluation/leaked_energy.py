@@ -48,8 +48,10 @@ def leakage(
     leaked = np.full((len(references), len(spans)), np.nan)
     for index, span in enumerate(spans):
         silent = ~references[:, span].any(axis=(1, 2))
+        if not silent.any():
+            continue
         mixture = windows.energies(references[:, span].sum(axis=0, keepdims=True))
-        if silent.any() and mixture > 0:
+        if mixture > 0:
             with np.errstate(divide="ignore"):
                 leaked[silent, index] = 10 * np.log10(windows.energies(estimates[silent, span]) / mixture)
     return leaked

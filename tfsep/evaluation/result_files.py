@@ -206,7 +206,7 @@ def _row_summary(scores, row):
 def _score(scores, target, measure, row):
     rules = protocol(scores.protocol)
     score = {
-        "mean" if rules.weighted_mean else "median": _finite(scores.score(target, measure, row)),
+        "median" if rules.aggregate == "median" else "mean": _finite(scores.score(target, measure, row)),
         "interval": [_finite(end) for end in scores.interval(target, measure, row)],
     }
     if target is not None and not math.isinf(scores.window):

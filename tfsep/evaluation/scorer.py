@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import mixture_estimates, oracle
 from tfsep.evaluation.protocols import protocol
 from tfsep.evaluation.scores import Frames, TrackResult
+from tfsep.evaluation.stft import Stft
 
 # Share of the mixture's energy above which the residual of the stems is a source of its own. The residual of a codec is
 # smaller: at most -24 dB on MUSDB18's previews.
@@ -44,56 +45,70 @@ class Scorer:
 
     Args:
         estimates: the estimates to score.
-        protocol: str, name of the protocol.
+        protocols: names of the protocols, which share the separated audio.
         oracles: names of the oracles.
         sdr_only: bool, skip ISR, SIR and SAR.
     """
 
     estimates: Estimates
-    protocol: str
+    protocols: tuple[str, ...]
     oracles: tuple[str, ...]
     sdr_only: bool
 
-    def __call__(self, track: Track) -> TrackResult | Failure:
-        """Score a track. Faults of its data are returned, those of the program raised."""
+    def __call__(self, track: Track) -> dict[str, TrackResult] | Failure:
+        """Score a track by each protocol. Faults of its data are returned, those of the program raised."""
         try:
             return self._score(track)
         except (AudioError, DamagedError, OSError, ValueError) as error:
             return Failure(str(error), isinstance(error, ValueError))
 
     def _score(self, track):
-        rules = protocol(self.protocol)
-        if not track.samples:
-            raise ValueError(f"{track.name} has 0 samples. Expected a track with audio.")
-        if rules.mono and track.channels > 1:
-            raise ValueError(f"{track.name} has {track.channels} channels. {rules.name} scores mono; take bsseval_v4.")
+        rules = [protocol(name) for name in self.protocols]
+        _check_scorable(track, rules)
         mixture = track.read("mixture")
         stems = _stems(track, mixture, self.estimates.sources)
         parts = _references(self.estimates.sources, tuple(stems))
         references = np.stack([sum(stems[name] for name in names) for names in parts.values()])
-        rows, leaked, sensitivity = {}, {}, 0.0
-        for row, estimate in self._rows(track, mixture, stems, tuple(parts)).items():
-            estimates = estimate()
-            estimates = np.stack([estimates[name] for name in parts])
-            values = rules.measure(references, estimates, track.sample_rate, self.sdr_only)
-            if row == "model" and "SIR" in values:
-                noisy = rules.measure(references, estimates, track.sample_rate, self.sdr_only, noise=_NOISE)
-                reported = [index for index, name in enumerate(parts) if name in self.estimates.sources]
-                sensitivity = _largest_change(values, noisy, reported)
-            rows[row] = {name: {measure: x[index] for measure, x in values.items()} for index, name in enumerate(parts)}
-            silence = leakage(references, estimates, track.sample_rate, rules.window, rules.hop)
-            leaked[row] = dict(zip(parts, silence, strict=True))
         seconds = track.samples / track.sample_rate
-        return TrackResult(_improved(rows, rules.improvements), leaked, seconds, sensitivity)
-
-    def _rows(self, track, mixture, stems, targets) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
-        """Functions that compute the estimates of each row: one row at a time, to save memory."""
-        mixtures = mixture_estimates(mixture, targets, tuple(stems))
-        transform = protocol(self.protocol).stft
+        results = {name: TrackResult({}, {}, seconds, 0.0) for name in self.protocols}
+        for row, estimate in self._rows(track, mixture, stems, tuple(parts)).items():
+            made = {}  # estimates of each transform, which only oracles need
+            for rule in rules:
+                transform = rule.stft if row in self.oracles else None
+                if transform not in made:
+                    estimates = estimate(transform)
+                    made[transform] = np.stack([estimates[name] for name in parts])
+                audio = (references, made[transform], mixture, track.sample_rate)
+                results[rule.name] = self._with_row(results[rule.name], rule, row, tuple(parts), audio)
         return {
-            "model": lambda: {**mixtures, **self._read(track, mixture)},
-            "mixture": lambda: mixtures,
-            **{name: partial(oracle, name, mixture, stems, targets, transform) for name in self.oracles},
+            rule.name: replace(results[rule.name], rows=_improved(results[rule.name].rows, rule.improvements))
+            for rule in rules
+        }
+
+    def _with_row(self, result, rule, row, names, audio):
+        """Return the result with the scores of one row."""
+        references, estimates, _, sample_rate = audio
+        values = rule.measure(*audio, self.sdr_only)
+        sensitivity = result.sensitivity
+        if row == "model" and "SIR" in values:
+            reported = [index for index, name in enumerate(names) if name in self.estimates.sources]
+            sensitivity = _largest_change(values, rule.measure(*audio, self.sdr_only, noise=_NOISE), reported)
+        scores = {name: {measure: x[index] for measure, x in values.items()} for index, name in enumerate(names)}
+        silence = leakage(references, estimates, sample_rate, rule.window, rule.hop)
+        return replace(
+            result,
+            rows={**result.rows, row: scores},
+            leaked={**result.leaked, row: dict(zip(names, silence, strict=True))},
+            sensitivity=sensitivity,
+        )
+
+    def _rows(self, track, mixture, stems, targets) -> dict[str, Callable[[Stft | None], dict[str, np.ndarray]]]:
+        """Functions that compute the estimates of each row from a transform: one row at a time, to save memory."""
+        mixtures = mixture_estimates(mixture, targets, tuple(stems))
+        return {
+            "model": lambda _: {**mixtures, **self._read(track, mixture)},
+            "mixture": lambda _: mixtures,
+            **{name: partial(oracle, name, mixture, stems, targets) for name in self.oracles},
         }
 
     def _read(self, track, mixture):
@@ -109,6 +124,14 @@ class Scorer:
                     f"Received: {estimate.dtype} of shape {estimate.shape}."
                 )
         return {source: np.asarray(estimates[source]) for source in self.estimates.sources}
+
+
+def _check_scorable(track, rules):
+    if not track.samples:
+        raise ValueError(f"{track.name} has 0 samples. Expected a track with audio.")
+    for rule in rules:
+        if rule.mono and track.channels > 1:
+            raise ValueError(f"{track.name} has {track.channels} channels. {rule.name} scores mono; take bsseval_v4.")
 
 
 def _stems(track, mixture, targets) -> dict[str, np.ndarray]:

@@ -48,9 +48,9 @@ class Scores:
     """Scores of one model on many tracks, with those of the bounds beside it.
 
     `print(scores)` prints a table. The score of a track is the median over its windows. The protocol decides how the
-    tracks are combined: the median for `"bsseval_v4"` and `"si_sdr"`, the mean weighted by length for `"bsseval_v3"`.
-    NaN windows are left out. Scores are rounded to 1e-5 dB and infinite ones (perfect estimates) become NaN, as in
-    museval's result files, so that reading them back gives the same values.
+    tracks are combined, such as the median for `"bsseval_v4"` and the mean for `"mdx"`. NaN windows are left out.
+    Scores are rounded to 1e-5 and infinite ones (perfect estimates) become NaN, as in museval's result files, so that
+    reading them back gives the same values.
 
     Args:
         model: str, the model's name in tables.
@@ -163,11 +163,11 @@ class Scores:
         return np.array([_nanmedian(frames[target][measure]) for frames in self.rows[row].values()])
 
     def score(self, target: str | None = None, measure: str | None = None, row: str = "model") -> float:
-        """Return the score of the corpus in dB, aggregated as the protocol does.
+        """Return the score of the corpus, aggregated as the protocol does.
 
         Args:
             target: str. Defaults to None, the mean over the targets.
-            measure: str. Defaults to the protocol's main measure: `"SDR"`, `"NSDR"` or `"SI-SDR"`.
+            measure: str. Defaults to the protocol's main measure, such as `"SDR"`, `"NSDR"` or `"uSDR"`.
             row: str, `"model"` or a bound. Defaults to `"model"`.
         """
         return float(np.mean(self._aggregate(self._matrix(target, measure, row), self._weights(row))))
@@ -273,11 +273,13 @@ class Scores:
         return np.stack([self.track_medians(name, measure, row) for name in targets], axis=1)
 
     def _weights(self, row):
+        if protocol(self.protocol).aggregate != "weighted mean":
+            return np.ones(len(self.rows[row]))
         return np.array([self.seconds[track] for track in self.rows[row]])
 
     def _aggregate(self, matrix, weights):
         """Reduce `[..., tracks, targets]` to `[..., targets]` by weights `[..., tracks]`; NaN without any score."""
-        if not protocol(self.protocol).weighted_mean:
+        if protocol(self.protocol).aggregate == "median":
             return _nanmedian(matrix, axis=-2)
         weights = np.where(np.isnan(matrix), 0, weights[..., np.newaxis])
         with np.errstate(invalid="ignore"):

@@ -106,8 +106,9 @@ def _layout(lines, markdown):
 def _caption(scores) -> Iterator[str]:
     first = scores[0]
     rules = protocol(first.protocol)
+    unit = f" in {rules.unit}" if rules.unit else ""
     yield (
-        f"{', '.join(rules.columns.values())} in dB, {first.protocol}: {first.windows_in_words}; {rules.aggregation} "
+        f"{', '.join(rules.columns.values())}{unit}, {first.protocol}: {first.windows_in_words}; {rules.aggregation} "
         f"(here {len(first.tracks)}) [95 % bootstrap interval over tracks]."
     )
     for result in scores:
