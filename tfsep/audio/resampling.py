@@ -9,6 +9,9 @@ from tfsep.checks import check_number
 
 _QUALITY = "HQ"
 
+# Samples at the lower rate by which a stream is late, at most: 1381 of all usual rates.
+DELAY = 1500
+
 
 def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     """Resample audio to another rate, without delay or change of level.
@@ -38,14 +41,16 @@ def resample(audio: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return _fit(soxr.resample(audio, from_rate, to_rate, quality=_QUALITY), length)
 
 
-def resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int) -> Iterator[np.ndarray]:
+def resample_blocks(
+    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int | None = None
+) -> Iterator[np.ndarray]:
     """Resample a stream of blocks, with the same result to the bit as `resample` of the whole.
 
     Args:
         blocks: iterable of float arrays of shape `[block samples, channels]`, of any lengths.
         from_rate: int, rate of `blocks` in hertz.
         to_rate: int, rate to convert to in hertz.
-        samples: int, length of all blocks together.
+        samples: int, length of all blocks together, which is checked. Defaults to None, any length.
 
     Returns:
         An iterator over float32 arrays of any lengths, `round(samples * to_rate / from_rate)` samples together.
@@ -63,7 +68,9 @@ def resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, 
     return _resample_blocks(blocks, from_rate, to_rate, samples)
 
 
-def _resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int) -> Iterator[np.ndarray]:
+def _resample_blocks(
+    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int | None
+) -> Iterator[np.ndarray]:
     resampler, received = None, 0
     for block in blocks:
         block = _as_float32(block)
@@ -76,7 +83,7 @@ def _resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int,
         output = resampler.push(block)
         if len(output):
             yield output
-    if received != samples:
+    if samples is not None and received != samples:
         raise ValueError(f"blocks must have samples={samples} samples together. Received: {received}.")
     if resampler is not None:
         yield resampler.finish()

@@ -18,7 +18,6 @@ _BLOCK = 1 << 18
 
 def separate_by_bag(
     blocks: Iterable[np.ndarray],
-    samples: int,
     channels: int,
     bag: Bag,
     separate: Callable[..., Iterable[np.ndarray]],
@@ -27,17 +26,17 @@ def separate_by_bag(
     """Separate a stream of audio by a bag. The song and the sums of estimates are kept in temporary files.
 
     Args:
-        blocks: float32 arrays `[n, channels]`, `samples` in total.
-        samples, channels: int, length and channels of the audio.
+        blocks: float32 arrays `[n, channels]`.
+        channels: int, channels of the audio.
         bag: a `Bag`.
         separate: function from a model, blocks and `progress` to blocks of estimates `[n, sources, channels]`.
         progress: function that is called with the samples done and in total. Defaults to None.
 
     Yields:
-        float32 arrays `[n, sources, channels]`, `samples` in total.
+        float32 arrays `[n, sources, channels]`, as many samples in total as the song has.
     """
     with Spool(blocks, channels) as song, tempfile.TemporaryFile() as sums:
-        totals = np.memmap(sums, np.float32, "w+", shape=(samples, len(bag.sources), channels))
+        totals = np.memmap(sums, np.float32, "w+", shape=(song.samples, len(bag.sources), channels))
         numbers = itertools.count()  # `enumerate` would keep a model in memory while the next one is loaded
         for model, shares in bag.members(load_model):
             places = [(bag.sources.index(source), model.sources.index(source)) for source in shares]
@@ -48,7 +47,7 @@ def separate_by_bag(
                 totals[position : position + len(estimates), into] += factors * estimates[:, out]
                 position += len(estimates)
             del model  # before the next one is loaded
-        for start in range(0, samples, _BLOCK):
+        for start in range(0, song.samples, _BLOCK):
             yield np.array(totals[start : start + _BLOCK])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,40 +20,42 @@ EDGES = ("zeros", "centred", "reflect")
 _LEAST_WEIGHT = 1e-9
 
 
-class Chunk(NamedTuple):
-    """A chunk of a song: its window begins at `begin`; `length` samples of the estimate from `offset` on are used."""
+def cut(
+    blocks: Iterable[np.ndarray], channels: int, segment: int, context: int, hop: int, edges: str
+) -> Iterator[tuple[np.ndarray, slice]]:
+    """Cut a stream of audio `[n, channels]` into chunks at intervals of `hop`, which cover all samples.
 
-    begin: int
-    offset: int
-    length: int
+    No more is read than a chunk needs, and its length need not be known.
 
+    Yields:
+        The window of each chunk, `[segment + 2 * context, channels]`, and which samples of its estimate are used.
+    """
+    blocks, size = iter(blocks), segment + 2 * context
+    most_before = context + (segment // 2 if edges == "centred" else 0)
+    waiting, position = np.zeros((most_before, channels), np.float32), -most_before
 
-def plan(samples: int, segment: int, context: int, hop: int, edges: str) -> list[Chunk]:
-    """Return chunks at intervals of `hop` that cover all samples."""
-    # Other edges begin a chunk at every hop within the song, even if earlier chunks cover its end.
-    left = samples - segment + hop if edges == "zeros" else samples
-    count = max(1, -(-left // hop))
-    chunks = []
-    for start in range(0, count * hop, hop):
-        length = min(segment, samples - start)
+    def read(end: int) -> int:
+        """Read the stream up to `end`, and return how far that was possible."""
+        nonlocal waiting
+        parts, reached = [waiting], position + len(waiting)
+        while reached < end and (block := next(blocks, None)) is not None:
+            parts.append(block)
+            reached += len(block)
+        waiting = np.concatenate(parts)
+        return reached
+
+    for start in itertools.count(0, hop):
+        # Other edges begin a chunk at every hop within the song, even if earlier chunks cover its end.
+        covered = start - hop + segment if start and edges == "zeros" else start
+        if read(covered + 1) <= covered:
+            return
+        length = min(segment, read(start + segment + context) - start)
         offset = (segment - length) // 2 if edges == "centred" else 0
-        chunks.append(Chunk(start - context - offset, offset, length))
-    return chunks
-
-
-def cut(blocks: Iterable[np.ndarray], chunks: list[Chunk], size: int, channels: int, edges: str) -> Iterator:
-    """Yield the windows `[size, channels]` of chunks from a stream of audio `[n, channels]`."""
-    blocks = iter(blocks)
-    position = chunks[0].begin
-    waiting = np.zeros((-position, channels), np.float32)
-    for chunk in chunks:
-        waiting, position = waiting[chunk.begin - position :], chunk.begin
-        while len(waiting) < size and (block := next(blocks, None)) is not None:
-            waiting = np.concatenate([waiting, block])
-        window = waiting[:size]
+        waiting, position = waiting[start - most_before - position :], start - most_before
+        window = waiting[most_before - context - offset :][:size]
         # Mirroring cannot fill more than half a window.
         mode = "reflect" if edges == "reflect" and len(window) > size // 2 else "constant"
-        yield np.pad(window, ((0, size - len(window)), (0, 0)), mode)
+        yield np.pad(window, ((0, size - len(window)), (0, 0)), mode), slice(offset, offset + length)
 
 
 def weights(fade: str, segment: int, hop: int) -> np.ndarray:
@@ -73,12 +75,20 @@ def frame_weights(segment: int, n_fft: int) -> np.ndarray:
     return np.maximum(total, _LEAST_WEIGHT)
 
 
-def reflect_ends(blocks: Iterable[np.ndarray], border: int) -> Iterator[np.ndarray]:
-    """Mirror `border` samples before and after a stream, which must be longer than that."""
-    blocks = iter(blocks)
-    head = next(blocks)
-    while len(head) <= border:
-        head = np.concatenate([head, next(blocks)])
+def reflect_ends(blocks: Iterable[np.ndarray], border: int) -> tuple[Iterable[np.ndarray], int]:
+    """Mirror `border` samples before and after a stream, unless it is too short for that.
+
+    Returns:
+        The stream, and the samples that it has before and after the song.
+    """
+    blocks, parts, read = iter(blocks), [], 0
+    while read <= 2 * border and (block := next(blocks, None)) is not None:
+        parts.append(block)
+        read += len(block)
+    return (parts, 0) if read <= 2 * border else (_reflected(np.concatenate(parts), blocks, border), border)
+
+
+def _reflected(head: np.ndarray, blocks: Iterator[np.ndarray], border: int) -> Iterator[np.ndarray]:
     yield head[border:0:-1]
     yield head
     tail = head[-border - 1 :]
@@ -88,11 +98,37 @@ def reflect_ends(blocks: Iterable[np.ndarray], border: int) -> Iterator[np.ndarr
     yield tail[-2::-1]
 
 
-def crop(blocks: Iterable[np.ndarray], start: int, samples: int) -> Iterator[np.ndarray]:
-    """Yield `samples` samples of a stream from `start` on."""
+def crop(blocks: Iterable[np.ndarray], start: int, samples: int | None = None) -> Iterator[np.ndarray]:
+    """Yield `samples` samples of a stream from `start` on, or all the rest."""
     position = 0
     for block in blocks:
-        part = block[max(0, start - position) : max(0, start + samples - position)]
+        part = block[max(0, start - position) : None if samples is None else max(0, start + samples - position)]
         position += len(block)
         if len(part):
             yield part
+
+
+class Counted:
+    """A stream whose samples are counted as they are read.
+
+    Attributes:
+        samples: int, read so far.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self._blocks = blocks
+        self.samples = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            self.samples += len(block)
+            yield block
+
+    def trim(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Drop what the end of a stream that is made of this one has beyond its length."""
+        done = 0
+        for block in blocks:
+            block = block[: self.samples - done]
+            done += len(block)
+            if len(block):
+                yield block

@@ -13,7 +13,7 @@ from tfsep.separation import chunking
 
 def separate_blocks(
     blocks: Iterable[np.ndarray],
-    samples: int,
+    samples: int | None,
     channels: int,
     model,
     *,
@@ -30,20 +30,21 @@ def separate_blocks(
 
     Args:
         blocks: float32 arrays `[n, channels]` of any lengths, `samples` in total.
-        samples: int, length of the audio.
+        samples: int, length of the audio; None if it is not known yet.
         channels: int, channels of the audio. A mono model receives each channel as a separate example; a model with
             more channels receives mono duplicated, and the mean of its channels is returned.
         model: a `Separator`, or an object with its `sources`, `channels`, `segment`, `context` and `separate_window`.
         overlap: float in [0, 1), fraction of each segment that overlaps the next. Defaults to the model's, usually
             0.25.
         batch_size: int, examples in a call of the model. Defaults to the model's, usually 4.
-        progress: function that is called with the samples done and in total. Defaults to None.
+        progress: function that is called with the samples done and `samples`. Defaults to None.
 
     Yields:
         float32 arrays `[n, sources, channels]`, `samples` in total.
 
     Raises:
-        ValueError: if the model does not support that many channels, or for an overlap or batch size out of range.
+        ValueError: if the model does not support that many channels, for an overlap or batch size out of range, or if
+            the model needs the length.
 
     Example:
 
@@ -55,36 +56,43 @@ def separate_blocks(
     """
     check_options(overlap, batch_size)
     batch_size = getattr(model, "batch_size", 4) if batch_size is None else batch_size
-    lead, fade = getattr(model, "lead", 0), getattr(model, "fade", "overlap")
-    edges = getattr(model, "edges", "zeros")
+    fade, edges = getattr(model, "fade", "overlap"), getattr(model, "edges", "zeros")
     segment, hop = segment_and_hop(model, samples, overlap)
-    border = segment - hop if edges == "reflect" and samples > 2 * (segment - hop) else 0
-    if border:
-        blocks = chunking.reflect_ends(blocks, border)
+    estimate = _adapt_channels(model, channels, batch_size)
+    blocks = song = chunking.Counted(blocks)
+    before = lead = getattr(model, "lead", 0)
+    if edges == "reflect":
+        blocks, before = chunking.reflect_ends(blocks, segment - hop)
     elif lead:
         blocks = itertools.chain([np.zeros((lead, channels), np.float32)], blocks)
-    before, total = border or lead, samples + (2 * border or lead)
-    estimate = _adapt_channels(model, channels, batch_size)
-    chunks = chunking.plan(total, segment, model.context, hop, "frames" if fade == "frames" else edges)
-    windows = chunking.cut(blocks, chunks, segment + 2 * model.context, channels, edges)
-    at_a_time = batch_size if model.channels > 1 else max(1, batch_size // channels)
-    estimates = itertools.chain.from_iterable(map(estimate, _batches(windows, at_a_time)))
-    parts = (part[chunk.offset : chunk.offset + chunk.length] for part, chunk in zip(estimates, chunks, strict=True))
-    weights = chunking.frame_weights(segment, lead) if fade == "frames" else chunking.weights(fade, segment, hop)
-    stems = _overlap_add(parts, total, weights, hop, faded=fade == "frames")
+    edges, weights = "frames" if fade == "frames" else edges, _weights(fade, segment, hop, lead)
+    chunks = chunking.cut(blocks, channels, segment, model.context, hop, edges)
+    estimates = _estimates(chunks, estimate, _windows_at_a_time(model, channels, batch_size))
+    stems = _overlap_add(estimates, weights, hop, faded=fade == "frames")
     done = 0
-    for block in chunking.crop(stems, before, samples):
+    for block in song.trim(chunking.crop(stems, before)):
         yield block
         done += len(block)
         if progress is not None:
             progress(done, samples)
 
 
-def segment_and_hop(model, samples: int, overlap: float | None = None) -> tuple[int, int]:
+def stream_delay(model, channels: int, overlap: float | None = None, batch_size: int | None = None) -> int:
+    """Return how many samples a stream is read further than the estimates that are done, at most."""
+    segment, hop = segment_and_hop(model, None, overlap)
+    batch_size = getattr(model, "batch_size", 4) if batch_size is None else batch_size
+    at_a_time = _windows_at_a_time(model, channels, batch_size)
+    delay = segment + model.context + (at_a_time - 1) * hop - 1
+    return max(delay, 2 * (segment - hop)) if getattr(model, "edges", "zeros") == "reflect" else delay
+
+
+def segment_and_hop(model, samples: int | None, overlap: float | None = None) -> tuple[int, int]:
     """Return the length of a segment and the distance from one to the next, for audio of `samples`."""
     overlap = getattr(model, "overlap", 0.25) if overlap is None else overlap
     longest = getattr(model, "longest_segment", 0)
-    segment = min(samples, longest) if longest else model.segment
+    if longest and samples is None:
+        raise ValueError("This model takes a song as a whole, and needs its length first.")
+    segment = max(1, min(samples, longest)) if longest else model.segment
     return segment, max(1, round(segment * (1 - overlap)))
 
 
@@ -94,10 +102,27 @@ def check_options(overlap: float | None, batch_size: int | None) -> None:
     check_integer("batch_size", batch_size, optional=True)
 
 
-def _batches(windows: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
-    windows = iter(windows)
-    while batch := list(itertools.islice(windows, batch_size)):
-        yield np.stack(batch)
+def _windows_at_a_time(model, channels: int, batch_size: int) -> int:
+    return batch_size if model.channels > 1 else max(1, batch_size // channels)
+
+
+def _batches(things: Iterable, batch_size: int) -> Iterator[list]:
+    things = iter(things)
+    while batch := list(itertools.islice(things, batch_size)):
+        yield batch
+
+
+def _estimates(chunks: Iterable[tuple[np.ndarray, slice]], estimate: Callable, at_a_time: int) -> Iterator[np.ndarray]:
+    """Yield the estimates of chunks, without those of the samples that fill up their windows."""
+    for batch in _batches(chunks, at_a_time):
+        windows, used = zip(*batch, strict=True)
+        for part, samples in zip(estimate(np.stack(windows)), used, strict=True):
+            yield part[samples]
+
+
+def _weights(fade: str, segment: int, hop: int, n_fft: int) -> np.ndarray:
+    """Return the weights of a segment's samples in the cross-fade."""
+    return chunking.frame_weights(segment, n_fft) if fade == "frames" else chunking.weights(fade, segment, hop)
 
 
 def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -125,7 +150,7 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
         count, size, _ = windows.shape
         examples = np.moveaxis(windows, 2, 1).reshape(count * per_window, -1, size)
         examples = np.moveaxis(np.repeat(examples, repeats, axis=1), 1, 2)
-        stacked = np.concatenate([separate_batch(batch) for batch in _batches(examples, batch_size)])
+        stacked = np.concatenate([separate_batch(np.stack(batch)) for batch in _batches(examples, batch_size)])
         if repeats > 1:
             stacked = stacked.mean(axis=3, keepdims=True)
         if per_window > 1:
@@ -137,7 +162,7 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
 
 
 def _overlap_add(
-    estimates: Iterable[np.ndarray], samples: int, weights: np.ndarray, hop: int, faded: bool = False
+    estimates: Iterable[np.ndarray], weights: np.ndarray, hop: int, faded: bool = False
 ) -> Iterator[np.ndarray]:
     """Cross-fade estimates `[n, ...]` at intervals of `hop`, and yield each sample once it is complete.
 
@@ -147,18 +172,16 @@ def _overlap_add(
     weights = weights.astype(np.float32)
     norms = np.zeros_like(weights)
     kept = len(weights) - hop
-    done = 0
     for estimate in estimates:
         length, trailing = len(estimate), (1,) * (estimate.ndim - 1)
         sums = np.zeros((len(weights), *estimate.shape[1:]), np.float32) if sums is None else sums
         sums[:length] += estimate if faded else weights[:length].reshape(-1, *trailing) * estimate
         norms[:length] += weights[:length]
-        count = min(hop, samples - done)
+        count = min(hop, length)
         yield sums[:count] / norms[:count].reshape(-1, *trailing)
-        done += count
         for total in (sums, norms):
             total[:kept] = total[hop:]
             total[kept:] = 0
-    if done < samples:
-        rest = samples - done
+    if sums is not None and length > hop:  # the last one goes on
+        rest = length - hop
         yield sums[:rest] / norms[:rest].reshape(-1, *trailing)

@@ -53,7 +53,7 @@ class WienerRefinement:
 def refine(
     estimates: Iterable[np.ndarray],
     mixture,
-    samples: int,
+    samples: int | None,
     channels: int,
     sources: tuple[str, ...],
     sample_rate: int,
@@ -64,7 +64,8 @@ def refine(
     Args:
         estimates: float32 blocks `[n, sources, channels]`, `samples` in all.
         mixture: `Delay` of the stream that the estimates come from.
-        samples, channels: int, length and channels of the audio.
+        samples: int, length of the audio; None if it is not known yet.
+        channels: int, channels of the audio.
         sources: names of the estimates.
         sample_rate: int, in hertz.
         iterations: int, of expectation-maximisation.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import numbers
 import os
@@ -13,11 +14,13 @@ import numpy as np
 
 from tfsep import audio
 from tfsep.audio.reading import MOST_CHANNELS, RATES
+from tfsep.checks import check_integer, check_number
 from tfsep.loading import cached_model, model_sources
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.separation.outputs import Outputs
-from tfsep.separation.song import Delay, Quality, separate_stream
+from tfsep.separation.song import Delay, Quality, separate_stream, stream_latency
 from tfsep.separation.song_files import FileOptions, check_file, write_stems
+from tfsep.separation.stream import Stream
 
 Progress = Callable[[int, int], None]
 
@@ -132,7 +135,7 @@ class Separation:
     def blocks(
         self,
         blocks: Iterable[np.ndarray],
-        samples: int,
+        samples: int | None,
         channels: int,
         sample_rate: int,
         progress: Progress | None = None,
@@ -141,7 +144,8 @@ class Separation:
 
         Args:
             blocks: float32 arrays `[n, channels]` of any lengths, `samples` in all.
-            samples, channels: int, length and channels of the audio.
+            samples: int, length of the audio; None if it is not known yet.
+            channels: int, channels of the audio.
             sample_rate: int, in hertz.
             progress: function that is called with samples done and in all, at the model's rate. An exception that it
                 raises ends the separation. Defaults to None.
@@ -149,11 +153,42 @@ class Separation:
         Yields:
             Float32 arrays `[n, stems, channels]`, `samples` in all, stems in the order of `names`.
         """
+        return self._separate(blocks, samples, channels, sample_rate, self._quality, progress)
+
+    def _separate(
+        self, blocks, samples, channels, sample_rate, quality: Quality, progress=None
+    ) -> Iterator[np.ndarray]:
         mixture = None
         if self._outputs.needs_mixture:
             blocks = mixture = Delay(blocks)
-        for estimates in separate_stream(blocks, samples, channels, sample_rate, self.model, self._quality, progress):
+        for estimates in separate_stream(blocks, samples, channels, sample_rate, self.model, quality, progress):
             yield self._outputs(estimates, mixture.take(len(estimates)) if mixture else None)
+
+    def stream(self, sample_rate: int, channels: int) -> Stream:
+        """Separate audio while it arrives, such as a recording.
+
+        Args:
+            sample_rate, channels: int, rate in hertz and channels of the audio.
+
+        Returns:
+            A `Stream`.
+
+        Raises:
+            ValueError: if the model needs the whole song, or does not support that many channels.
+        """
+        check_number("sample_rate", sample_rate, least=RATES[0], most=RATES[1])
+        check_integer("channels", channels, most=MOST_CHANNELS)
+        # Several segments at a time would be faster, but come later.
+        quality = self._quality
+        if quality.batch_size is None:
+            at_a_time = channels if getattr(self.model, "channels", 1) == 1 else 1
+            quality = dataclasses.replace(quality, batch_size=at_a_time)
+        latency = stream_latency(channels, sample_rate, self.model, quality)
+
+        def separate(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+            return self._separate(blocks, None, channels, sample_rate, quality)
+
+        return Stream(separate, self.names, channels, latency)
 
     def check_file(self, path: str | Path, folder: str | Path, **options) -> audio.AudioInfo:
         """Raise what `file` would raise, as far as it can be known without loading the model.

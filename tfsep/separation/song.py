@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from tfsep import audio
+from tfsep.audio.resampling import DELAY as RESAMPLING_DELAY
 from tfsep.checks import check_integer
 from tfsep.models.bag import Bag
 from tfsep.separation.bags import separate_by_bag
-from tfsep.separation.engine import check_options, segment_and_hop, separate_blocks
-from tfsep.separation.refining import refine
+from tfsep.separation.chunking import Counted
+from tfsep.separation.engine import check_options, segment_and_hop, separate_blocks, stream_delay
+from tfsep.separation.refining import WienerRefinement, refine
 from tfsep.separation.spool import separate_normalized
 from tfsep.separation.variants import separate_variants
 
@@ -43,7 +46,7 @@ class Quality:
 
 def separate_stream(
     blocks: Iterable[np.ndarray],
-    samples: int,
+    samples: int | None,
     channels: int,
     sample_rate: int,
     model,
@@ -54,7 +57,8 @@ def separate_stream(
 
     Args:
         blocks: float32 arrays `[n, channels]`, `samples` in all.
-        samples, channels, sample_rate: int, length, channels and rate of the song.
+        samples: int, length of the song; None if it is not known yet.
+        channels, sample_rate: int, channels and rate of the song.
         model: a model, a `Bag`, or a separator that needs the whole song.
         quality: a `Quality`.
         progress: function that is called with samples done and in all.
@@ -69,7 +73,7 @@ def separate_stream(
         return _in_segments(blocks, samples, channels, sample_rate, model, quality, progress)
 
     if isinstance(model, Bag):
-        yield from separate_by_bag(blocks, samples, channels, model, separate_by, progress)
+        yield from separate_by_bag(blocks, channels, model, separate_by, progress)
     else:
         yield from separate_by(model, blocks, progress)
 
@@ -83,11 +87,20 @@ def _whole(blocks: Iterable[np.ndarray], sample_rate: int, model, quality: Quali
 
 
 def _in_segments(
-    blocks: Iterable[np.ndarray], samples: int, channels: int, sample_rate: int, model, quality: Quality, progress
+    blocks: Iterable[np.ndarray],
+    samples: int | None,
+    channels: int,
+    sample_rate: int,
+    model,
+    quality: Quality,
+    progress,
 ) -> Iterator[np.ndarray]:
     """Separate by a model that works at a rate of its own."""
-    inside = round(samples * model.sample_rate / sample_rate) or 1
-    resampled = _resample(blocks, sample_rate, model.sample_rate, samples, inside)
+    song = Counted(blocks)
+    resampled, inside = iter(song), samples
+    if sample_rate != model.sample_rate:
+        inside = None if samples is None else round(samples * model.sample_rate / sample_rate)
+        resampled = audio.resample_blocks(song, sample_rate, model.sample_rate, samples)
     if quality.wiener:
         resampled = mixture = Delay(resampled)
 
@@ -105,26 +118,35 @@ def _in_segments(
         estimates = separate_all(resampled)
     if quality.wiener:
         estimates = refine(estimates, mixture, inside, channels, model.sources, model.sample_rate, quality.wiener)
-    # Resample all sources together, as channels.
-    flat = (block.reshape(len(block), -1) for block in estimates)
-    for block in _resample(flat, model.sample_rate, sample_rate, inside, samples):
-        yield block.reshape(len(block), len(model.sources), channels)
+    if sample_rate != model.sample_rate:
+        # Resample all sources together, as channels.
+        flat = (block.reshape(len(block), -1) for block in estimates)
+        flat = audio.resample_blocks(flat, model.sample_rate, sample_rate)
+        estimates = (block.reshape(len(block), len(model.sources), channels) for block in flat)
+    done = 0
+    for block in song.trim(estimates):
+        done += len(block)
+        yield block
+    if done < song.samples:  # rounding there and back may miss a few
+        yield np.zeros((song.samples - done, len(model.sources), channels), np.float32)
 
 
-def _resample(
-    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, samples: int, target: int
-) -> Iterator[np.ndarray]:
-    """Resample a stream to exactly `target` samples: rounding there and back may miss by a few."""
-    if from_rate != to_rate:
-        blocks = audio.resample_blocks(blocks, from_rate, to_rate, samples)
-    done, width = 0, 1
-    for block in blocks:
-        block = block[: target - done]
-        done, width = done + len(block), block.shape[1]
-        if len(block):
-            yield block
-    if done < target:
-        yield np.zeros((target - done, width), np.float32)
+def stream_latency(channels: int, sample_rate: int, model, quality: Quality) -> int:
+    """Return how many samples a song is read further than the stems that are done, at most.
+
+    Raises:
+        ValueError: if the model needs the whole song.
+    """
+    if isinstance(model, Bag) or hasattr(model, "separate_song") or getattr(model, "normalize_song", False):
+        raise ValueError(f"{type(model).__name__} takes a song as a whole, and cannot separate it while it arrives.")
+    delay = stream_delay(model, channels, quality.overlap, quality.batch_size)
+    if quality.wiener:
+        delay += stream_delay(WienerRefinement(model.sources, channels, model.sample_rate, quality.wiener), channels)
+    if sample_rate == model.sample_rate:
+        return delay
+    slower = max(1, sample_rate / model.sample_rate)
+    # There and back; and two samples, as lengths are rounded twice.
+    return math.ceil(2 * RESAMPLING_DELAY * slower + delay * sample_rate / model.sample_rate) + 2
 
 
 class Delay:

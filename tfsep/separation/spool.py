@@ -22,6 +22,7 @@ class Spool:
         channels: int, channels of the audio.
 
     Attributes:
+        samples: int, length of the stream.
         mean, deviation: float, mean and standard deviation of the mean over channels.
     """
 
@@ -33,6 +34,7 @@ class Spool:
             self._file.write(np.ascontiguousarray(block, np.float32))
             mono = block.mean(axis=1, dtype=np.float64)
             count, total, squares = count + len(mono), total + mono.sum(), squares + np.square(mono).sum()
+        self.samples = count
         self.mean = total / max(1, count)
         self.deviation = (max(0.0, squares - count * self.mean**2) / max(1, count - 1)) ** 0.5
 

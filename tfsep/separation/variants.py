@@ -12,9 +12,9 @@ from tfsep.separation import chunking
 
 def separate_variants(
     blocks: Iterable[np.ndarray],
-    samples: int,
+    samples: int | None,
     channels: int,
-    separate: Callable[[Iterable[np.ndarray], int], Iterator[np.ndarray]],
+    separate: Callable[[Iterable[np.ndarray], int | None], Iterator[np.ndarray]],
     hop: int,
     shifts: int = 1,
     tta: bool = False,
@@ -25,7 +25,8 @@ def separate_variants(
 
     Args:
         blocks: float32 arrays `[n, channels]`, `samples` in total.
-        samples, channels: int, length and channels of the audio.
+        samples: int, length of the audio; None if it is not known yet.
+        channels: int, channels of the audio.
         separate: function from blocks and their length to blocks of estimates `[n, sources, channels]`.
         hop: int, samples from one segment to the next.
         shifts: int, number of grids of segments, evenly spaced over a hop. Defaults to 1.
@@ -48,13 +49,14 @@ def separate_variants(
 
 
 def _separate_variant(
-    blocks: Iterable[np.ndarray], samples: int, channels: int, separate: Callable, shift: int, change: Callable
+    blocks: Iterable[np.ndarray], samples: int | None, channels: int, separate: Callable, shift: int, change: Callable
 ) -> Iterator[np.ndarray]:
     changed = (change(block) for block in blocks)
     if shift:
         changed = itertools.chain([np.zeros((shift, channels), np.float32)], changed)
+    estimates = separate(changed, None if samples is None else samples + shift)
     # Each change is undone by itself.
-    return map(change, chunking.crop(separate(changed, samples + shift), shift, samples))
+    return map(change, chunking.crop(estimates, shift))
 
 
 def _plain(block: np.ndarray) -> np.ndarray:
