@@ -17,6 +17,7 @@ from tfsep.layers.sinc_resampling import SincDownsampling1D, SincUpsampling1D
 from tfsep.layers.spectrogram_conv import SpectrogramConv2D, SpectrogramConv2DTranspose
 from tfsep.layers.spectrogram_masking import FrequencyMasking, TimeMasking
 from tfsep.layers.stft import STFT, magnitude
+from tfsep.layers.subpixel_conv import SubpixelConv2DTranspose
 from tfsep.layers.wiener import wiener_filter
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "SincUpsampling1D",
     "SpectrogramConv2D",
     "SpectrogramConv2DTranspose",
+    "SubpixelConv2DTranspose",
     "TimeMasking",
     "binary_masks",
     "magnitude",

@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from tfsep.checks import check_choice, check_integer
-from tfsep.layers import STFT, magnitude
+from tfsep.layers import STFT, SubpixelConv2DTranspose, magnitude
 from tfsep.layers.wiener import wiener_filter
 from tfsep.models.separator import Separator
 
@@ -143,39 +143,39 @@ class Spleeter(Separator):
 
     def estimate(self, window, training: bool = False) -> dict:
         """Estimate the magnitudes of each source below `bins`, `[batch, frames, bins, channels]`."""
-        outputs = self._outputs(magnitude(*self._inner_frames(window))[:, :, : self.bins])
+        outputs = self._outputs(self._magnitudes(self._inner_frames(window)))
         return {name: outputs[:, index] for index, name in enumerate(self.sources)}
 
     def targets(self, sources: dict) -> dict:
-        return {name: magnitude(*self._inner_frames(sources[name]))[:, :, : self.bins] for name in self.sources}
+        return {name: self._magnitudes(self._inner_frames(sources[name])) for name in self.sources}
 
     def synthesize(self, estimates: dict, window) -> dict:
         """Convert magnitudes to waveforms, which fade over the first and the last frames of the window."""
         outputs = ops.stack([estimates[name] for name in self.sources], axis=1)
-        spectrogram = self._inner_frames(window)
-        edge = [[0, 0], [_EDGE, _EDGE], [0, 0], [0, 0]]
+        separated = self._separate(outputs, self._inner_frames(window))
+        edge = [[0, 0], [0, 0], [0, 0], [_EDGE, _EDGE], [0, 0]]
         samples = (ops.shape(outputs)[2] + _EDGE - 1) * self.stft.hop
-        separated = self._separate(outputs, spectrogram)
-        waveforms = {
-            name: self.stft.inverse(*(ops.pad(part, edge) for part in separated[name]), samples)
-            for name in self.sources
-        }
-        return {name: waveform[:, : ops.shape(window)[1]] for name, waveform in waveforms.items()}
+        return self._waveforms((ops.pad(part, edge) for part in separated), samples, ops.shape(window)[1])
 
     def call(self, inputs, training: bool | None = None, **options) -> dict:
         if training or any(options.values()):
             return super().call(inputs, training=training, **options)
-        spectrogram = self.stft(inputs)
-        separated = self._separate(self._outputs_of_blocks(magnitude(*spectrogram)[:, :, : self.bins]), spectrogram)
-        return {name: self.stft.inverse(*separated[name], ops.shape(inputs)[1]) for name in self.sources}
+        spectrogram = self.stft.transform(inputs)
+        separated = self._separate(self._outputs_of_blocks(self._magnitudes(spectrogram)), spectrogram)
+        samples = ops.shape(inputs)[1]
+        return self._waveforms(separated, samples, samples)
 
     def _inner_frames(self, window) -> tuple:
-        """Compute the spectrogram of a window from the frames inside it."""
+        """Compute the spectrogram of a window from the frames inside it, `[batch, channels, frames, bins]`."""
         samples = ops.shape(window)[1]
         maximum = max if isinstance(samples, int) else ops.maximum
         short = maximum(self.stft.n_fft - samples, -samples % self.stft.hop)
         padded = ops.pad(window, [[0, 0], [0, short], [0, 0]])
-        return tuple(part[:, _EDGE:-_EDGE] for part in self.stft(padded))
+        return tuple(part[:, :, _EDGE:-_EDGE] for part in self.stft.transform(padded))
+
+    def _magnitudes(self, spectrogram: tuple):
+        """Return the magnitudes below `bins`, `[batch, frames, bins, channels]`."""
+        return ops.transpose(magnitude(*(part[..., : self.bins] for part in spectrogram)), (0, 2, 3, 1))
 
     def _outputs(self, magnitudes):
         """Estimate the magnitudes of all sources `[batch, source, frames, bins, channels]`."""
@@ -196,20 +196,37 @@ class Spleeter(Separator):
         outputs = ops.transpose(ops.map(self._outputs, ops.swapaxes(blocks, 0, 1)), (1, 2, 0, 3, 4, 5))
         return ops.reshape(outputs, (-1, len(self.sources), ops.shape(padded)[1], *outputs.shape[4:]))[:, :, :frames]
 
-    def _separate(self, outputs, spectrogram: tuple) -> dict:
-        """Separate the spectrogram of the mixture, given the networks' outputs."""
-        above = self.stft.bins - self.bins
+    def _separate(self, outputs, spectrogram: tuple) -> list:
+        """Separate the spectrogram of the mixture, given the networks' outputs.
+
+        Returns:
+            Real and imaginary part, `[batch, source, channels, frames, bins]`.
+        """
+        above = [[0, 0], [0, 0], [0, 0], [0, 0], [0, self.stft.bins - self.bins]]
+        outputs = ops.transpose(outputs, (0, 1, 4, 2, 3))
         if self.wiener:
-            magnitudes = ops.pad(outputs, [[0, 0], [0, 0], [0, 0], [0, above], [0, 0]])
-            parts = wiener_filter(magnitudes, spectrogram, self.wiener, softmask=True, eps=_WIENER_FLOOR)
-        else:
-            squares = ops.square(outputs)
-            floor = _MASK_FLOOR / len(self.sources)
-            masks = (squares + floor) / (ops.sum(squares, axis=1, keepdims=True) + _MASK_FLOOR)
-            average = ops.mean(masks, axis=3, keepdims=True) * (self.extension == "average")
-            masks = ops.concatenate([masks, ops.repeat(average, above, axis=3)], axis=3)
-            parts = [masks * ops.expand_dims(part, 1) for part in spectrogram]
-        return {name: tuple(part[:, index] for part in parts) for index, name in enumerate(self.sources)}
+            magnitudes, *mixture = (ops.moveaxis(part, -3, -1) for part in (ops.pad(outputs, above), *spectrogram))
+            parts = wiener_filter(magnitudes, tuple(mixture), self.wiener, softmask=True, eps=_WIENER_FLOOR)
+            return [ops.moveaxis(part, -1, -3) for part in parts]
+        squares = ops.square(outputs)
+        floor = _MASK_FLOOR / len(self.sources)
+        masks = (squares + floor) / (ops.sum(squares, axis=1, keepdims=True) + _MASK_FLOOR)
+        mixture = [ops.expand_dims(part, 1) for part in spectrogram]
+        parts = [masks * part[..., : self.bins] for part in mixture]
+        if self.extension == "zeros":
+            return [ops.pad(part, above) for part in parts]
+        average = ops.mean(masks, axis=-1, keepdims=True)
+        return [
+            ops.concatenate([part, average * whole[..., self.bins :]], axis=-1)
+            for part, whole in zip(parts, mixture, strict=True)
+        ]
+
+    def _waveforms(self, separated, samples: int, length: int) -> dict:
+        """Convert spectrograms of all sources at once to waveforms of `samples`, the first `length` of which count."""
+        parts = [ops.reshape(part, (-1, len(self.sources) * self.channels, *ops.shape(part)[3:])) for part in separated]
+        waveforms = self.stft.inverse_transform(*parts, samples)[:, :length]
+        waveforms = ops.reshape(waveforms, (-1, ops.shape(waveforms)[1], len(self.sources), self.channels))
+        return {name: waveforms[:, :, index] for index, name in enumerate(self.sources)}
 
     def describe(self) -> dict:
         if self.wiener:
@@ -256,8 +273,10 @@ def _network(bins: int, channels: int, filters: int, activation: str, dtype, nam
         place = f"up_{level + 1}"
         if level:
             x = layers.Concatenate(dtype=dtype, name=f"{name}_{place}_skip")([skips.pop(), x])
-        width = filters * 2 ** (_DEPTH - 2 - level) if level < _DEPTH - 1 else 1
-        x = layers.Conv2DTranspose(width, 5, 2, name=f"{name}_{place}", **options)(x)
+        if level < _DEPTH - 1:
+            x = layers.Conv2DTranspose(filters * 2 ** (_DEPTH - 2 - level), 5, 2, name=f"{name}_{place}", **options)(x)
+        else:
+            x = SubpixelConv2DTranspose(1, name=f"{name}_{place}", **options)(x)
         x = norm(activated(x, 0.0, place), place)
     logits = layers.Conv2D(channels, 4, dilation_rate=2, name=f"{name}_last", **options)(x)
     return keras.Model(inputs, logits, name=name)

@@ -143,11 +143,13 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
     def separate_batch(examples: np.ndarray) -> np.ndarray:
         # The last batch is padded, so that the model always receives the same shape.
         missing = batch_size - len(examples)
-        waveforms = run(np.pad(examples, ((0, missing), (0, 0), (0, 0))))
+        waveforms = run(np.pad(examples, ((0, missing), (0, 0), (0, 0))) if missing else examples)
         return np.stack([np.asarray(waveforms[name])[: len(examples)] for name in model.sources], axis=2)
 
     def estimate(windows: np.ndarray) -> np.ndarray:
         count, size, _ = windows.shape
+        if len(windows) == batch_size and (per_window, repeats) == (1, 1):
+            return separate_batch(windows)
         examples = np.moveaxis(windows, 2, 1).reshape(count * per_window, -1, size)
         examples = np.moveaxis(np.repeat(examples, repeats, axis=1), 1, 2)
         stacked = np.concatenate([separate_batch(np.stack(batch)) for batch in _batches(examples, batch_size)])

@@ -1,0 +1,50 @@
+"""Transposed convolution as a convolution at the resolution of its input."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+_KERNEL, _STRIDE = 5, 2
+# Places in the kernel by which the inputs before, at and after an output of even and of odd index are multiplied. Place
+# 5 is a zero.
+_TAPS = (3, 1, 5, 4, 2, 0)
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class SubpixelConv2DTranspose(layers.Conv2DTranspose):
+    """`Conv2DTranspose` of stride 2 with a kernel of 5, as a convolution whose output is rearranged.
+
+    The four outputs around an input are four filters of 3 x 3. On a CPU that takes a third of the time if there is one
+    filter, and no less if there are many.
+
+    Args:
+        filters: int, channels of the output.
+
+    Example:
+
+    >>> layer = tfsep.layers.SubpixelConv2DTranspose(1)
+    >>> layer(np.ones((1, 8, 16, 4), "float32")).shape
+    TensorShape([1, 16, 32, 1])
+
+    Reference:
+
+    - [Shi et al., 2016, Real-time single image and video super-resolution using an efficient sub-pixel convolutional
+      neural network](https://arxiv.org/abs/1609.05158)
+    """
+
+    def __init__(self, filters: int, **kwargs):
+        fixed = {"kernel_size": _KERNEL, "strides": _STRIDE, "padding": "same", "data_format": "channels_last"}
+        super().__init__(filters, **{**kwargs, **fixed})
+
+    def call(self, inputs):
+        """Transform `[batch, height, width, channels]` to `[batch, 2 * height, 2 * width, filters]`."""
+        kernel = ops.pad(self.kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])
+        kernel = ops.take(ops.take(kernel, _TAPS, axis=0), _TAPS, axis=1)
+        kernel = ops.reshape(kernel, (2, 3, 2, 3, self.filters, -1))
+        kernel = ops.reshape(ops.transpose(kernel, (1, 3, 5, 0, 2, 4)), (3, 3, -1, 4 * self.filters))
+        outputs = ops.conv(inputs, ops.cast(kernel, inputs.dtype), padding="same", data_format="channels_last")
+        height, width = ops.shape(inputs)[1:3]
+        outputs = ops.reshape(outputs, (-1, height, width, 2, 2, self.filters))
+        outputs = ops.reshape(ops.transpose(outputs, (0, 1, 3, 2, 4, 5)), (-1, 2 * height, 2 * width, self.filters))
+        return self.activation(outputs + ops.cast(self.bias, outputs.dtype))
