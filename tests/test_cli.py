@@ -674,6 +674,33 @@ class TestEvaluate:
         assert code == 2
         assert "summary.json is missing" in message(err)
 
+    def test_several_protocols_as_tables_differences_csv_and_json(self, run, songs, tmp_path):
+        command = self.estimates(songs, tmp_path / "theirs")
+        for name in "ab":
+            code, out, err = run(
+                *command, "--protocol", "mdx,si_sdr", "--oracle", "none", "-o", tmp_path / name, "--json"
+            )
+            assert code == 0, err
+            assert [result["protocol"] for result in json.loads(out)] == ["mdx", "si_sdr"]
+        assert {path.name for path in (tmp_path / "a").iterdir()} == {"mdx", "si_sdr"}
+        code, out, _ = run("table", tmp_path / "a", tmp_path / "b")
+        assert code == 0
+        assert "theirs (a)" in out and "theirs (b)" in out
+        assert out.index("uSDR in dB, mdx") > out.index("SDR in dB, si_sdr")
+        code, out, _ = run("table", tmp_path / "a", tmp_path / "b", "--compare")
+        assert code == 0
+        assert "theirs (b) - theirs (a)" in out and "signed-rank test" in out
+        code, out, _ = run("table", tmp_path / "a" / "mdx", "--csv")
+        lines = out.splitlines()
+        assert (code, lines[0]) == (0, "model,protocol,row,track,target,measure,time,score")
+        assert len(lines) == 1 + 2 * 4  # model and mixture on four songs
+        code, _, err = run("table", tmp_path / "a", tmp_path / "b" / "mdx")
+        assert code == 2
+        assert "has other protocols" in message(err)
+        code, _, err = run("report", tmp_path / "a", "-o", tmp_path / "page")
+        assert code == 2
+        assert "contains results of several protocols. Name one of:" in message(err)
+
     @pytest.mark.parametrize(
         ("options", "word"),
         [

@@ -6,6 +6,8 @@ import contextlib
 import json
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +50,9 @@ Imports = Annotated[
 ]
 
 Trust = Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can read or write files.")]
+
+AsCsv = Annotated[bool, typer.Option("--csv", help="As CSV: one score of one window a line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON: all scores of the corpus and of each track.")]
 
 DEFAULT_SPLITS = ("train", "valid")
 # Of the stems of a song, which `--report` expects.
@@ -351,12 +356,15 @@ def evaluate(
     overlap: Overlap = None,
     jobs: Annotated[int, typer.Option(help="Tracks at a time, each in a process of one thread.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the tracks that OUTPUT contains.")] = False,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
     trust: Trust = False,
     imports: Imports = None,
 ) -> None:
     """Score a model, or estimates on disk, beside the mixture and oracles."""
     from tfsep import datasets
     from tfsep import evaluate as score
+    from tfsep.evaluation import table
 
     tracks = datasets.from_spec(data, split)
     try:
@@ -379,21 +387,44 @@ def evaluate(
         if output is None:
             raise
         console.fail_interrupted(f"The tracks that are done are in {output}: the same command with --resume goes on.")
-    results = list(scores.values()) if isinstance(scores, dict) else [scores]
-    print("\n\n".join(map(str, results)))
-    if results[0].failures:
+    groups = [[result] for result in scores.values()] if isinstance(scores, dict) else [[scores]]
+    _print_scores(groups, table, as_csv, as_json)
+    if groups[0][0].failures:
         raise typer.Exit(1)
 
 
 @app.command()
 def table(
-    results: Annotated[list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote.")],
+    results: Annotated[
+        list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote, or of museval's JSON files.")
+    ],
+    comparison: Annotated[
+        bool, typer.Option("--compare", help="Differences from the first, track by track, with their significance.")
+    ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Print the scores of several evaluations side by side."""
+    """Print the scores of several evaluations side by side, or how they differ."""
     from tfsep import evaluation
 
-    print(evaluation.table(evaluation.read_results(results), markdown=markdown))
+    groups = [evaluation.read_results(group) for group in evaluation.result_groups(results)]
+    formatted = evaluation.comparison_table if comparison else evaluation.table
+    _print_scores(groups, partial(formatted, markdown=markdown), as_csv, as_json)
+
+
+def _print_scores(groups: list[list], table: Callable[[list], str], as_csv: bool, as_json: bool) -> None:
+    """Print groups of scores of one protocol each."""
+    from tfsep.evaluation import csv_text
+    from tfsep.evaluation.result_files import summary
+
+    scores = [result for group in groups for result in group]
+    if as_csv:
+        print(csv_text(scores), end="")
+    elif as_json:
+        print(json.dumps([summary(result) for result in scores], indent=2))
+    else:
+        print("\n\n".join(table(group) for group in groups))
 
 
 @app.command()

@@ -13,7 +13,8 @@ import numpy as np
 
 from tfsep import __version__
 from tfsep.evaluation.bsseval import MEASURES
-from tfsep.evaluation.protocols import protocol
+from tfsep.evaluation.museval_files import museval_files, read_museval
+from tfsep.evaluation.protocols import PROTOCOLS, protocol
 from tfsep.evaluation.scores import Scores, TrackResult
 from tfsep.files import file_name, write_text
 
@@ -24,7 +25,9 @@ _SUMMARY_FIELDS = ("protocol", "window", "hop", "model", "settings", "targets", 
 def read_results(folders: Sequence[str | Path]) -> list[Scores]:
     """Read results folders that `tfsep.evaluate` wrote, such as for `tfsep.evaluation.table`.
 
-    Folders of models of the same name are distinguished by their own names.
+    Folders of museval's JSON files, such as those that SiSEC 2018 published, are read as they are: as scores by
+    `"bsseval_v4"` of a model of the folder's name. Folders of models of the same name are distinguished by their own
+    names.
 
     Args:
         folders: paths of results folders.
@@ -47,15 +50,60 @@ def read_results(folders: Sequence[str | Path]) -> list[Scores]:
     counts = Counter(result.model for result in scores)
     for result, folder in zip(scores, folders, strict=True):
         if counts[result.model] > 1:
-            result.model = f"{result.model} ({Path(folder).resolve().name})"
+            result.model = f"{result.model} ({_own_name(Path(folder), result.protocol)})"
     name, count = Counter(result.model for result in scores).most_common(1)[0] if scores else ("", 0)
     if count > 1:
         raise ValueError(f"{count} results folders are both called {name!r}. Rename one, or leave it out.")
     return scores
 
 
+def result_groups(folders: Sequence[str | Path]) -> list[list[Path]]:
+    """Return the folders to compare with each other: one group for each protocol that they contain.
+
+    Args:
+        folders: paths of results folders, of one protocol, or of several with a folder for each.
+
+    Raises:
+        ValueError: if folders contain different protocols.
+
+    Example:
+
+    >>> tracks = tfsep.datasets.StemsFolder("songs", split=None)[:1]
+    >>> for name in ("hpss", "repet-sim"):
+    ...     _ = tfsep.evaluate(name, tracks, output=f"scores/{name}", protocol=["mdx", "si_sdr"])
+    >>> [[str(path) for path in group] for group in tfsep.evaluation.result_groups(["scores/hpss", "scores/repet-sim"])]
+    [['scores/hpss/si_sdr', 'scores/repet-sim/si_sdr'], ['scores/hpss/mdx', 'scores/repet-sim/mdx']]
+    """
+    found = [_by_protocol(Path(folder)) for folder in folders]
+    for folder, places in zip(folders, found, strict=True):
+        if places.keys() != found[0].keys():
+            raise ValueError(f"{folder} has other protocols than {folders[0]}. Name folders of one protocol.")
+    return [[places[name] for places in found] for name in (found[0] if found else ())]
+
+
+def _by_protocol(folder):
+    if not (folder / SUMMARY).exists():
+        places = {name: folder / name for name in PROTOCOLS if (folder / name / SUMMARY).exists()}
+        if places:
+            return places
+    return {"": folder}
+
+
+def _own_name(folder, protocol_name):
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == protocol_name else folder.name
+
+
 def _read_folder(folder):
-    content = _read_summary(Path(folder) / SUMMARY)
+    folder = Path(folder)
+    if not (folder / SUMMARY).exists():
+        if list(_by_protocol(folder)) != [""]:
+            names = ", ".join(str(place) for place in _by_protocol(folder).values())
+            raise ValueError(f"{folder} contains results of several protocols. Name one of: {names}.")
+        files = museval_files(folder)
+        if files:
+            return read_museval(folder, files)
+    content = _read_summary(folder / SUMMARY)
     scores = Scores(
         content["model"],
         tuple(content["targets"]),

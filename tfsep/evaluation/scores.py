@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfsep.evaluation.aggregation import aggregate, bootstrap_interval, nanmedian
 from tfsep.evaluation.bsseval import MEASURES
 from tfsep.evaluation.protocols import DEFAULT_PROTOCOL, protocol
 from tfsep.evaluation.tables import table
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import museval
     import pandas
 
-_RESAMPLES = 1000
 _DECIMALS = 5  # of all scores, as in museval's result files
 
 Frames = dict[str, dict[str, np.ndarray]]  # target -> measure -> [windows]
@@ -160,7 +159,7 @@ class Scores:
     def track_medians(self, target: str, measure: str | None = None, row: str = "model") -> np.ndarray:
         """Return the median over the windows of each track, `[tracks]`, in dB; NaN where all windows are NaN."""
         measure = measure or protocol(self.protocol).main
-        return np.array([_nanmedian(frames[target][measure]) for frames in self.rows[row].values()])
+        return np.array([nanmedian(frames[target][measure]) for frames in self.rows[row].values()])
 
     def score(self, target: str | None = None, measure: str | None = None, row: str = "model") -> float:
         """Return the score of the corpus, aggregated as the protocol does.
@@ -170,11 +169,12 @@ class Scores:
             measure: str. Defaults to the protocol's main measure, such as `"SDR"`, `"NSDR"` or `"uSDR"`.
             row: str, `"model"` or a bound. Defaults to `"model"`.
         """
-        return float(np.mean(self._aggregate(self._matrix(target, measure, row), self._weights(row))))
+        how = protocol(self.protocol).aggregate
+        return float(np.mean(aggregate(self._matrix(target, measure, row), self._weights(row), how)))
 
     def median(self, target: str | None = None, measure: str | None = None, row: str = "model") -> float:
         """Return the median over windows, then over tracks, for any protocol; arguments as for `score`."""
-        return float(np.mean(_nanmedian(self._matrix(target, measure, row), axis=0)))
+        return float(np.mean(nanmedian(self._matrix(target, measure, row), axis=0)))
 
     def interval(
         self, target: str | None = None, measure: str | None = None, row: str = "model", seed: int = 0
@@ -188,22 +188,15 @@ class Scores:
         Returns:
             Lower and upper end in dB; NaN if fewer than two tracks have a score, or a target has none.
         """
-        matrix, weights = self._matrix(target, measure, row), self._weights(row)
-        known = ~np.isnan(matrix).all(axis=1)
-        matrix, weights = matrix[known], weights[known]
-        if len(matrix) < 2 or np.isnan(matrix).all(axis=0).any():
-            return math.nan, math.nan
-        picks = np.random.default_rng(seed).integers(len(matrix), size=(_RESAMPLES, len(matrix)))
-        resampled = self._aggregate(matrix[picks], weights[picks]).mean(axis=-1)
-        low, high = np.percentile(resampled[~np.isnan(resampled)], [2.5, 97.5])
-        return float(low), float(high)
+        how = protocol(self.protocol).aggregate
+        return bootstrap_interval(self._matrix(target, measure, row), self._weights(row), how, seed)
 
     def pooled(self, target: str, measure: str | None = None, row: str = "model") -> tuple[float, float]:
         """Return the median over the windows of all tracks, and their median absolute deviation, in dB."""
         measure = measure or protocol(self.protocol).main
         frames = np.concatenate([frames[target][measure] for frames in self.rows[row].values()])
-        median = _nanmedian(frames)
-        return float(median), float(_nanmedian(np.abs(frames - median)))
+        median = nanmedian(frames)
+        return float(median), float(nanmedian(np.abs(frames - median)))
 
     def windows(self, row: str = "model") -> tuple[int, int]:
         """Return the number of windows, and of those without a score: silent source, or perfect estimate."""
@@ -235,14 +228,16 @@ class Scores:
         """
         import pandas
 
-        lines = [
-            (track, self.start_of(window), target, measure, score)
-            for track, targets in self.rows[row].items()
-            for target, measures in targets.items()
-            for measure, values in measures.items()
-            for window, score in enumerate(values)
-        ]
+        lines = [(track, time, target, measure, score) for track, target, measure, time, score in self.lines(row)]
         return pandas.DataFrame(lines, columns=["track", "time", "target", "metric", "score"])
+
+    def lines(self, row: str = "model") -> Iterator[tuple[str, str, str, float, float]]:
+        """Yield the track, target, measure, start in seconds and score of every window of a row."""
+        for track, targets in self.rows[row].items():
+            for target, measures in targets.items():
+                for measure, values in measures.items():
+                    for window, score in enumerate(values):
+                        yield track, target, measure, self.start_of(window), float(score)
 
     def to_museval(self, row: str = "model") -> museval.EvalStore:
         """Return the scores as museval's `EvalStore`, to aggregate and compare them with museval's own functions.
@@ -273,24 +268,9 @@ class Scores:
         return np.stack([self.track_medians(name, measure, row) for name in targets], axis=1)
 
     def _weights(self, row):
-        if protocol(self.protocol).aggregate != "weighted mean":
-            return np.ones(len(self.rows[row]))
-        return np.array([self.seconds[track] for track in self.rows[row]])
-
-    def _aggregate(self, matrix, weights):
-        """Reduce `[..., tracks, targets]` to `[..., targets]` by weights `[..., tracks]`; NaN without any score."""
-        if protocol(self.protocol).aggregate == "median":
-            return _nanmedian(matrix, axis=-2)
-        weights = np.where(np.isnan(matrix), 0, weights[..., np.newaxis])
-        with np.errstate(invalid="ignore"):
-            return np.nansum(weights * matrix, axis=-2) / weights.sum(axis=-2)
+        weighted = protocol(self.protocol).aggregate == "weighted mean"
+        return np.array([self.seconds[track] if weighted else 1.0 for track in self.rows[row]])
 
 
 def _stored(values):
     return np.round(np.asarray(values, np.float64), _DECIMALS)
-
-
-def _nanmedian(values, axis=None):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.nanmedian(values, axis=axis)

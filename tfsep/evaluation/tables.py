@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Iterable, Iterator
 
 from tfsep.evaluation.protocols import protocol
+
+MEAN = "mean"  # over targets
 
 
 def table(scores, markdown: bool = False) -> str:
@@ -45,6 +49,34 @@ def table(scores, markdown: bool = False) -> str:
     return "\n\n".join([*blocks, "\n".join(_caption(scores))])
 
 
+def csv_text(scores) -> str:
+    """Format the scores of all windows as CSV, one score a line, with a head.
+
+    Args:
+        scores: list of `Scores`.
+
+    Returns:
+        str with the columns `model`, `protocol`, `row`, `track`, `target`, `measure`, `time` (start of the window in
+        seconds) and `score`; an undefined score is empty.
+
+    Example:
+
+    >>> scores = tfsep.evaluation.Scores("unet", ("vocals",), protocol="mdx")
+    >>> scores.add("model", "song", {"vocals": {"uSDR": np.array([4.5])}})
+    >>> print(tfsep.evaluation.csv_text([scores]), end="")
+    model,protocol,row,track,target,measure,time,score
+    unet,mdx,model,song,vocals,uSDR,0.0,4.5
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("model", "protocol", "row", "track", "target", "measure", "time", "score"))
+    for result in scores:
+        for row in result.rows:
+            for *place, score in result.lines(row):
+                writer.writerow((result.model, result.protocol, row, *place, "" if math.isnan(score) else score))
+    return text.getvalue()
+
+
 def check_comparable(scores) -> None:
     """Check that scores can be compared.
 
@@ -76,7 +108,7 @@ def _block(scores, measure, title, markdown):
     lines = dict.fromkeys(
         _line(result, row, columns, measure) for row in rows for result in scores if row in result.rows
     )
-    return _layout([(title, *columns, "mean"), *lines], markdown)
+    return layout([(title, *columns, MEAN), *lines], markdown)
 
 
 def _line(result, row, columns, measure):
@@ -91,7 +123,8 @@ def _cell(result, row, target, measure):
     return f"{result.score(target, measure, row):.2f}{interval}"
 
 
-def _layout(lines, markdown):
+def layout(lines: list[tuple[str, ...]], markdown: bool) -> str:
+    """Align the cells of lines, the first of which is the head."""
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     padded = [
         [cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(pairs)]
