@@ -403,6 +403,18 @@ class TestSeparate:
         assert code == 2
         assert f"{song}: Mix it down to mono." in message(err)
 
+    @pytest.mark.parametrize("terminal", [True, False])
+    def test_a_better_model_is_named_once_where_a_terminal_watches(self, run, song, tmp_path, monkeypatch, terminal):
+        monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+        monkeypatch.setenv("TFSEP_CACHE", str(tmp_path / "cache"))
+        for arguments in ([], ["--quiet"], ["--model", "unet-vocals-drums"]):
+            code, out, _ = run("separate", song, "-o", tmp_path / "out", *arguments, "--overwrite")
+            named = "Better stems: --model htdemucs_ft, downloaded once (337 MB; its weights: research only)."
+            assert (code, out.count(named)) == (0, int(terminal and not arguments))
+        (tmp_path / "cache" / "models" / "htdemucs_ft").mkdir(parents=True)
+        (tmp_path / "cache" / "models" / "htdemucs_ft" / "bag.yaml").touch()
+        assert "Better stems" not in run("separate", song, "-o", tmp_path / "out", "--overwrite")[1]
+
     def test_residual_with_the_name_of_a_source(self, run, song, tmp_path, small_preset):
         code, _, err = run("separate", song, "-o", tmp_path, "-m", small_preset, "--residual", "drums")
         assert code == 2

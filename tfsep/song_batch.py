@@ -96,9 +96,18 @@ class SongBatch:
         if self._songs > 1 or self.skipped:
             counts = {"separated": len(self.done), "skipped": len(self.skipped), "failed": len(self.failures)}
             self._say(f"Songs: {', '.join(f'{count} {word}' for word, count in counts.items() if count)}.")
+        if self.done and self.models == [presets.DEFAULT] and sys.stdout.isatty():
+            self._recommend()
         if not self.failures:
             return 0
         return console.exit_code(self.failures[-1]) if self._songs == 1 else 1
+
+    def _recommend(self) -> None:
+        better = presets.best_to_fetch(model_sources(presets.DEFAULT))
+        name, megabytes = better["name"], round(better["bytes"] / 1e6)
+        if not presets.is_model(presets.fetched_folder(name)):
+            weights = f"downloaded once ({megabytes} MB; its weights: {better['licence']})"
+            self._say(f"Better stems: --model {name}, {weights}. All models: tfsep presets.")
 
     def _is_possible(self, path: Path, folder: Path) -> bool:
         if self.exist == "skip":

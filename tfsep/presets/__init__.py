@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfsep.files import cache_folder
 
-__all__ = ["DEFAULT", "catalogue", "folder", "names", "read_config", "table"]
+__all__ = ["DEFAULT", "best_to_fetch", "catalogue", "folder", "names", "read_config", "table"]
 
 
 def __dir__() -> list[str]:
@@ -105,6 +106,26 @@ def table() -> list[dict]:
     ['convsep-4stems-free', 'spleeter-2stems']
     """
     return [_shipped_facts(name) for name in names()] + [_fetchable_facts(*item) for item in catalogue().items()]
+
+
+def best_to_fetch(sources: Sequence[str]) -> dict:
+    """Return the facts, as in `table`, about the published model of these sources with the highest mean SDR.
+
+    Compares `bsseval_v4` scores on the test tracks of MUSDB18 and MUSDB18-HQ.
+
+    Example:
+
+    >>> tfsep.presets.best_to_fetch(["vocals", "drums", "bass", "other"])["licence"]
+    'research only'
+    """
+
+    def mean(facts: dict) -> float:
+        scores = facts["scores"] or {}
+        if scores.get("protocol") != "bsseval_v4" or not set(sources) <= set(scores["values"]):
+            return float("-inf")
+        return sum(scores["values"][source] for source in sources) / len(sources)
+
+    return max((facts for facts in table() if not facts["shipped"]), key=mean)
 
 
 _FACTS = ("licence", "commercial_use", "training_data")
