@@ -37,7 +37,7 @@ ModelArgument = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 
 def _import(names: list[str] | None) -> None:
     if names:
-        from tfsep.models.own_classes import import_module
+        from tfsep.user_modules import import_module
 
         for name in names:
             import_module(name)

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from logging.handlers import QueueHandler
 
-from tfsep.models.own_classes import import_module, imported
+from tfsep.user_modules import import_module, imported
 
 _log = logging.getLogger("tfsep")
 

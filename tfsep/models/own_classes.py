@@ -1,51 +1,12 @@
-"""Classes of users, which are imported if the user names them, and never because a file does."""
+"""Classes of users in files: found if the user has imported them, and never imported because a file names them."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Iterator
-from types import ModuleType
 
 import keras
-
-# Names that the user has given, for new processes.
-imported: list[str] = []
-
-
-def import_module(name: str) -> ModuleType:
-    """Import a module that the user has named, from the installation or the current folder.
-
-    Raises:
-        ValueError: if there is no such module, or it raises an error.
-    """
-    if os.getcwd() not in sys.path:
-        # Last, so that files of the folder do not hide other modules.
-        sys.path.append(os.getcwd())
-    try:
-        module = importlib.import_module(name)
-    except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-            raise ValueError(
-                f"No module {name!r} is installed or in the current folder. Give its name without .py."
-            ) from error
-        raise ValueError(f"The module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
-    imported.append(name)
-    return module
-
-
-def import_class(name: str) -> type:
-    """Import the class of a name such as `mymodel:TinyWave`.
-
-    Raises:
-        ValueError: if the module cannot be imported or has no such class.
-    """
-    module, _, attribute = name.partition(":")
-    found = getattr(import_module(module), attribute, None)
-    if not isinstance(found, type):
-        raise ValueError(f"The module {module!r} has no class {attribute!r}.")
-    return found
 
 
 def custom_objects(config: dict, path: os.PathLike | str) -> dict[str, type]:

@@ -18,13 +18,13 @@ from tfsep.files import write_text
 from tfsep.loading import load_model
 from tfsep.losses import LOSSES
 from tfsep.models import MODELS, Separator
-from tfsep.models.own_classes import import_class
 from tfsep.pipeline import AUGMENTATIONS
 from tfsep.training.checkpoint import read_state
 from tfsep.training.config import CONFIG, TrainConfig, read_config, spec_and_weight
 from tfsep.training.fitting import fit
 from tfsep.training.recipe import Recipe, fields
 from tfsep.training.transfer import carry_over
+from tfsep.user_modules import import_class
 
 _log = logging.getLogger("tfsep")
 
