@@ -57,6 +57,23 @@ def test_waveforms_share_a_scale_and_keep_the_peaks(monkeypatch, tmp_path):
     assert points[points[:, 1].argmin(), 0] == pytest.approx(50, abs=0.1)
 
 
+def test_waveforms_name_silent_stems_and_count_minutes(stems, monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(plotting, "_save", lambda figure, path: drawn.append(figure))
+    plotting.plot_waveforms(stems, 40, tmp_path / "a.png")  # 100 s
+    vocals, drums = drawn[0].axes
+    assert [text.get_text() for text in drums.texts] == ["silent"] and not vocals.texts
+    labels = [drums.xaxis.get_major_formatter()(second) for second in (0, 7.5, 65, 600)]
+    assert labels == ["0:00", "0:07.5", "1:05", "10:00"]
+
+
+def test_each_stem_has_its_colour():
+    colors = plotting.stem_colors(["vocals", "other", "rest", "more", "drums"])
+    assert len(set(colors)) == 5
+    assert colors[0] == plotting.stem_colors(["bass", "vocals"])[1]
+    assert len(plotting.stem_colors([f"stem {number}" for number in range(20)])) == 20
+
+
 def test_titles_are_no_formulas(stems, tmp_path):
     plotting.plot_sources(stems, 8000, tmp_path / "a.png", title=r"Ke$ha - $\nonsense$")
     assert is_drawn(tmp_path / "a.png")

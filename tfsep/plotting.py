@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,18 @@ import numpy as np
 from tfsep.files import replacing
 
 N_FFT = 2048  # of every spectrogram that is drawn
+_INK, _QUIET, _LANE = "#1c1f24", "#5d6470", "#f1f2f4"
+_COLORS = {
+    "vocals": "#c43e5c",
+    "drums": "#c2700a",
+    "bass": "#2f7d4f",
+    "other": "#2f6fb5",
+    "accompaniment": "#3d6a9e",
+    "guitar": "#8a6a14",
+    "piano": "#7d4fb0",
+    "residual": "#0f7c8a",
+    "mixture": "#6d7480",
+}
 
 __all__ = ["plot_losses", "plot_sources", "plot_spectrograms", "plot_waveforms"]
 
@@ -46,7 +58,7 @@ def plot_losses(history: Mapping[str, list[float]], path: str | Path) -> None:
 
 
 def plot_waveforms(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | Path) -> None:
-    """Draw the waveform of each stem, one panel per stem on a common scale.
+    """Draw the waveform of each stem, one lane per stem on a common scale, over minutes and seconds.
 
     Args:
         stems: dict from name to float array `[samples, channels]`.
@@ -58,13 +70,38 @@ def plot_waveforms(stems: Mapping[str, np.ndarray], sample_rate: int, path: str 
     >>> stems = tfsep.datasets.embedded()[0].read_all(("vocals", "drums"), 0, 44100)
     >>> tfsep.plotting.plot_waveforms(stems, 44100, "waveforms.png")
     """
-    figure = _figure(10.0, 1.6 * len(stems))
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    figure = _figure(10.0, 0.5 + 1.2 * len(stems))
     peak = max(1e-6, *(float(np.abs(stem).max(initial=0.0)) for stem in stems.values()))
-    for row, (name, stem) in enumerate(stems.items(), start=1):
-        axes = figure.add_subplot(len(stems), 1, row, ylabel=name, ylim=(-peak, peak))
-        _draw_waveform(axes, stem, sample_rate)
-    axes.set_xlabel("seconds")
+    panels = figure.subplots(len(stems), sharex=True, squeeze=False)[:, 0]
+    for axes, (name, stem), color in zip(panels, stems.items(), stem_colors(stems), strict=True):
+        axes.set(ylim=(-peak, peak), yticks=[], xlim=(0, len(stem) / sample_rate), facecolor=_LANE)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", weight="bold", color=_INK)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, colors=_QUIET)
+        axes.grid(axis="x", color="white")
+        if np.any(stem):
+            _draw_waveform(axes, stem, sample_rate, color=color, linewidth=0)
+        else:
+            axes.text(0.5, 0.5, "silent", transform=axes.transAxes, ha="center", va="center", color=_QUIET)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 2, 3, 6, 10]))
+    panels[-1].xaxis.set_major_formatter(FuncFormatter(_minutes))
     _save(figure, path)
+
+
+def stem_colors(names: Iterable[str]) -> list[str]:
+    """Return a colour for each stem, such as `"#d1495b"`: the usual stems have their own."""
+    rest = iter(_COLORS.values())
+    used = [_COLORS.get(name) for name in names]
+    free = [color for color in rest if color not in used] or list(_COLORS.values())
+    return [color or free[place % len(free)] for place, color in enumerate(used)]
+
+
+def _minutes(seconds: float, _place: int | None = None) -> str:
+    """Return a time as minutes and seconds, such as `"1:05"`, with what it has of fractions."""
+    minutes, rest = divmod(round(seconds, 3), 60)
+    return f"{minutes:.0f}:{'0' if rest < 10 else ''}{rest:g}"
 
 
 def plot_sources(stems: Mapping[str, np.ndarray], sample_rate: int, path: str | Path, title: str = "") -> None:
@@ -137,12 +174,12 @@ def _save(figure, path: str | Path) -> None:
         figure.savefig(temporary, dpi=100)
 
 
-def _draw_waveform(axes, stem: np.ndarray, sample_rate: int, columns: int = 2000) -> None:
+def _draw_waveform(axes, stem: np.ndarray, sample_rate: int, columns: int = 2000, **style) -> None:
     """Draw the envelope: the smallest and the largest sample of each of at most `columns` spans."""
     mono = stem.mean(axis=1)
     edges = np.unique(np.linspace(0, len(mono), columns, endpoint=False).astype(int))
     low, high = np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges)
-    axes.fill_between(edges / sample_rate, low, high, step="post")
+    axes.fill_between(edges / sample_rate, low, high, step="post", **style)
 
 
 def _draw_spectrogram(axes, stem: np.ndarray, sample_rate: int) -> None:
