@@ -257,7 +257,12 @@ def _write_page(batch, output: Path, tolerant: bool) -> None:
     excerpt = batch.files["start"] or batch.files["duration"]
     mixtures = {} if excerpt else {song_name(path): path for path in songs}
     page = write_stems_page(
-        output, songs=stems, mixtures=mixtures, tolerant=tolerant, overwrite=batch.files["overwrite"]
+        output,
+        songs=stems,
+        mixtures=mixtures,
+        model=" + ".join(batch.models),
+        tolerant=tolerant,
+        overwrite=batch.files["overwrite"],
     )
     if not batch.quiet:
         print(f"page: {page}")

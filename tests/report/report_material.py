@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+import re
+
+import av
 import numpy as np
 
 from tfsep import audio
@@ -56,3 +62,21 @@ def make_estimates(root, gain, tracks=TRACKS, sources=TARGETS):
         for source in sources:
             audio.write(root / track / f"{source}.flac", tone(250, gain), RATE)
     return root
+
+
+def decode(content):
+    """Samples of a file in memory, `[samples, channels]`, and their rate."""
+    with av.open(io.BytesIO(content)) as container:
+        frames = list(container.decode(audio=0))
+    return np.concatenate([frame.to_ndarray() for frame in frames], axis=1).T, frames[0].sample_rate
+
+
+def read(page):
+    """The data of the songs, and their sounds, decoded: a list of stems for each span."""
+    text = page.read_text("utf-8")
+    data = re.findall(r'class="song-data">(.*?)</script>', text)
+    spans = re.findall(r'<script type="text/plain" id="sound-(.*?)">(.*?)</script>', text)
+    for path in page.parent.glob(f"{page.stem}-sound/*.js"):
+        spans.append(re.fullmatch(r'tfsepSounds\["(.*)"\]="(.*)"', path.read_text("utf-8")).groups())
+    decoded = {name: [decode(base64.b64decode(stem)) for stem in stems.split(",")] for name, stems in spans}
+    return [json.loads(song) for song in data], decoded

@@ -1,7 +1,11 @@
 """The page in a real browser: what is seen, heard and pressed."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
+import soundfile
 from report_material import NASTY, RATE, SECONDS, TRACKS, make_data, make_estimates, save_results
 
 from tfsep import audio, report
@@ -71,7 +75,7 @@ def levels(browser):
     """Root mean square of each lane once gains have settled and the analysers have seen a whole frame."""
     text = """
         const done = arguments[arguments.length - 1], { engine } = tfsepPlayers[0];
-        setTimeout(() => done(Object.fromEntries(engine.lanes.map((lane) => [lane, engine.level(lane).rms]))), 200);
+        setTimeout(() => done(Object.fromEntries(engine.allLanes.map((lane) => [lane, engine.level(lane).rms]))), 200);
     """
     return browser.execute_async_script(text)
 
@@ -116,7 +120,7 @@ def test_play_moves_the_clock_and_pause_stops_it(browser):
         setTimeout(() => done([engine.position - start, (performance.now() - from) / 1000]), 500);
     """)
     assert before == pytest.approx(after, abs=0.06)
-    assert heard(browser) == {"vocals", "drums"}  # the mixture is there, and muted
+    assert heard(browser) == {"vocals", "drums"}  # and not the mixture
     find(browser, ".play").click()
     paused = script(browser, "return engine.position")
     assert heard(browser) == set()
@@ -135,7 +139,7 @@ def test_sound_lies_where_the_outline_says(browser, tmp_path):
     place, length = script(
         browser,
         """
-        const buffer = engine.channels[0].buffer, sound = buffer.getChannelData(0).map(Math.abs);
+        const buffer = [...engine.sources][0].buffer, sound = buffer.getChannelData(0).map(Math.abs);
         return [sound.indexOf(Math.max(...sound)) / buffer.sampleRate, buffer.duration];
         """,
     )
@@ -146,14 +150,16 @@ def test_sound_lies_where_the_outline_says(browser, tmp_path):
 
 
 def test_solo_silences_the_others(browser):
+    press(browser, "l")
     play(browser)
     find(browser, "[data-lane=drums] .solo").click()
     assert heard(browser) == {"drums"}
     assert find(browser, "[data-lane=drums] .solo").get_attribute("aria-pressed") == "true"
-    find(browser, "[data-lane=mixture] .solo").click()  # solo is stronger than mute
-    assert heard(browser) == {"drums", "mixture"}
+    press(browser, "t")
+    assert heard(browser) == {"mixture"}
+    assert find(browser, ".source label").find_element("css selector", "input").is_selected()
+    find(browser, ".source label:last-of-type").click()
     find(browser, "[data-lane=drums] .solo").click()
-    find(browser, "[data-lane=mixture] .solo").click()
     find(browser, "[data-lane=vocals] .mute").click()
     assert heard(browser) == {"drums"}
 
@@ -164,16 +170,15 @@ def test_comparing_keeps_the_position(browser):
     moved, started, same = script(
         browser,
         """
-        const source = engine.channels[0].source, before = engine.position;
+        const started = engine.startedAt, before = engine.position;
         document.querySelectorAll(".versions input")[1].click();
-        return [engine.position - before, engine.playing, engine.channels[0].source === source];
+        return [engine.position - before, engine.playing, engine.startedAt === started];
         """,
     )
     assert started and same
     assert abs(moved) < 0.02
     assert levels(browser)["vocals"] == pytest.approx(truth["vocals"] * 0.05 / 0.3, rel=0.1)
-    starts = script(browser, "return new Set(engine.channels.map((channel) => channel.source.buffer.length)).size")
-    assert starts == 1
+    assert script(browser, "return new Set([...engine.sources].map((source) => source.buffer.length)).size") == 1
     find(browser, ".versions label:last-of-type").click()
     assert heard(browser) == {"vocals"}
     assert find(browser, "[data-lane=drums] .note").text == "no estimate"
@@ -237,19 +242,105 @@ def test_keyboard(browser):
     assert script(browser, "return engine.position") == 1
     press(browser, Keys.ARROW_RIGHT, shift=True)
     assert script(browser, "return engine.position") == SECONDS
-    press(browser, "2")
-    press(browser, "3", shift=True)
-    assert script(browser, "return [[...engine.soloed], [...engine.muted]]") == [["vocals"], ["mixture", "drums"]]
+    press(browser, "1")
+    press(browser, "2", shift=True)
+    assert script(browser, "return [[...engine.soloed], [...engine.muted]]") == [["vocals"], ["drums"]]
     press(browser, "cc")
     assert script(browser, "return engine.version") == OTHER
     press(browser, Keys.HOME + Keys.ARROW_RIGHT + "i" + Keys.ARROW_RIGHT + "o")
     assert script(browser, "return engine.loop") == [1, 2]
+    press(browser, Keys.ARROW_DOWN + "m-x.")
+    state = "[engine.gains.get('drums'), engine.ranges.get('drums'), engine.speed, engine.muted.size]"
+    assert script(browser, f"return {state}") == [pytest.approx(10 ** (-1 / 20)), [[1, 2]], 1.1, 0]
     press(browser, Keys.ESCAPE)
     assert script(browser, "return engine.loop") is None
     press(browser, "s")
     picture = "[data-lane=vocals] .wave:not(.hidden) img"
     wait(browser, f"document.querySelector('{picture}').naturalWidth > 0")
     assert find(browser, picture).value_of_css_property("opacity") == "1"
+
+
+def test_gains_and_muted_ranges_are_heard(browser):
+    find(browser, "[data-lane=drums] .solo").click()
+    play(browser)
+    loud = levels(browser)["drums"]
+    script(browser, "player.setDecibels(player.lanes[2], -6)")
+    assert levels(browser)["drums"] == pytest.approx(loud / 2, rel=0.1)
+    assert find(browser, "[data-lane=drums] .gain output").text == "\u22126 dB"
+    script(browser, "engine.setLoop([1, 3]); player.refresh(); engine.seek(1)")
+    find(browser, "[data-lane=drums] .mute-range").click()
+    assert heard(browser) == set()
+    find(browser, "[data-lane=drums] .range").click()
+    assert heard(browser) == {"drums"}
+
+
+def render(browser, prepare=""):
+    """The left channel of the file that is saved, and its rate."""
+    text = f"""
+        const done = arguments[0], player = tfsepPlayers[0], {{ engine }} = player;
+        {prepare}
+        const reader = new FileReader();
+        reader.onload = () => done(reader.result);
+        player.mix((stem) => engine.gainOf(stem))
+            .then((file) => reader.readAsDataURL(file), (error) => done(String(error)));
+    """
+    kind, _, content = browser.execute_async_script(text).partition(",")
+    assert kind == "data:audio/wav;base64"
+    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(content)))
+    return sound[:, 0], rate
+
+
+def loudest_frequency(sound, rate):
+    return np.abs(np.fft.rfft(sound)).argmax() * rate / len(sound)
+
+
+def test_mixing_down_gives_what_is_heard(browser):
+    sound, rate = render(browser, "engine.toggleSolo('drums'); engine.setGain('drums', 0.5); engine.setLoop([1, 3]);")
+    assert len(sound) == 2 * rate
+    assert loudest_frequency(sound, rate) == pytest.approx(500, abs=1)
+    assert np.abs(sound[1000:-1000]).max() == pytest.approx(0.15, rel=0.1)
+    sound, rate = render(browser, "engine.toggleRange('drums', [1.5, 2]);")
+    silent = np.abs(sound[round(0.51 * rate) : round(0.99 * rate)])
+    assert silent.max() == 0 and np.abs(sound[: rate // 2]).max() > 0.1
+
+
+def test_another_speed_keeps_the_pitch_and_the_step_of_stems(browser):
+    sound, rate = render(browser, "engine.toggleSolo('drums'); engine.setSpeed(0.5);")
+    assert len(sound) == pytest.approx(2 * SECONDS * rate, abs=2)
+    assert loudest_frequency(sound, rate) == pytest.approx(500, abs=2)
+    parts = np.abs(sound[rate // 2 : -rate // 2].reshape(-1, rate // 10)).max(axis=1)
+    assert parts.min() > 0.2  # no holes where frames overlap
+    script(browser, "engine.setLoop(null); engine.toggleSolo('drums'); engine.seek(0)")
+    play(browser)
+    moved = browser.execute_async_script("""
+        const done = arguments[0], { engine } = tfsepPlayers[0], start = engine.position, from = performance.now();
+        setTimeout(() => done((engine.position - start) / (performance.now() - from) * 1000), 500);
+    """)
+    assert moved == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_long_song_joins_its_spans_from_files_beside_the_page(browser, tmp_path):
+    (tmp_path / "song").mkdir()
+    time = np.arange(12 * RATE) / RATE
+    audio.write(tmp_path / "song" / "tone.wav", 0.3 * np.sin(2 * np.pi * 440 * time).astype("float32"), RATE)
+    page = report.write_stems_page(tmp_path / "song")
+    assert page.stat().st_size < 200_000
+    assert {path.name for path in (tmp_path / "song" / "index-sound").iterdir()} == {"0-0.js", "0-1.js"}
+    browser.get(page.as_uri())
+    sound, rate = render(browser)
+    assert len(sound) == 12 * rate
+    wanted = 0.3 * np.sin(2 * np.pi * 440 * np.arange(len(sound)) / rate)
+    assert np.abs(sound - wanted)[rate // 4 : -rate // 4].max() < 0.03  # also where two spans meet
+    script(browser, "engine.seek(9.7)")
+    find(browser, ".play").click()
+    wait(browser, "tfsepPlayers[0].engine.position > 10.2")
+    assert heard(browser) == {"tone"}
+    assert find(browser, ".save").get_attribute("href").endswith("song/tone.wav")
+    (tmp_path / "song" / "index-sound" / "0-0.js").unlink()
+    browser.get(page.as_uri())
+    find(browser, ".play").click()
+    wait(browser, "document.querySelector('.status').textContent.includes('Keep the folder index-sound')")
+    browser.get_log("browser")  # the file that is missing
 
 
 def test_controls_with_the_focus_keep_their_keys(browser):
@@ -279,8 +370,7 @@ def test_one_song_plays_at_a_time(browser):
 def test_impatient_hands_start_a_song_once(browser):
     press(browser, "   ")
     wait(browser, "tfsepPlayers[0].engine.playing")
-    assert script(browser, "window.first = engine.channels[0].source; return engine.wanted")
-    assert script(browser, "return engine.channels[0].source === window.first")
+    assert script(browser, "return [engine.wanted, engine.sources.size]") == [True, 6]
     find(browser, ".play").click()
     assert heard(browser) == set()
     script(browser, "engine.release(); player.playOrPause(); tfsepPlayers[1].playOrPause()")
@@ -290,7 +380,7 @@ def test_impatient_hands_start_a_song_once(browser):
 
 
 def test_sound_that_cannot_be_decoded_is_said(browser):
-    script(browser, "document.getElementById('sound-0-2').textContent = 'AAAA'; player.playOrPause()")
+    script(browser, "document.getElementById('sound-0-0').textContent = 'AAAA'; player.playOrPause()")
     wait(browser, "tfsepPlayers[0].element.querySelector('.status').textContent.includes('could not be played')")
     assert not script(browser, "return engine.playing || engine.wanted")
 
@@ -327,6 +417,6 @@ def test_fits_a_phone(browser):
     try:
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390
         assert find(browser, ".ruler").size["width"] > 300
-        assert find(browser, ".solo").size["width"] >= 40
+        assert find(browser, ".solo").size["width"] >= 44 and find(browser, ".solo").size["height"] >= 44
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

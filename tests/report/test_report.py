@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from markupsafe import escape
-from report_material import NASTY, RATE, SECONDS, make_estimates, save_results, tone
+from report_material import NASTY, RATE, SECONDS, make_estimates, read, save_results, tone
 
 from tfsep import audio, report
 from tfsep.report.figures import Box, box_plot
@@ -41,7 +41,7 @@ def test_scores_alone(results, tmp_path):
     assert cells(page, "unet")[1].endswith(f"[{low:.2f}, {high:.2f}]")
     text = page.read_text("utf-8")
     assert songs_of(page) == [] and "WaveSurfer" not in text
-    assert text.count("<svg") == 3  # two sources, and the play button's
+    assert text.count("<svg") == 4  # two sources, and the buttons to play and save
     assert str(escape(NASTY)) in text and NASTY not in text
 
 
@@ -104,7 +104,7 @@ def test_best_middle_and_worst_are_heard(results, tmp_path, data, estimates):
     # Truth 0.3 and estimate 0.1 on the common scale of the mixture's peak.
     peaks = [max(stem["peaks"][0]) for stem in song["stems"]]
     assert peaks[0] == 100 and peaks[1] / peaks[3] == pytest.approx(3, rel=0.1)
-    assert "Sound: at most 1 s of each song, from its middle" in page.read_text("utf-8")
+    assert "Sound: at most 1 s of each song, from its middle, as Opus" in page.read_text("utf-8")
 
 
 def test_estimates_alone(results, tmp_path, estimates):
@@ -118,11 +118,11 @@ def test_truth_of_an_accompaniment_is_of_its_model(tmp_path, data):
     first = save_results(tmp_path / "voice", "voice", targets=("vocals", "accompaniment"))
     second = save_results(tmp_path / "both", "both")
     page = report.write_report([first, second], tmp_path / "page", ["beta"], data=data)
-    (song,) = songs_of(page)
+    (song,), sounds = read(page)
     assert [stem["lane"] for stem in song["stems"]] == ["mixture", "vocals", "drums", "accompaniment"]
     # Two tones of 0.3 beside one: drums and bass.
-    peaks = {stem["lane"]: max(stem["peaks"][0]) for stem in song["stems"]}
-    assert peaks["accompaniment"] / peaks["drums"] == pytest.approx(2, rel=0.1)
+    _, _, drums, accompaniment = (sound for sound, _ in sounds["0-0"])
+    assert accompaniment.std() / drums.std() == pytest.approx(2**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("options", [{"tracks": ["beta", "nobody"]}, {}], ids=["named", "in data"])

@@ -21,7 +21,7 @@ _STYLED = {_INK: "currentColor", _FAINT: "var(--rule)", _BOUND: "var(--bound)"} 
 }
 _LONGEST_LABEL = 24
 
-_ROWS, _COLUMNS = 128, 800  # pixels of a spectrogram
+_ROWS = 128  # of a spectrogram
 _LOWEST, _HIGHEST = 40.0, 16000.0  # Hz
 _RANGE = 80.0  # dB
 
@@ -114,17 +114,19 @@ def _svg(figure) -> str:
     return re.sub("|".join(_STYLED), lambda match: _STYLED[match.group()], svg)
 
 
-def spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+def spectrogram(audio: np.ndarray, sample_rate: int, columns: int) -> np.ndarray:
     """Return the power of audio in dB over time and logarithmic frequency, from 40 Hz to 16 kHz.
 
     Args:
         audio: float array `[samples, channels]`.
         sample_rate: int, in hertz.
+        columns: int, at most so many; each is the greatest of the frames in its time.
 
     Returns:
         float array `[128, columns]`, the highest frequencies first.
     """
-    power = power_spectrogram(audio, _COLUMNS)
+    power = power_spectrogram(audio, columns)
+    power = np.maximum.reduceat(power, np.unique(np.arange(columns) * power.shape[1] // columns), axis=1)
     edges = np.geomspace(_LOWEST, min(_HIGHEST, sample_rate / 2), _ROWS + 1) * N_FFT / sample_rate
     edges = np.minimum(edges.round().astype(int), len(power) - 1)
     bands = np.maximum.reduceat(power[: edges[-1] + 1], edges[:-1])

@@ -12,7 +12,7 @@ from tfsep.evaluation import Scores, check_comparable, read_results
 from tfsep.files import song_folder
 from tfsep.report.page import check_output, write_page
 from tfsep.report.score_sections import mean_of_medians, score_sections
-from tfsep.report.songs import Song, Version, check_excerpt, excerpt_words, song_data
+from tfsep.report.songs import Song, Sound, Version, check_excerpt, excerpt_words
 from tfsep.report.stem_files import check_timeline, open_stems
 
 TRUTH = "truth"
@@ -31,7 +31,8 @@ def write_report(
 ) -> Path:
     """Write an HTML file with box plots and tables of scores and, if there is sound, a synchronous player of stems.
 
-    The file includes the sound as mp3 and opens from disk, without server or network.
+    The file includes the sound as Opus (for Chrome, Edge, Firefox, and Safari from version 18.4 on) and opens from
+    disk, without server or network.
 
     Args:
         results: path of a results folder, or several to compare, as `tfsep evaluate --output` writes them.
@@ -70,12 +71,12 @@ def write_report(
     check_comparable(scores)
     truths = None if data is None else {track.name: track for track in data}
     songs = [_song(name, scores, truths, estimates or {}) for name in _chosen(scores, tracks, truths, estimates)]
-    pages = [song_data(song, number, seconds, start) for number, song in enumerate(songs)]
-    listening = f" Sound: {excerpt_words(seconds, start)}, as mp3." if songs else ""
+    sounds = [Sound(song, seconds, start) for song in songs]
+    listening = f" Sound: {excerpt_words(seconds, start)}, as Opus." if songs else ""
     models = ", ".join(result.model for result in scores)
     count = f"{len(scores[0].tracks)} track{'s' if len(scores[0].tracks) > 1 else ''}"
     summary = f"{models}: {count}, {scores[0].protocol}, {scores[0].windows_in_words}.{listening}"
-    write_page(output, "Separation report", summary, pages, **score_sections(scores, [song.name for song in songs]))
+    write_page(output, "Separation report", summary, sounds, **score_sections(scores, [song.name for song in songs]))
     return output
 
 

@@ -1,8 +1,13 @@
-// The sound of one song. Every stem of every version plays all the time, from buffers that start at one moment of one
-// clock; solo, mute and comparing change gains alone, so that nothing can fall out of step.
+// The sound of one song. Every stem of every version plays all the time; solo, mute and comparing change gains alone.
+// All stems of a span start at one moment of one clock, so that nothing can fall out of step. Spans are decoded shortly
+// before they are due and cross-faded, so that a long song starts at once and takes little memory.
 
+const MIXTURE = "mixture";
 const AHEAD = 0.03; // seconds between asking the sources to start and their start
+const HORIZON = 3; // seconds that are scheduled in advance
 const FADE = 0.004; // seconds, time constant of every change of a gain
+const JOIN = 0.005; // seconds of cross-fade between two spans, and at the ends of muted ranges
+const KEPT = 4; // decoded spans
 
 let sharedContext = null;
 
@@ -11,45 +16,68 @@ function audioContext() {
   return sharedContext;
 }
 
-function soundBytes(id) {
-  const text = document.getElementById(id).textContent;
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
-}
-
 class Engine {
-  // stems: [{lane, version, sound}], where a version of null sounds under every version.
-  constructor(stems, duration) {
-    this.stems = stems;
-    this.duration = duration;
-    this.lanes = [...new Set(stems.map((stem) => stem.lane))];
+  // song: its data, in which a stem's version of null sounds under every version; number: its place in the page.
+  constructor(song, number) {
+    this.song = song;
+    this.number = number;
+    this.duration = song.duration;
+    this.lanes = [...new Set(song.stems.map((stem) => stem.lane))].filter((lane) => lane !== MIXTURE);
+    this.hasMixture = song.stems.some((stem) => stem.lane === MIXTURE);
+    this.original = false; // whether the mixture is heard instead of the stems
     this.version = 0;
     this.soloed = new Set();
     this.muted = new Set();
+    this.gains = new Map(this.allLanes.map((lane) => [lane, 1]));
+    this.ranges = new Map(this.allLanes.map((lane) => [lane, []])); // muted ranges, [from, to] in seconds
     this.loop = null; // [from, to] in seconds
+    this.speed = 1;
     this.wanted = false; // whether it is to play, be it that the sound is still being decoded
     this.playing = false;
     this.volume = 1;
     this.offset = 0; // position at `startedAt`, and while nothing plays
     this.startedAt = 0;
-    this.channels = null; // made when the song is first played
-    this.loading = null;
+    this.next = null; // {time, position} of what is to be scheduled next
+    this.sources = new Set();
+    this.spans = new Map(); // promises of decoded stems
+    this.channels = null; // gains of stems, made when the song is first played
   }
 
-  load() {
-    this.loading ??= this.decode().catch((error) => {
-      this.loading = null;
-      throw error;
-    });
-    return this.loading;
+  get allLanes() {
+    return this.hasMixture ? [MIXTURE, ...this.lanes] : this.lanes;
   }
 
-  async decode() {
+  // Decoding
+
+  // The stems of a span as buffers at the present speed.
+  buffers(span) {
+    const key = `${span} ${this.speed}`;
+    const found = this.spans.get(key) ?? this.decode(span, this.speed);
+    this.spans.delete(key);
+    this.spans.set(key, found); // the last used is the last
+    if (this.spans.size > KEPT) this.spans.delete(this.spans.keys().next().value);
+    found.catch(() => this.spans.delete(key));
+    return found;
+  }
+
+  async decode(span, speed) {
+    const text = await soundText(`${this.number}-${span}`, this.song.beside);
+    const bytes = text.split(",").map((stem) => Uint8Array.from(atob(stem), (character) => character.charCodeAt(0)));
+    const buffers = await Promise.all(bytes.map((stem) => audioContext().decodeAudioData(stem.buffer)));
+    return speed === 1 ? buffers : stretch(buffers, speed);
+  }
+
+  connect() {
+    if (this.channels) return;
     const context = audioContext();
-    const buffers = await Promise.all(this.stems.map((stem) => context.decodeAudioData(soundBytes(stem.sound))));
     this.master = new GainNode(context, { gain: this.volume });
     this.master.connect(context.destination);
-    this.meters = new Map(this.lanes.map((lane) => [lane, this.meter(context)]));
-    this.channels = this.stems.map((stem, index) => this.channel(context, stem, buffers[index]));
+    this.meters = new Map(this.allLanes.map((lane) => [lane, this.meter(context)]));
+    this.channels = this.song.stems.map((stem) => {
+      const gain = new GainNode(context, { gain: this.gainOf(stem) });
+      gain.connect(this.meters.get(stem.lane).analyser);
+      return { stem, gain };
+    });
   }
 
   meter(context) {
@@ -58,23 +86,19 @@ class Engine {
     return { analyser, samples: new Float32Array(analyser.fftSize) };
   }
 
-  channel(context, stem, buffer) {
-    const gain = new GainNode(context, { gain: this.isAudible(stem) ? 1 : 0 });
-    gain.connect(this.meters.get(stem.lane).analyser);
-    return { stem, buffer, gain, source: null };
-  }
-
   // Frees the decoded sound; the position stays.
   release() {
     this.pause();
     this.master?.disconnect();
     this.channels = null;
-    this.loading = null;
+    this.spans.clear();
   }
+
+  // Time
 
   get position() {
     if (!this.playing) return this.offset;
-    const position = this.offset + Math.max(0, audioContext().currentTime - this.startedAt);
+    const position = this.offset + this.speed * Math.max(0, audioContext().currentTime - this.startedAt);
     if (!this.loop) return Math.min(position, this.duration);
     const [from, to] = this.loop;
     return position < to ? position : from + ((position - from) % (to - from));
@@ -84,31 +108,85 @@ class Engine {
     return this.playing && !this.loop && this.position >= this.duration;
   }
 
+  spanAt(position) {
+    return Math.floor(position / this.song.span + 1e-9);
+  }
+
   async play() {
     this.wanted = true;
-    await this.load();
+    if (this.offset >= this.duration) this.offset = 0;
+    if (this.loop && (this.offset < this.loop[0] || this.offset >= this.loop[1])) this.offset = this.loop[0];
+    await this.buffers(this.spanAt(this.offset));
     await audioContext().resume();
     if (this.wanted && !this.playing) this.start();
   }
 
   start() {
-    if (this.ended || this.offset >= this.duration) this.offset = 0;
     if (this.loop && (this.offset < this.loop[0] || this.offset >= this.loop[1])) this.offset = this.loop[0];
+    this.connect();
     this.startedAt = audioContext().currentTime + AHEAD;
-    this.channels.forEach((channel) => this.startSource(channel));
+    this.next = { time: this.startedAt, position: this.offset };
     this.playing = true;
+    this.timer = setInterval(() => this.fill(), 250);
+    this.fill();
   }
 
-  startSource(channel) {
-    const [loopStart, loopEnd] = this.loop ?? [0, 0];
-    channel.source = new AudioBufferSourceNode(audioContext(), {
-      buffer: channel.buffer,
-      loop: this.loop !== null,
-      loopStart,
-      loopEnd,
+  // Schedules what is due within the horizon, one span, or what a loop leaves of it, at a time.
+  async fill() {
+    const { next } = this;
+    if (next.filling) return;
+    next.filling = true;
+    while (next === this.next && next.time < audioContext().currentTime + HORIZON && next.position < this.duration) {
+      const { position } = next;
+      const span = this.spanAt(position);
+      const end = Math.min((span + 1) * this.song.span, this.loop?.[1] ?? this.duration, this.duration);
+      let buffers;
+      try {
+        buffers = await this.buffers(span);
+      } catch (error) {
+        if (next === this.next) this.fail(error);
+        return;
+      }
+      if (next !== this.next) return;
+      // A late span shifts all that follows.
+      const late = Math.max(0, audioContext().currentTime + 0.005 - next.time);
+      next.time += late;
+      this.startedAt += late;
+      this.schedule(audioContext(), buffers, span, position, end, next.time, this.channels);
+      next.time += (end - position) / this.speed;
+      next.position = this.loop && end >= this.loop[1] ? this.loop[0] : end;
+    }
+    next.filling = false;
+  }
+
+  fail(error) {
+    this.pause();
+    this.onerror?.(error);
+  }
+
+  // Lets all channels sound from one position to another, except in muted ranges.
+  schedule(context, buffers, span, from, to, time, channels) {
+    const { speed } = this;
+    const origin = Math.max(0, span * this.song.span - this.song.lead);
+    channels.forEach(({ stem, gain }, index) => {
+      for (const [start, end] of without(this.ranges.get(stem.lane), from, to)) {
+        const [on, off] = [start, end].map((position) => time + (position - from) / speed);
+        const fades = new GainNode(context, { gain: 0 });
+        fades.gain.setValueAtTime(0, on);
+        fades.gain.linearRampToValueAtTime(1, on + JOIN);
+        fades.gain.setValueAtTime(1, Math.max(off, on + JOIN));
+        fades.gain.linearRampToValueAtTime(0, Math.max(off, on + JOIN) + JOIN);
+        fades.connect(gain);
+        const source = new AudioBufferSourceNode(context, { buffer: buffers[index] });
+        source.connect(fades);
+        source.start(on, (start - origin) / speed, (end - start) / speed + JOIN);
+        this.sources.add(source);
+        source.onended = () => {
+          fades.disconnect();
+          this.sources.delete(source);
+        };
+      }
     });
-    channel.source.connect(channel.gain);
-    channel.source.start(this.startedAt, this.offset);
   }
 
   pause() {
@@ -120,7 +198,9 @@ class Engine {
     if (!this.playing) return;
     this.offset = this.position;
     this.playing = false;
-    this.channels.forEach((channel) => channel.source.stop());
+    this.next = null;
+    clearInterval(this.timer);
+    this.sources.forEach((source) => source.stop());
   }
 
   seek(position) {
@@ -135,6 +215,18 @@ class Engine {
     });
   }
 
+  setSpeed(speed) {
+    this.restart(() => {
+      this.speed = speed;
+    });
+  }
+
+  toggleRange(lane, range) {
+    const ranges = this.ranges.get(lane);
+    const same = ranges.findIndex(([from, to]) => from === range[0] && to === range[1]);
+    this.restart(() => (same < 0 ? ranges.push([...range]) : ranges.splice(same, 1)));
+  }
+
   restart(change) {
     const playing = this.playing;
     this.halt();
@@ -143,18 +235,30 @@ class Engine {
     else if (playing) this.pause();
   }
 
+  // Gains
+
   setVersion(version) {
     this.version = version;
     this.applyGains();
   }
 
+  setOriginal(original) {
+    this.original = original && this.hasMixture;
+    this.applyGains();
+  }
+
   toggleSolo(lane) {
     toggle(this.soloed, lane);
-    this.applyGains();
+    this.setOriginal(false);
   }
 
   toggleMute(lane) {
     toggle(this.muted, lane);
+    this.setOriginal(false);
+  }
+
+  setGain(lane, gain) {
+    this.gains.set(lane, gain);
     this.applyGains();
   }
 
@@ -164,16 +268,18 @@ class Engine {
   }
 
   isHeard(lane) {
+    if (lane === MIXTURE || this.original) return this.original === (lane === MIXTURE);
     return this.soloed.size ? this.soloed.has(lane) : !this.muted.has(lane);
   }
 
-  isAudible(stem) {
-    return this.isHeard(stem.lane) && (stem.version === null || stem.version === this.version);
+  gainOf(stem) {
+    const audible = this.isHeard(stem.lane) && (stem.version === null || stem.version === this.version);
+    return audible ? this.gains.get(stem.lane) : 0;
   }
 
   applyGains() {
     for (const { stem, gain } of this.channels ?? []) {
-      gain.gain.setTargetAtTime(this.isAudible(stem) ? 1 : 0, audioContext().currentTime, FADE);
+      gain.gain.setTargetAtTime(this.gainOf(stem), audioContext().currentTime, FADE);
     }
   }
 
@@ -186,6 +292,67 @@ class Engine {
     const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
     return { rms: Math.sqrt(energy / samples.length), peak };
   }
+
+  // Mixing down
+
+  // What is heard now, within the loop or to the end of the song, as blocks of [left, right]; the volume is left out.
+  // `gainOf` gives each stem's gain.
+  async render(gainOf, onProgress) {
+    const [first, last] = this.loop ?? [0, this.duration];
+    const { sampleRate } = audioContext();
+    const blocks = [];
+    let tail = [new Float32Array(0), new Float32Array(0)];
+    for (let from = first; from < last; ) {
+      const span = this.spanAt(from);
+      const to = Math.min((span + 1) * this.song.span, last);
+      const samples = Math.round(((to - first) / this.speed) * sampleRate) - Math.round(((from - first) / this.speed) * sampleRate);
+      const joined = Math.round(JOIN * sampleRate);
+      const context = new OfflineAudioContext(2, Math.max(1, samples + joined), sampleRate);
+      const channels = this.song.stems.map((stem) => {
+        const gain = new GainNode(context, { gain: gainOf(stem) });
+        gain.connect(context.destination);
+        return { stem, gain };
+      });
+      this.schedule(context, await this.buffers(span), span, from, to, 0, channels);
+      const rendered = await context.startRendering();
+      const sound = [rendered.getChannelData(0), rendered.getChannelData(1)];
+      sound.forEach((channel, side) => tail[side].forEach((sample, index) => (channel[index] += sample)));
+      tail = sound.map((channel) => channel.slice(samples));
+      blocks.push(sound.map((channel) => channel.subarray(0, samples)));
+      from = to;
+      onProgress((to - first) / (last - first));
+    }
+    return blocks;
+  }
+}
+
+// The text of a span: in the page, or in a script beside it.
+async function soundText(id, folder) {
+  if (!folder) return document.getElementById(`sound-${id}`).textContent;
+  const script = document.createElement("script");
+  script.src = `${folder}/${id}.js`;
+  await new Promise((resolve, reject) => {
+    script.onload = resolve;
+    script.onerror = () => reject(new Error(`${folder}/${id}.js is missing. Keep the folder ${folder} beside this page.`));
+    document.head.append(script);
+  });
+  script.remove();
+  const text = tfsepSounds[id];
+  delete tfsepSounds[id];
+  return text;
+}
+
+// The parts of a stretch of time outside of ranges.
+function without(ranges, from, to) {
+  let parts = [[from, to]];
+  for (const [start, end] of ranges) {
+    parts = parts.flatMap(([one, other]) => [
+      [one, Math.min(other, start)],
+      [Math.max(one, end), other],
+    ]);
+    parts = parts.filter(([one, other]) => other > one);
+  }
+  return parts;
 }
 
 function toggle(set, item) {

@@ -1,7 +1,10 @@
 // The player of one song: what is seen and touched. Sound and position are the engine's.
 
-const MIXTURE = "mixture";
 const SHORTEST_LOOP = 0.05; // seconds
+const SPEEDS = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2];
+const QUIETEST = -40; // dB, the end of a stem's slider, which is silence
+// The page's colours of the usual stems; the others take what is free.
+const COLORS = { vocals: 4, drums: 1, bass: 2, other: 0, accompaniment: 0, instrumental: 0, piano: 3, guitar: 5 };
 
 let activePlayer = null; // the one that the keyboard acts on
 
@@ -19,19 +22,26 @@ function press(button, pressed) {
   button.setAttribute("aria-pressed", String(pressed));
 }
 
+function label(control, name, title) {
+  control.setAttribute("aria-label", name);
+  control.title = title;
+}
+
 class Player {
   constructor(song, number) {
     this.song = song;
-    this.engine = new Engine(song.stems, song.duration);
-    if (this.engine.lanes.length > 1 && this.engine.lanes[0] === MIXTURE) this.engine.muted.add(MIXTURE);
+    this.engine = new Engine(song, number);
+    this.engine.onerror = (error) => this.showFailure(error);
     this.element = fromTemplate("player");
     this.element.id = `song-${number}`;
     this.box = this.find(".player");
     this.ruler = this.find(".ruler");
     this.waves = null; // wavesurfer instances, made when the song is first opened
-    this.failure = "";
+    this.selected = 0; // number of the lane that keys act on
     this.labelSong();
-    this.lanes = this.engine.lanes.map((lane, index) => this.addLane(lane, index));
+    const colors = laneColors(this.engine.lanes);
+    this.lanes = this.engine.allLanes.map((lane) => this.addLane(lane, colors));
+    this.addSource(number);
     this.addVersions(number);
     this.connectControls();
     this.connectRuler();
@@ -43,48 +53,96 @@ class Player {
   }
 
   labelSong() {
-    const { name, start, duration, total, scale } = this.song;
+    const { name, caption, start, duration, total, scale } = this.song;
     const part = duration < total - 0.05 ? `${clock(start)} to ${clock(start + duration)} of ${clock(total)}` : clock(total);
     this.find("h3").textContent = name;
-    this.find(".length").textContent = part;
+    this.find(".length").textContent = caption ? `${part} · ${caption}` : part;
     this.find(".scale").textContent = scale;
     this.box.setAttribute("aria-label", `Player of ${name}`);
-    this.ruler.setAttribute("aria-valuemax", duration.toFixed(1));
-    this.ruler.append(...rulerMarks(duration));
+    this.ruler.setAttribute("aria-valuemin", start.toFixed(1));
+    this.ruler.setAttribute("aria-valuemax", (start + duration).toFixed(1));
+    this.ruler.append(...rulerMarks(start, duration));
   }
 
-  // Lanes and versions
+  // Lanes, and what can be compared
 
-  addLane(name, index) {
+  addLane(name, colors) {
     const element = fromTemplate("lane");
-    const buttons = { solo: element.querySelector(".solo"), mute: element.querySelector(".mute") };
+    const find = (selector) => element.querySelector(selector);
+    const number = this.engine.lanes.indexOf(name) + 1;
+    const lane = { name, element, note: find(".note"), level: find(".level"), solo: find(".solo"), mute: find(".mute") };
     element.dataset.lane = name;
-    element.querySelector(".lane-name").textContent = name;
-    buttons.solo.setAttribute("aria-label", `Solo ${name}`);
-    buttons.mute.setAttribute("aria-label", `Mute ${name}`);
-    if (index < 9) {
-      buttons.solo.title = `Solo (${index + 1})`;
-      buttons.mute.title = `Mute (Shift ${index + 1})`;
+    find(".lane-name").textContent = name === MIXTURE ? "original" : name;
+    if (name === MIXTURE) {
+      element.classList.add("mixture");
+      find(".lane-controls").remove();
+      find(".lane-buttons").remove();
+    } else {
+      element.style.setProperty("--stem", `var(--series-${colors.get(name)})`);
+      this.connectLane(lane, number, find);
     }
-    this.on(buttons.solo, () => this.engine.toggleSolo(name));
-    this.on(buttons.mute, () => this.engine.toggleMute(name));
     this.find(".lanes").append(element);
-    return { name, element, ...buttons, note: element.querySelector(".note"), level: element.querySelector(".level") };
+    return lane;
+  }
+
+  connectLane(lane, number, find) {
+    const { name } = lane;
+    const keyed = number <= 9;
+    label(lane.solo, `Solo ${name}`, keyed ? `Solo (${number})` : "Solo");
+    label(lane.mute, `Mute ${name}`, keyed ? `Mute (Shift ${number})` : "Mute");
+    this.on(lane.solo, () => this.engine.toggleSolo(name));
+    this.on(lane.mute, () => this.engine.toggleMute(name));
+    lane.range = find(".mute-range");
+    label(lane.range, `Mute ${name} from A to B`, "Mute from A to B (X)");
+    this.on(lane.range, () => this.toggleRange(name));
+    lane.gain = find(".gain input");
+    lane.gainText = find(".gain output");
+    lane.gain.setAttribute("aria-label", `Gain of ${name} in dB`);
+    lane.gain.addEventListener("input", () => this.setDecibels(lane, Number(lane.gain.value)));
+    lane.gain.addEventListener("dblclick", () => this.setDecibels(lane, 0));
+    this.givesKeysBack(lane.gain);
+    this.addSave(lane, find(".save"));
+    lane.element.addEventListener("pointerdown", () => this.select(number - 1));
+  }
+
+  // The file of the stem itself where it lies beside the page, else what the page plays of it.
+  addSave(lane, button) {
+    const file = this.song.files[lane.name];
+    lane.save = button;
+    label(button, `Save ${lane.name}`, "Save this stem (D)");
+    if (file) {
+      lane.save = Object.assign(document.createElement("a"), { href: file, download: "", className: "button save" });
+      label(lane.save, `Save ${lane.name}`, "Save this stem (D)");
+      lane.save.append(...button.childNodes);
+      button.replaceWith(lane.save);
+    } else {
+      this.on(button, () => this.save(`${this.song.name} ${lane.name}`, (stem) => Number(stem === this.stemOf(lane.name))));
+    }
+  }
+
+  addSource(number) {
+    const { engine } = this;
+    const choose = (original) => this.act(() => engine.setOriginal(original));
+    const choices = [["Original", () => choose(true)], ["Stems", () => choose(false)]];
+    this.sourceRadios = this.addChoices(this.find(".source"), `source-${number}`, engine.hasMixture ? choices : []);
   }
 
   addVersions(number) {
-    const choice = this.find(".versions");
-    choice.hidden = this.song.versions.length < 2;
-    this.radios = this.song.versions.map((name, version) => {
-      const label = document.createElement("label");
-      const radio = Object.assign(document.createElement("input"), { type: "radio", name: `version-${number}` });
+    const choices = this.song.versions.map((name, version) => [name, () => this.act(() => this.engine.setVersion(version))]);
+    this.radios = this.addChoices(this.find(".versions"), `version-${number}`, choices.length < 2 ? [] : choices);
+  }
+
+  addChoices(fieldset, group, choices) {
+    fieldset.hidden = choices.length === 0;
+    return choices.map(([name, action]) => {
+      const choice = document.createElement("label");
+      const radio = Object.assign(document.createElement("input"), { type: "radio", name: group });
       const text = document.createElement("span");
       text.textContent = name;
-      label.append(radio, text);
-      choice.append(label);
-      radio.addEventListener("change", () => this.act(() => this.engine.setVersion(version)));
-      // After a click the keys are the player's again; who chose by keyboard stays where they are.
-      label.addEventListener("pointerup", () => setTimeout(() => this.box.focus({ preventScroll: true })));
+      choice.append(radio, text);
+      fieldset.append(choice);
+      radio.addEventListener("change", action);
+      this.givesKeysBack(choice);
       return radio;
     });
   }
@@ -103,8 +161,13 @@ class Player {
     this.on(this.find(".loop-from"), () => this.loopFromHere());
     this.on(this.find(".loop-to"), () => this.loopToHere());
     this.on(this.find(".spectrograms"), () => this.toggleSpectrograms());
+    this.on(this.find(".save-mix"), () => this.saveMix());
+    this.speed = this.find(".speed select");
+    this.speed.append(...SPEEDS.map((speed) => new Option(`${speed}×`, speed, speed === 1, speed === 1)));
+    this.speed.addEventListener("change", () => this.act(() => this.engine.setSpeed(Number(this.speed.value))));
     const volume = this.find(".volume input");
     volume.addEventListener("input", () => this.engine.setVolume(volume.value ** 2));
+    this.givesKeysBack(volume);
     this.element.addEventListener("toggle", () => this.openOrClose());
     this.element.addEventListener("focusin", () => this.activate());
     this.element.addEventListener("pointerdown", () => this.activate());
@@ -115,6 +178,11 @@ class Player {
       this.act(action);
       if (event.detail > 0) this.box.focus({ preventScroll: true });
     });
+  }
+
+  // After a pointer the keys are the player's again; who chose by keyboard stays where they are.
+  givesKeysBack(control) {
+    control.addEventListener("pointerup", () => setTimeout(() => this.box.focus({ preventScroll: true })));
   }
 
   act(action) {
@@ -149,10 +217,14 @@ class Player {
       if (this.engine.playing) this.setStatus("");
       this.follow();
     } catch (error) {
-      this.stop();
-      this.setStatus(`The sound could not be played: ${error.message}`);
+      this.showFailure(error);
     }
     this.refresh();
+  }
+
+  showFailure(error) {
+    this.stop();
+    this.setStatus(`The sound could not be played: ${error.message}`);
   }
 
   stop() {
@@ -167,6 +239,59 @@ class Player {
 
   seek(position) {
     this.act(() => this.engine.seek(position));
+  }
+
+  select(index) {
+    this.selected = Math.min(Math.max(0, index), this.engine.lanes.length - 1);
+    this.refresh();
+  }
+
+  get selectedLane() {
+    return this.lanes.find(({ name }) => name === this.engine.lanes[this.selected]);
+  }
+
+  setDecibels(lane, decibels) {
+    lane.gain.value = decibels;
+    const value = Number(lane.gain.value);
+    this.act(() => this.engine.setGain(lane.name, value <= QUIETEST ? 0 : 10 ** (value / 20)));
+  }
+
+  changeDecibels(change) {
+    this.setDecibels(this.selectedLane, Number(this.selectedLane.gain.value) + change);
+  }
+
+  changeSpeed(step) {
+    const index = SPEEDS.indexOf(this.engine.speed) + step;
+    if (index in SPEEDS) this.engine.setSpeed(SPEEDS[index]);
+  }
+
+  toggleOriginal() {
+    this.engine.setOriginal(!this.engine.original);
+  }
+
+  toggleRange(lane) {
+    if (this.engine.loop) this.engine.toggleRange(lane, this.engine.loop);
+  }
+
+  saveMix() {
+    const { engine } = this;
+    const name = engine.original ? `${this.song.name} original` : `${this.song.name} mix`;
+    this.save(name, (stem) => engine.gainOf(stem));
+  }
+
+  async save(name, gainOf) {
+    try {
+      saveFile(await this.mix(gainOf), `${name}.wav`);
+      this.setStatus("");
+    } catch (error) {
+      this.setStatus(`The sound could not be saved: ${error.message}`);
+    }
+  }
+
+  // What the stems give at their gains, within the loop or all of it, as a wav file.
+  async mix(gainOf) {
+    const blocks = await this.engine.render(gainOf, (share) => this.setStatus(`Mixing… ${Math.round(100 * share)} %`));
+    return wavFile(blocks, audioContext().sampleRate);
   }
 
   soloOrMute(index, mute) {
@@ -252,11 +377,12 @@ class Player {
       lane.element.querySelector(".waves").append(view);
       const wave = this.createWave(stem, view);
       view.append(picture);
-      return { stem, view, wave };
+      return { stem, view, wave, lane: lane.element };
     });
   }
 
   createWave(stem, container) {
+    const lane = container.closest(".lane");
     const wave = WaveSurfer.create({
       container,
       height: "auto",
@@ -266,7 +392,7 @@ class Player {
       cursorWidth: 0,
       dragToSeek: true,
       hideScrollbar: true,
-      ...waveColors(),
+      ...waveColors(lane),
     });
     wave.on("interaction", (time) => this.seek(time));
     wave.on("ready", () => wave.setTime(this.engine.position));
@@ -289,6 +415,8 @@ class Player {
     this.find(".play").setAttribute("aria-label", engine.playing ? "Pause" : "Play");
     press(this.find(".loop"), engine.loop !== null);
     this.radios.forEach((radio, version) => (radio.checked = version === engine.version));
+    this.sourceRadios.forEach((radio, index) => (radio.checked = (index === 0) === engine.original));
+    this.speed.value = engine.speed;
     this.lanes.forEach((lane) => this.refreshLane(lane));
     this.waves?.forEach(({ stem, view }) => {
       view.classList.toggle("hidden", stem.version !== null && stem.version !== engine.version);
@@ -298,19 +426,42 @@ class Player {
   }
 
   refreshLane(lane) {
+    const { engine } = this;
     const stem = this.stemOf(lane.name);
     lane.note.textContent = stem ? stem.note : "no estimate";
-    lane.element.classList.toggle("silent", !stem || !this.engine.isHeard(lane.name));
-    press(lane.solo, this.engine.soloed.has(lane.name));
-    press(lane.mute, this.engine.muted.has(lane.name));
+    lane.element.classList.toggle("silent", !stem || !engine.isHeard(lane.name));
+    if (!lane.gain) return;
+    lane.element.classList.toggle("selected", lane === this.selectedLane);
+    press(lane.solo, engine.soloed.has(lane.name));
+    press(lane.mute, engine.muted.has(lane.name));
+    lane.range.disabled = !engine.loop;
+    lane.gainText.textContent = lane.gain.value <= QUIETEST ? "−∞ dB" : `${Number(lane.gain.value)} dB`.replace("-", "−");
+    this.showRanges(lane, engine.ranges.get(lane.name));
+  }
+
+  showRanges(lane, ranges) {
+    const key = JSON.stringify(ranges);
+    if (lane.shownRanges === key) return;
+    lane.shownRanges = key;
+    lane.element.querySelectorAll(".range").forEach((range) => range.remove());
+    for (const range of ranges) {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "range" });
+      const [from, to] = range.map((time) => clock(this.song.start + time));
+      button.style.left = `${(100 * range[0]) / this.song.duration}%`;
+      button.style.width = `${(100 * (range[1] - range[0])) / this.song.duration}%`;
+      label(button, `Let ${lane.name} sound again from ${from} to ${to}`, "Muted; click to let it sound again");
+      this.on(button, () => this.engine.toggleRange(lane.name, range));
+      lane.element.querySelector(".waves").append(button);
+    }
   }
 
   refreshPosition() {
     const { position, playing } = this.engine;
-    this.find(".clock").textContent = `${clock(position)} / ${clock(this.song.duration)}`;
-    this.box.style.setProperty("--position", position / this.song.duration);
-    this.ruler.setAttribute("aria-valuenow", position.toFixed(1));
-    this.ruler.setAttribute("aria-valuetext", clock(position));
+    const { start, duration } = this.song;
+    this.find(".clock").textContent = `${clock(start + position)} / ${clock(start + duration)}`;
+    this.box.style.setProperty("--position", position / duration);
+    this.ruler.setAttribute("aria-valuenow", (start + position).toFixed(1));
+    this.ruler.setAttribute("aria-valuetext", clock(start + position));
     this.waves?.forEach(({ wave }) => wave.setTime(position));
     for (const { name, level } of this.lanes) {
       level.style.setProperty("--level", playing ? meterValue(this.engine.level(name)) : 0);
@@ -329,14 +480,15 @@ function meterValue({ peak }) {
   return Math.min(1, Math.max(0, 1 + Math.log10(peak + 1e-9) / 3));
 }
 
-function rulerMarks(duration) {
+function rulerMarks(start, duration) {
   const step = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300].find((seconds) => duration / seconds <= 10) ?? 600;
+  const first = Math.ceil(start / step - 1e-9) * step;
   // None so close to the end that its text would be cut off.
-  const times = Array.from({ length: Math.ceil((0.95 * duration) / step) }, (_, index) => index * step);
-  return times.map((time) => {
+  const count = Math.max(0, Math.ceil((start + 0.95 * duration - first) / step));
+  return Array.from({ length: count }, (_, index) => first + index * step).map((time) => {
     const mark = document.createElement("span");
     mark.textContent = step < 1 ? clock(time) : clock(time).slice(0, -2);
-    mark.style.left = `${(100 * time) / duration}%`;
+    mark.style.left = `${(100 * (time - start)) / duration}%`;
     return mark;
   });
 }
@@ -346,10 +498,22 @@ function loadPicture(image) {
   delete image.dataset.picture;
 }
 
-function waveColors() {
-  const style = getComputedStyle(document.documentElement);
-  return {
-    waveColor: style.getPropertyValue("--wave").trim(),
-    progressColor: style.getPropertyValue("--wave-played").trim(),
-  };
+// A colour of the page for each lane, all different while they last.
+function laneColors(lanes) {
+  const used = new Set(lanes.map((lane) => COLORS[lane]));
+  const free = [0, 1, 2, 3, 4, 5].filter((color) => !used.has(color));
+  const taken = new Set();
+  return new Map(
+    lanes.map((lane, index) => {
+      let color = COLORS[lane];
+      if (color === undefined || taken.has(color)) color = free.shift() ?? index % 6;
+      taken.add(color);
+      return [lane, color];
+    }),
+  );
+}
+
+function waveColors(lane) {
+  const color = getComputedStyle(lane).getPropertyValue("--stem").trim();
+  return { waveColor: `${color}99`, progressColor: color };
 }

@@ -1,27 +1,39 @@
 // All players of the page: their start, and the keyboard, which acts on the active one.
 
 function recolorWaves() {
-  players.forEach((player) => player.waves?.forEach(({ wave }) => wave.setOptions(waveColors())));
+  players.forEach((player) => player.waves?.forEach(({ wave, lane }) => wave.setOptions(waveColors(lane))));
 }
 
 const KEYS = {
   " ": (player) => player.act(() => player.playOrPause()),
   ArrowLeft: (player, shift) => player.seek(player.engine.position - (shift ? 5 : 1)),
   ArrowRight: (player, shift) => player.seek(player.engine.position + (shift ? 5 : 1)),
+  ArrowUp: (player) => player.select(player.selected - 1),
+  ArrowDown: (player) => player.select(player.selected + 1),
+  "+": (player) => player.changeDecibels(1),
+  "-": (player) => player.changeDecibels(-1),
   Home: (player) => player.seek(0),
   End: (player) => player.seek(player.song.duration),
+  ",": (player) => player.act(() => player.changeSpeed(-1)),
+  ".": (player) => player.act(() => player.changeSpeed(1)),
   c: (player) => player.nextVersion(),
+  d: (player) => player.selectedLane.save.click(),
   i: (player) => player.act(() => player.loopFromHere()),
-  o: (player) => player.act(() => player.loopToHere()),
   l: (player) => player.act(() => player.toggleLoop()),
+  m: (player) => player.soloOrMute(player.selected, true),
+  o: (player) => player.act(() => player.loopToHere()),
   s: (player) => player.act(() => player.toggleSpectrograms()),
+  t: (player) => player.act(() => player.toggleOriginal()),
+  w: (player) => player.saveMix(),
+  x: (player) => player.act(() => player.toggleRange(player.selectedLane.name)),
   Escape: (player) => player.act(() => player.engine.setLoop(null)),
 };
 
 // A control that has the focus keeps the keys that it understands itself.
 function isControls(key, target) {
+  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
   if (target.matches("input, select, textarea")) return key !== "Escape";
-  return key === " " && target.matches("button, summary, a");
+  return [" ", "Enter"].includes(key) && target.matches("button, summary, a");
 }
 
 function handleKey(event) {
@@ -45,7 +57,8 @@ const players = [...document.querySelectorAll("script.song-data")].map(
 );
 const songs = document.getElementById("songs");
 songs.hidden = players.length === 0;
-songs.append(...players.map((player) => player.element));
+songs.classList.toggle("single", players.length === 1);
+document.getElementById("players").append(...players.map((player) => player.element));
 if (players.length) players[0].element.open = true;
 openLinkedSong();
 document.addEventListener("keydown", handleKey);
