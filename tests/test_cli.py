@@ -686,6 +686,34 @@ class TestEvaluate:
         assert code == 2
         assert "summary.json is missing" in message(err)
 
+    def test_files_of_a_separator_against_a_folder_of_references(self, run, songs, tmp_path):
+        for song in songs.iterdir():
+            stem, rate = audio.read(song / "vocals.wav")
+            (tmp_path / "theirs").mkdir(exist_ok=True)
+            audio.write(tmp_path / "theirs" / f"{song.name}_(Voice)_model.flac", 0.9 * stem, rate)
+        command = ("evaluate", "--estimates", tmp_path / "theirs", "--data", songs, "--protocol", "mdx")
+        code, out, err = run(*command, "--map", "vocals=Voice")
+        assert code == 0, err
+        assert "theirs " in out and "(here 4)" in out
+        code, _, err = run(*command)
+        assert code == 2
+        assert "no estimate of a source of the data. Received: " in message(err)
+        code, _, err = run(*command, "--map", "Voice")
+        assert code == 2
+        assert "--map takes SOURCE=NAME" in message(err)
+
+    def test_a_pair_of_files(self, run, songs, tmp_path):
+        stem, rate = audio.read(next(songs.iterdir()) / "vocals.wav")
+        for name, gain in (("one", 1.0), ("other", 0.9)):
+            audio.write(tmp_path / f"{name}.wav", gain * stem, rate)
+        code, out, err = run("score", tmp_path / "one.wav", tmp_path / "other.wav")
+        assert code == 0, err
+        found = {tuple(line.split()[:2]): line.split()[2] for line in out.splitlines()}
+        assert found["bsseval_v4", "SDR"] == "20.000"
+        assert found["si_sdr", "SDR"] == "20.000"
+        code, out, _ = run("score", tmp_path / "one.wav", tmp_path / "other.wav", "--json")
+        assert json.loads(out)["mdx"]["uSDR"] == pytest.approx(20, abs=0.01)
+
     def test_several_protocols_as_tables_differences_csv_and_json(self, run, songs, tmp_path):
         command = self.estimates(songs, tmp_path / "theirs")
         for name in "ab":

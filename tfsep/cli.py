@@ -355,7 +355,11 @@ def evaluate(
         typer.Option(help="IBM1, IBM2, IRM1, IRM2, MWF; repeatable; or none. Defaults to IRM1."),
     ] = None,
     estimates: Annotated[
-        Path | None, typer.Option(help="Folder of <track>/<source>.wav to score instead of a model.")
+        Path | None, typer.Option(help="Folder of stems to score instead of a model, in any layout.")
+    ] = None,
+    mapped: Annotated[
+        str | None,
+        typer.Option("--map", help="Names of sources in files, such as vocals=Voice,accompaniment=Instrumental."),
     ] = None,
     sdr_only: Annotated[bool, typer.Option("--sdr-only", help="Leave out ISR, SIR and SAR, which are slow.")] = False,
     overlap: Overlap = None,
@@ -369,18 +373,19 @@ def evaluate(
     """Score a model, or estimates on disk, beside the mixture and oracles."""
     from tfsep import datasets
     from tfsep import evaluate as score
-    from tfsep.evaluation import table
+    from tfsep.evaluation import FolderEstimates, table
 
-    tracks = datasets.from_spec(data, split)
+    names = _mapping(mapped)
+    tracks = datasets.from_spec(data, split, names)
     try:
         with console.interrupts_told():
             scores = score(
-                DEFAULT_MODEL if model is None and estimates is None else model,
+                FolderEstimates(estimates, tracks, names) if estimates else model or DEFAULT_MODEL,
                 tracks,
                 output=output,
                 protocol=_names(protocol, ",") if "," in protocol else protocol,
                 oracles=() if oracle == ["none"] else oracle or ("IRM1",),
-                estimates=estimates,
+                name=model if estimates else None,
                 sdr_only=sdr_only,
                 overlap=overlap,
                 jobs=jobs,
@@ -416,6 +421,34 @@ def table(
     groups = [evaluation.read_results(group) for group in evaluation.result_groups(results)]
     formatted = evaluation.comparison_table if comparison else evaluation.table
     _print_scores(groups, partial(formatted, markdown=markdown), as_csv, as_json)
+
+
+@app.command()
+def score(
+    reference: Annotated[Path, typer.Argument(help="File of the true source.")],
+    estimate: Annotated[Path, typer.Argument(help="File of its estimate.")],
+    mixture: Annotated[Path | None, typer.Option(help="File of the mixture, which log-WMSE needs.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Score one file by every measure that needs no other sources."""
+    from tfsep.evaluation import score_files
+
+    scores = score_files(reference, estimate, mixture)
+    if as_json:
+        print(json.dumps(scores, indent=2))
+        return
+    for protocol, values in scores.items():
+        for measure, value in values.items():
+            print(f"{protocol:12}{measure:10}{'-' if value is None else f'{value:.3f}':>9}")
+
+
+def _mapping(text: str | None) -> dict[str, str]:
+    """Return a dict from `NAME=NAME,NAME=NAME`."""
+    pairs = _names(text, ",") if text else []
+    wrong = [pair for pair in pairs if pair.count("=") != 1]
+    if wrong:
+        raise ValueError(f"--map takes SOURCE=NAME, with commas between several. Received: {wrong[0]!r}.")
+    return dict(pair.split("=") for pair in pairs)
 
 
 def _print_scores(groups: list[list], table: Callable[[list], str], as_csv: bool, as_json: bool) -> None:

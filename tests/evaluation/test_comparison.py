@@ -34,9 +34,7 @@ def test_differences_of_tracks(protocol, middle):
         np.testing.assert_allclose(found[target].values, values, atol=2e-5)
         assert found[target].value == pytest.approx(middle(values), abs=2e-5)
         assert found[target].better == np.sum(values > 0)
-        assert (
-            found[target].p == pytest.approx(scipy.stats.wilcoxon(SECOND.T[0], FIRST.T[0]).pvalue) or target != "vocals"
-        )
+        assert found[target].p == pytest.approx(scipy.stats.wilcoxon(values).pvalue)
         assert found[target].low < found[target].value < found[target].high
 
 
@@ -75,7 +73,7 @@ def test_table_of_differences_from_the_first():
 
 
 def test_wrong_comparisons_are_refused():
-    with pytest.raises(ValueError, match="needs two models or more. Received: 1"):
+    with pytest.raises(ValueError, match=r"needs two models or more\. Received: 1"):
         comparison_table([_scores("a", FIRST)])
     with pytest.raises(ValueError, match="mix protocols"):
         compare(_scores("a", FIRST), _scores("b", FIRST, "bsseval_v4"))

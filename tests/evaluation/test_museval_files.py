@@ -62,7 +62,7 @@ def test_stands_in_one_table_with_ours(tmp_path):
     ours = evaluate(FakeModel("vocals", "drums"), [track], sdr_only=True)
     references = np.stack([track.stems[name] for name in track.sources])
     sdr = bss_eval(references, np.stack([0.4 * track.stems["mixture"]] * 2), RATE, sdr_only=True)["SDR"]
-    _write(tmp_path / "theirs" / "a.json", {name: values.tolist() for name, values in zip(track.sources, sdr)})
+    _write(tmp_path / "theirs" / "a.json", dict(zip(track.sources, sdr.tolist(), strict=True)))
     lines = table([ours, *read_results([tmp_path / "theirs"])]).splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines[1:5]}
     assert rows["theirs"] == rows["net"]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from tfsep.datasets.dsd100 import DSD100
+from tfsep.datasets.found_stems import FoundStems
 from tfsep.datasets.ikala import IKala
 from tfsep.datasets.mir1k import MIR1K
 from tfsep.datasets.mixing import Mixing
@@ -22,6 +26,7 @@ __all__ = [
     "Concatenation",
     "Corpus",
     "FileStem",
+    "FoundStems",
     "IKala",
     "Mixing",
     "Stem",
@@ -43,17 +48,20 @@ def __dir__() -> list[str]:
 _KINDS = {"musdb18": MUSDB18, "dsd100": DSD100, "mir1k": MIR1K, "ikala": IKala, "stems": StemsFolder, "store": Store}
 
 # The help of `--data`.
-NOTATION = f"{', '.join(f'{kind}:PATH' for kind in _KINDS)}, mixing:TARGETS,OTHERS or embedded"
+NOTATION = f"{', '.join(f'{kind}:PATH' for kind in _KINDS)}, mixing:TARGETS,OTHERS, embedded, or a folder of stems"
 
 
-def from_spec(spec: str, split: str = "train") -> Corpus:
+def from_spec(spec: str, split: str = "train", names: Mapping[str, str] | None = None) -> Corpus:
     """Open a corpus by the notation of the command line.
 
     Args:
         spec: str, `"musdb18:PATH"`, `"dsd100:PATH"`, `"mir1k:PATH"`, `"ikala:PATH"`, `"stems:PATH"`, `"store:PATH"`,
-            `"mixing:TARGETS,OTHERS"`, or `"embedded"` for the song that comes with the installation.
+            `"mixing:TARGETS,OTHERS"`, `"embedded"` for the song that comes with the installation, or the path of a
+            folder of stems in any layout, see `FoundStems`.
         split: str, `"train"`, `"valid"`, `"test"`, or `"all"` for corpora without a published division. Defaults to
             `"train"`.
+
+        names: dict from source to its name in the files of a folder of stems. Defaults to none.
 
     Returns:
         The `Corpus`.
@@ -77,4 +85,6 @@ def from_spec(spec: str, split: str = "train") -> Corpus:
         return Mixing(*path.split(","), split=split)
     if kind in _KINDS and path:
         return _KINDS[kind](path, split=split)
+    if Path(spec).is_dir():
+        return FoundStems(spec, split, names)
     raise ValueError(f"Unknown data {spec!r}. Expected one of: {NOTATION}.")

@@ -7,6 +7,7 @@ from tfsep.evaluation.estimates import Estimates, FolderEstimates, FunctionEstim
 from tfsep.evaluation.evaluator import evaluate
 from tfsep.evaluation.leaked_energy import leakage
 from tfsep.evaluation.oracles import ORACLES, mixture_estimates, oracle
+from tfsep.evaluation.pairs import score_files
 from tfsep.evaluation.protocols import PROTOCOLS
 from tfsep.evaluation.result_files import read_results, result_groups
 from tfsep.evaluation.scale_invariant import si_bss_eval, si_sdr
@@ -41,6 +42,7 @@ __all__ = [
     "oracle",
     "read_results",
     "result_groups",
+    "score_files",
     "sdr",
     "si_bss_eval",
     "si_sdr",

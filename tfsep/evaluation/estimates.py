@@ -15,16 +15,14 @@ import numpy as np
 from tfsep import audio
 from tfsep.checks import existing_folder
 from tfsep.datasets import Track
-from tfsep.datasets.folders import SPLITS, audio_files
+from tfsep.datasets.found_stems import find_stems, known_names, listed
 from tfsep.datasets.track import LEFT_OVER, track_list
-from tfsep.files import file_name, song_folder
 
 _log = logging.getLogger("tfsep")
 
 # Samples by which an estimate may be longer or shorter than its track: two frames of mp3, which encoders and decoders
 # add or leave out.
-_TOLERANCE = 2 * 1152
-_NAMED = 5  # names that a message lists
+TOLERANCE = 2 * 1152
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _PROBE = 10  # seconds of a track from which the sources of a function are learnt
 
@@ -186,11 +184,12 @@ class FunctionEstimates:
 
 
 class FolderEstimates:
-    """Estimates in a folder, `FOLDER/<track>/<source>.<suffix>`, as `tfsep separate -o` and musdb write them.
+    """Estimates in a folder, as any program writes them: `track/vocals.wav`, `vocals/track.flac`, or
+    `track_(Vocals)_model.mp3`, in any audio format, case and nesting.
 
-    A folder named after the split may lie between `FOLDER` and the tracks, as in museval. The sources are those of the
-    data for which any track has an estimate. Beside one of them `accompaniment`, `other` or `rest` is the sum of all
-    others; beside several it is ambiguous and skipped. Files and folders of other names are skipped with one warning.
+    The sources are those of the data for which any track has an estimate. Beside one of them `accompaniment`, `other`
+    or `rest` is the sum of all others; beside several it is ambiguous and skipped. Files of other names are skipped
+    with one warning.
 
     An estimate that is up to 2304 samples longer or shorter than its track is cut or padded with zeros, as in museval,
     with one warning.
@@ -198,6 +197,7 @@ class FolderEstimates:
     Args:
         folder: path of the folder.
         tracks: the tracks that were separated.
+        names: dict from source to its name in the files, such as `{"accompaniment": "Instrumental"}`. Defaults to none.
 
     Attributes:
         name: str, name of the folder.
@@ -205,7 +205,7 @@ class FolderEstimates:
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ValueError: if it contains no track or no source of the data.
+        ValueError: if it contains no track or no source of the data, or a source of a track more than once.
 
     Example:
 
@@ -216,13 +216,15 @@ class FolderEstimates:
     >>> scores = tfsep.evaluate(estimates, tracks, sdr_only=True)
     """
 
-    def __init__(self, folder: str | Path, tracks: Iterable[Track]):
+    def __init__(self, folder: str | Path, tracks: Iterable[Track], names: Mapping[str, str] | None = None):
         tracks = track_list(tracks)
-        self.folder = existing_folder(folder, "a folder with one folder of estimates a track")
+        self.folder = existing_folder(folder, "a folder of estimates")
         self.name = self.folder.resolve().name
-        self._files = {track.name: audio_files(place) for track in tracks if (place := _place(self.folder, track.name))}
-        self._check_tracks(tracks)
-        self.sources = self._sources(tracks)
+        known = tuple(dict.fromkeys(source for track in tracks for source in track.sources))
+        search = [track.name for track in tracks], known_names(known, names)
+        self._files, trackless, sourceless = find_stems(self.folder, *search)
+        self._check(tracks, known, trackless, sourceless)
+        self.sources = self._sources(known)
         self._fitted = False
 
     def __repr__(self) -> str:
@@ -263,21 +265,23 @@ class FolderEstimates:
             )
         return np.pad(estimate[: track.samples], ((0, max(0, -difference)), (0, 0)))
 
-    def _check_tracks(self, tracks: Sequence[Track]) -> None:
+    def _check(self, tracks, known, trackless, sourceless):
         if not self._files:
+            place, received, needed = (
+                ("a source of the data", sourceless, f"names of {', '.join(known)}")
+                if sourceless
+                else (f"one of {len(tracks)} tracks", trackless, "names of tracks")
+            )
             first = tracks[0].name if tracks else "TRACK"
             raise ValueError(
-                f"{self.folder} contains no folder named after one of {len(tracks)} tracks. Expected TRACK/SOURCE.wav, "
-                f"for example {first}/vocals.wav."
+                f"{self.folder} contains no estimate of {place}. Received: {listed(received) or 'no audio'}. Expected "
+                f"{needed}, such as {first}/vocals.wav or {first}_(Vocals).wav; --map names others."
             )
-        places = [self.folder, *(self.folder / split for split in SPLITS)]
-        folders = [path.name for place in places if place.is_dir() for path in place.iterdir() if path.is_dir()]
-        unknown = sorted(set(folders) - set(SPLITS) - self._files.keys() - {file_name(track) for track in self._files})
-        if unknown:
-            _log.warning("%s: no tracks of the data, left out: %s.", self.folder, _listed(unknown))
+        for what, names in (("tracks", trackless), ("sources", sourceless)):
+            if names:
+                _log.warning("%s: no %s of the data, left out: %s.", self.folder, what, listed(names))
 
-    def _sources(self, tracks: Sequence[Track]) -> tuple[str, ...]:
-        known = tuple(dict.fromkeys(source for track in tracks for source in track.sources))
+    def _sources(self, known: Sequence[str]) -> tuple[str, ...]:
         found = {source for files in self._files.values() for source in files} - {"mixture"}
         sources = tuple(source for source in known if source in found)
         sums = [name for name in LEFT_OVER if name in found - set(known)]
@@ -287,30 +291,20 @@ class FolderEstimates:
         if not sources:
             raise ValueError(
                 f"{self.folder} contains no estimate of a source of the data. "
-                f"Received: {_listed(left_out) or 'no audio'}. Expected file names of: {', '.join(known)}."
+                f"Received: {listed(left_out) or 'mixtures'}. Expected names of {', '.join(known)}."
             )
         if left_out:
-            _log.warning("%s: no sources of the data, left out: %s.", self.folder, _listed(left_out))
+            _log.warning("%s: no sources of the data, left out: %s.", self.folder, listed(left_out))
         return sources
-
-
-def _place(folder: Path, track: str) -> Path | None:
-    places = [song_folder(folder, track), *(song_folder(folder / split, track) for split in SPLITS)]
-    return next((place for place in places if place.is_dir()), None)
 
 
 def _read(path: Path, track: Track) -> np.ndarray:
     info = audio.info(path)
     for unit, value, expected, tolerance in (
         ("Hz", info.sample_rate, track.sample_rate, 0),
-        ("samples", info.samples, track.samples, _TOLERANCE),
+        ("samples", info.samples, track.samples, TOLERANCE),
         ("channels", info.channels, track.channels, 0),
     ):
         if abs(value - expected) > tolerance:
             raise ValueError(f"{path} has {value} {unit}, the track {expected}. Expected estimates like the track.")
     return audio.read(path)[0]
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
