@@ -168,6 +168,13 @@ class TestSeparate:
             (["song.wav", "--start", "5"], "start must be before its end"),
             (["song.wav", "--device", "tpu"], "device must be one of"),
             (["song.wav", "--list", "no.txt"], "no.txt"),
+            (["song.wav", "--format", "wma"], "format must be one of 'wav', 'flac'"),
+            (
+                ["song.wav", "--format", "mp3", "--bitrate", "192000"],
+                "kilobits per second, such as 192. Received: 192000",
+            ),
+            (["song.wav", "-m", "hpss", "--shifts", "2"], "shifts, tta, wiener and segment do not apply"),
+            (["song.wav", "--segment", "0"], "segment must be a number above 0"),
         ],
     )
     def test_options_that_do_not_fit(self, run, song, tmp_path, monkeypatch, small_preset, options, words):
@@ -175,7 +182,8 @@ class TestSeparate:
         shutil.copy(song, "song2.wav")
         Path("notes.txt").touch()
         before = sorted(tmp_path.rglob("*"))
-        code, _, err = run("separate", *options, "-m", small_preset)
+        model = () if "-m" in options else ("-m", small_preset)
+        code, _, err = run("separate", *options, *model)
         assert code == 2
         assert words in message(err)
         assert sorted(tmp_path.rglob("*")) == before
@@ -221,6 +229,27 @@ class TestSeparate:
         assert run(*batch, "--exist", "skip")[0] == 0
         assert vocals.is_file()
         assert run(*batch, "--exist", "overwrite")[0] == 0
+
+    def test_stems_of_another_model_are_not_taken_for_done(self, run, song, tmp_path, small_preset):
+        other = tmp_path / "other"
+        shutil.copytree(small_preset, other)
+        batch = ("separate", song, "-o", tmp_path / "out", "-m")
+        assert run(*batch, other)[0] == 0
+        (tmp_path / "out" / "song" / "drums.wav").unlink()
+        code, _, err = run(*batch, small_preset, "--exist", "skip")
+        assert code == 2
+        assert "vocals.wav: was made by other. --exist overwrite replaces it." in message(err)
+        assert run(*batch, small_preset, "--exist", "overwrite", "--stems", "drums")[0] == 0
+        assert [path.name for path in (tmp_path / "out" / "song").iterdir()] == ["drums.wav"]
+
+    def test_surround_sound_and_other_segments(self, run, tmp_path, small_preset):
+        sound = np.random.default_rng(0).normal(0, 0.1, (RATE, 6)).astype(np.float32)
+        audio.write(tmp_path / "film.flac", sound, RATE)
+        options = ("-o", tmp_path / "out", "-m", small_preset, "--downmix", "--segment", 0.2, "--residual", "rest")
+        assert run("separate", tmp_path / "film.flac", *options)[0] == 0
+        stems = [audio.read(path)[0] for path in (tmp_path / "out" / "film").iterdir()]
+        left = sound[:, 0] + 0.5**0.5 * (sound[:, 2] + sound[:, 4])
+        np.testing.assert_allclose(sum(stems)[:, 0], left, atol=1e-5)
 
     def test_a_page_of_stems_that_exist(self, run, song, tmp_path, small_preset):
         shutil.copy(song, tmp_path / "second.wav")
@@ -374,6 +403,12 @@ class TestSeparate:
         assert code == 2
         assert str(song) in message(err)
         assert "song.flac would both write to" in message(err)
+        assert '--name "{track} {suffix}/{stem}{ext}"' in message(err)
+        distinct = ("--name", "{track} {suffix}/{stem}{ext}")
+        both = (song, song.with_suffix(".flac"))
+        shutil.copy(*both)
+        assert run("separate", *both, "-o", tmp_path / "out", "-m", small_preset, *distinct)[0] == 0
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["song flac", "song wav"]
 
     @pytest.mark.parametrize("residual", ["../evil", "a/b", "..", ""])
     def test_residual_that_is_no_file_name_writes_nothing(self, run, song, tmp_path, small_preset, residual):
@@ -383,7 +418,7 @@ class TestSeparate:
         assert "needs a name that a file can have" in message(err)
         assert list(tmp_path.iterdir()) == [song]
 
-    @pytest.mark.parametrize(("options", "word"), [(["--format", "aac"], "'.aac'"), (["--subtype", "FOO"], "'FOO'")])
+    @pytest.mark.parametrize(("options", "word"), [(["--format", "aac"], "'aac'"), (["--subtype", "FOO"], "'FOO'")])
     def test_unknown_format_is_said_once_before_anything(self, run, song, tmp_path, options, word):
         # The model does not exist either, which nobody finds out.
         code, out, err = run("separate", song, tmp_path / "other.wav", "-o", tmp_path / "out", "-m", "none", *options)

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tfsep import __version__, console
+from tfsep.checks import check_choice
 from tfsep.datasets import NOTATION
 from tfsep.files import check_new
 from tfsep.options import given, with_options
@@ -54,6 +55,7 @@ Trust = Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can
 AsCsv = Annotated[bool, typer.Option("--csv", help="As CSV: one score of one window a line.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON: all scores of the corpus and of each track.")]
 
+FORMATS = ("wav", "flac", "ogg", "opus", "mp3", "m4a", "stem.mp4", "stem.m4a")
 DEFAULT_SPLITS = ("train", "valid")
 # Of the stems of a song, which `--report` expects.
 _NAME = "{track}/{stem}{ext}"
@@ -114,7 +116,14 @@ def separate(
     ] = False,
     wiener: Annotated[int, typer.Option(help="Iterations of the multichannel Wiener filter.")] = 0,
     overlap: Overlap = None,
+    segment: Annotated[
+        float | None,
+        typer.Option(help="Seconds of a segment, where the model allows another. Defaults to the model's."),
+    ] = None,
     batch_size: BatchSize = None,
+    downmix: Annotated[
+        bool, typer.Option("--downmix", help="Mix surround sound to stereo first, by ITU-R BS.775, without LFE.")
+    ] = False,
     start: Annotated[float, typer.Option(help="Begin at this second of the song.")] = 0,
     duration: Annotated[float | None, typer.Option(help="Separate so many seconds.")] = None,
     format: Annotated[
@@ -156,6 +165,9 @@ def separate(
 
     exist = "overwrite" if overwrite else exist
     format, subtype = format.lower().removeprefix("."), subtype and subtype.upper()
+    check_choice("format", format, FORMATS)
+    if bitrate is not None and bitrate >= 8000:
+        raise ValueError(f"--bitrate is in kilobits per second, such as {round(bitrate / 1000)}. Received: {bitrate}.")
     if two_stems is not None:
         if stems is not None:
             raise ValueError("--stems and --two-stems both choose stems. Give one of them.")
@@ -182,10 +194,13 @@ def separate(
             raise ValueError(f"--stdout writes one song. Received: {len(songs)} songs.")
         if report:
             _check_page(songs, output, name, exist)
+        chosen = None if stems is None else _names(stems, ",")
+        if stdout is not None and stdout != residual and (chosen is None or stdout in chosen):
+            chosen, residual = [stdout], None  # nothing else is written
         batch = SongBatch(
             model or [DEFAULT_MODEL],
             {
-                "stems": None if stems is None else _names(stems, ","),
+                "stems": chosen,
                 "groups": dict(map(_group, group or [])),
                 "residual": residual,
                 "consistent": consistent,
@@ -193,7 +208,9 @@ def separate(
                 "tta": tta,
                 "wiener": wiener,
                 "overlap": overlap,
+                "segment": segment,
                 "batch_size": batch_size,
+                "downmix": downmix,
             },
             {
                 "suffix": f".{format}",

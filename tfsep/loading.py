@@ -112,6 +112,11 @@ def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
         return ()  # loading it will raise the error
 
 
+def takes_whole_songs(model: str | Path | Separator) -> bool:
+    """Whether a model separates songs as a whole, without training; load nothing."""
+    return isinstance(_find(model), TrainingFree)
+
+
 def check_network(model: str | Path) -> None:
     """Raise ValueError for a name or path whose model has no layers to print or export; load nothing."""
     found = _find(model)

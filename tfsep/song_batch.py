@@ -19,7 +19,7 @@ from tfsep.loading import load_model, model_sources
 from tfsep.models.bag import Bag
 from tfsep.progress import progress_bar
 from tfsep.separation import Separation
-from tfsep.separation.song_files import FileOptions, stem_paths
+from tfsep.separation.song_files import FileOptions, other_model, stem_paths
 
 EXIST = ("error", "skip", "overwrite")
 
@@ -57,7 +57,9 @@ class SongBatch:
     ):
         check_choice("exist", exist, EXIST)
         FileOptions(**files)
-        self.models, self.options, self.files = models, options, files | {"overwrite": exist != "error"}
+        made_by = "+".join(Path(name).name for name in models)
+        self.files = files | {"overwrite": exist != "error", "made_by": made_by}
+        self.models, self.options = models, options
         self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
         self.done: dict[Path, dict[str, Path]] = {}
         self.skipped: dict[Path, dict[str, Path]] = {}
@@ -110,16 +112,24 @@ class SongBatch:
             self._say(f"Better stems: --model {name}, {weights}. All models: tfsep presets.")
 
     def _is_possible(self, path: Path, folder: Path) -> bool:
-        if self.exist == "skip":
-            paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
-            if all(stem.is_file() for stem in paths.values()):
-                self.skipped[path] = paths
+        with self._failures_said(path):
+            if self.exist == "skip" and self._is_done(path, folder):
                 self._line(path, skipped=True)
                 return False
-        with self._failures_said(path):
             self._separation.check_file(path, folder, **self.files)
             return True
         return False
+
+    def _is_done(self, path: Path, folder: Path) -> bool:
+        """Whether a song has all its stems; those of another model are an error."""
+        paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
+        existing = [stem for stem in set(paths.values()) if stem.is_file()]
+        if other := other_model(existing, self.files["made_by"]):
+            raise FileExistsError(f"{other[0]}: was made by {other[1]}. --exist overwrite replaces it.")
+        if len(existing) < len(set(paths.values())):
+            return False
+        self.skipped[path] = paths
+        return True
 
     def _separate(self, path: Path, folder: Path) -> None:
         started = time.perf_counter()

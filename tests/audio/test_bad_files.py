@@ -372,6 +372,16 @@ def test_an_ogg_whose_positions_are_all_zero(files, tmp_path):
     assert SAMPLES <= audio.info(tmp_path / "a.ogg").samples < SAMPLES + 4096
 
 
+def test_an_ogg_joined_of_others_that_changes_its_channels(tmp_path):
+    parts = []
+    for channels in (2, 1):
+        audio.write(tmp_path / "part.ogg", np.zeros((8000, channels), np.float32), 8000, overwrite=True)
+        parts.append((tmp_path / "part.ogg").read_bytes())
+    (tmp_path / "joined.ogg").write_bytes(b"".join(parts))
+    with pytest.raises(audio.AudioError, match=r"joined.ogg: changes its channels.*convert it to wav"):
+        audio.info(tmp_path / "joined.ogg")
+
+
 @pytest.mark.parametrize("joined", [False, True])
 @pytest.mark.parametrize("kind", ["ogg", "opus", "ogg flac"])
 def test_an_ogg_that_lacks_a_page_or_has_a_bad_one(kind, joined, files, tmp_path):

@@ -1,6 +1,7 @@
 """Decoding with FFmpeg's libraries (PyAV): m4a, aac, mp4, `.stem.mp4` and what libsndfile cannot read."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 
@@ -225,9 +226,7 @@ def _open(path: str, *streams: int) -> Iterator[tuple[av.container.InputContaine
         for stream in streams:
             if not 0 <= stream < len(tracks):
                 raise ValueError(f"{path}: has {len(tracks)} audio streams. Received: stream={stream}.")
-        with _errors_as(
-            lambda cause: damaged(path, f"cannot be decoded to its end: it is damaged or truncated ({cause})")
-        ):
+        with _errors_as(functools.partial(_undecodable, path)):
             chosen = [tracks[stream] for stream in streams]
             for track in chosen:
                 if track.codec_context is None:
@@ -249,6 +248,12 @@ def _errors_as(make_error: Callable[[str], AudioError]) -> Iterator[None]:
         raise
     except Exception as error:
         raise make_error(getattr(error, "strerror", None) or f"{type(error).__name__}: {error}") from error
+
+
+def _undecodable(path: str, cause: str) -> AudioError:
+    if cause.startswith("Not yet implemented"):
+        return AudioError(f"{path}: changes its channels, as ogg files joined of others may; convert it to wav.")
+    return damaged(path, f"cannot be decoded to its end: it is damaged or truncated ({cause})")
 
 
 def _has_exact_times(container: av.container.InputContainer, track: av.AudioStream) -> bool:

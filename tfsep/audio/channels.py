@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 # FFmpeg's names, in the order of the bits of WAVE's channel mask.
 _WAVE = [
     "FL",
@@ -42,6 +44,38 @@ _CORE_AUDIO = (
     *("FL FR FC LFE BL BR BC", "FL FR FC LFE BL BR FLC FRC", "FC FLC FRC FL FR BL BR LFE", "FL FR FC LFE SL SR BL BR"),
 )
 _CORE_AUDIO_LABELS = {**{label + 1: name for label, name in enumerate(_WAVE)}, 33: "BL", 34: "BR"}
+
+# The layouts of WAVE by number of channels, above stereo, and their shares of left and right in stereo.
+_SURROUND = {
+    3: "FL FR FC",
+    4: "FL FR BL BR",
+    5: "FL FR FC BL BR",
+    6: "FL FR FC LFE BL BR",
+    7: "FL FR FC LFE BC SL SR",
+    8: "FL FR FC LFE BL BR SL SR",
+}
+_STEREO_SHARES = {
+    "FL": (1, 0),
+    "FR": (0, 1),
+    "FC": (0.5**0.5, 0.5**0.5),
+    "LFE": (0, 0),
+    **dict.fromkeys(("BL", "SL"), (0.5**0.5, 0)),
+    **dict.fromkeys(("BR", "SR"), (0, 0.5**0.5)),
+    "BC": (0.5, 0.5),
+}
+
+
+def downmix_matrix(channels: int) -> np.ndarray:
+    """Return the float32 matrix `[channels, 2]` from surround sound in WAVE's order to stereo, by ITU-R BS.775.
+
+    Centre and surround channels go into the front at -3 dB; LFE is left out.
+
+    Raises:
+        ValueError: unless there are 3 to 8 channels.
+    """
+    if channels not in _SURROUND:
+        raise ValueError(f"Surround sound of 3 to 8 channels can be mixed to stereo. Received: {channels} channels.")
+    return np.array([_STEREO_SHARES[name] for name in _SURROUND[channels].split()], np.float32)
 
 
 def to_wave(names: Sequence[str]) -> list[int] | None:

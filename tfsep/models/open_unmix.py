@@ -109,7 +109,7 @@ class OpenUnmix(Separator):
     @property
     def longest_segment(self) -> int:
         """Return the samples up to which a song is a single segment."""
-        return 240 * self.sample_rate
+        return 0 if self.in_segments else 240 * self.sample_rate
 
     def estimate(self, window, training: bool = False) -> dict:
         """Estimate the magnitudes of each source, `[batch, frames, bins, channels]`."""

@@ -82,6 +82,12 @@ class Separator(_Steps, keras.Model):
     # Whether the network takes segments only. Longer audio is then estimated segment by segment, side by side.
     fixed_length = False
 
+    # Samples of which every segment is a multiple.
+    segment_step = 1
+
+    # Whether songs are cut into segments that the user chose, even if the model could take them as a whole.
+    in_segments = False
+
     # Whether `context` is not an option: it is 0, or follows from the network.
     fixed_context = False
 
@@ -350,6 +356,32 @@ class Separator(_Steps, keras.Model):
     def load_weights(self, *args, **kwargs) -> None:
         self.ensure_built()
         super().load_weights(*args, **kwargs)
+
+    def with_segment(self, seconds: float) -> Separator:
+        """Return a model with the same weights that separates songs in segments of another length.
+
+        Args:
+            seconds: float, length of a segment, rounded to what the network takes.
+
+        Raises:
+            ValueError: if the network does not take such a segment.
+        """
+        refusal = (
+            f"{type(self).__name__} does not take segments of {seconds:g} s. Its own have "
+            f"{self.segment / self.sample_rate:.3g} s"
+        )
+        samples = self.segment_step * max(1, round(seconds * self.sample_rate / self.segment_step))
+        if self.fixed_length and samples > self.segment:
+            raise ValueError(f"{refusal}, and no longer ones were in its training.")
+        try:
+            model = type(self).from_config(self.get_config() | {"segment": samples})
+        except ValueError as error:
+            raise ValueError(f"{refusal}. {error}") from error
+        if [weight.shape for weight in model.weights] != [weight.shape for weight in self.weights]:
+            raise ValueError(f"{refusal}, for which its weights were made.")
+        model.set_weights(self.get_weights())
+        model.in_segments = True
+        return model
 
     # Default learning rate of `tfsep train`.
     default_learning_rate = 1e-3

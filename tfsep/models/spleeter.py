@@ -136,7 +136,12 @@ class Spleeter(Separator):
     @property
     def longest_segment(self) -> int:
         """Return the samples up to which the Wiener filter takes a song as a whole."""
-        return 60 * self.sample_rate if self.wiener else 0
+        return 60 * self.sample_rate if self.wiener and not self.in_segments else 0
+
+    @property
+    def segment_step(self) -> int:
+        """Return the hop, of which a segment is a multiple."""
+        return self.stft.hop
 
     def separate_window(self, window) -> dict:
         return self(window, training=False) if self.wiener else super().separate_window(window)

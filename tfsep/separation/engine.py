@@ -136,7 +136,7 @@ def _adapt_channels(model, channels: int, batch_size: int) -> Callable[[np.ndarr
     else:
         raise ValueError(
             f"The model separates audio of {model.channels} channels. Received: {channels} channels. Convert them "
-            f"to {model.channels} or to mono."
+            f"to {model.channels} or to mono, or surround sound to stereo by downmix=True (--downmix)."
         )
     run = getattr(model, "compiled_separate_window", model.separate_window)
 

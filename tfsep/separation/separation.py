@@ -13,9 +13,10 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from tfsep import audio
+from tfsep.audio.channels import downmix_matrix
 from tfsep.audio.reading import MOST_CHANNELS, RATES
 from tfsep.checks import check_integer, check_number
-from tfsep.loading import cached_model, model_sources
+from tfsep.loading import cached_model, model_sources, takes_whole_songs
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.separation.outputs import Outputs
 from tfsep.separation.song import Delay, Quality, separate_stream, stream_latency
@@ -37,6 +38,8 @@ class SeparationOptions(TypedDict, total=False):
     shifts: int
     tta: bool
     wiener: int
+    segment: float | None
+    downmix: bool
 
 
 class Separation:
@@ -62,6 +65,10 @@ class Separation:
             (test-time augmentation); takes three times as long. Defaults to False.
         wiener: int, iterations of the multichannel Wiener filter on the estimates; see `tfsep.layers.wiener_filter`.
             Defaults to 0.
+        segment: float, seconds of a segment, for models that allow other lengths: longer ones need more memory.
+            Defaults to the model's.
+        downmix: bool, mix surround sound to stereo before it is separated, by ITU-R BS.775: centre and surround
+            channels at -3 dB, no LFE. Defaults to False.
 
     Attributes:
         names: tuple of str, the stems.
@@ -90,9 +97,14 @@ class Separation:
         shifts: int = 1,
         tta: bool = False,
         wiener: int = 0,
+        segment: float | None = None,
+        downmix: bool = False,
     ):
         self._model = model
-        self._quality = Quality(overlap, batch_size, shifts, tta, wiener)
+        self._quality = Quality(overlap, batch_size, shifts, tta, wiener, segment)
+        self._downmix = downmix
+        if takes_whole_songs(model):
+            self._quality.check_whole_songs()
         sources = model_sources(model) or self.model.sources
         self._outputs = Outputs(sources, stems, groups, residual, consistent)
 
@@ -152,13 +164,17 @@ class Separation:
                 raises ends the separation. Defaults to None.
 
         Yields:
-            Float32 arrays `[n, stems, channels]`, `samples` in all, stems in the order of `names`.
+            Float32 arrays `[n, stems, channels]`, `samples` in all, stems in the order of `names`; of stereo where
+            surround sound is mixed down.
         """
         return self._separate(blocks, samples, channels, sample_rate, self._quality, progress)
 
     def _separate(
         self, blocks, samples, channels, sample_rate, quality: Quality, progress=None
     ) -> Iterator[np.ndarray]:
+        if self._mixes_down(channels):
+            matrix, channels = downmix_matrix(channels), 2
+            blocks = (block @ matrix for block in blocks)
         mixture = None
         if self._outputs.needs_mixture:
             blocks = mixture = Delay(blocks)
@@ -179,17 +195,21 @@ class Separation:
         """
         check_number("sample_rate", sample_rate, least=RATES[0], most=RATES[1])
         check_integer("channels", channels, most=MOST_CHANNELS)
+        stem_channels = 2 if self._mixes_down(channels) else channels
         # Several segments at a time would be faster, but come later.
         quality = self._quality
         if quality.batch_size is None:
-            at_a_time = channels if getattr(self.model, "channels", 1) == 1 else 1
+            at_a_time = stem_channels if getattr(self.model, "channels", 1) == 1 else 1
             quality = dataclasses.replace(quality, batch_size=at_a_time)
-        latency = stream_latency(channels, sample_rate, self.model, quality)
+        latency = stream_latency(stem_channels, sample_rate, self.model, quality)
 
         def separate(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             return self._separate(blocks, None, channels, sample_rate, quality)
 
-        return Stream(separate, self.names, channels, latency)
+        return Stream(separate, self.names, channels, stem_channels, latency)
+
+    def _mixes_down(self, channels: int) -> bool:
+        return self._downmix and channels > 2
 
     def check_file(self, path: str | Path, folder: str | Path, **options) -> audio.AudioInfo:
         """Raise what `file` would raise, as far as it can be known without loading the model.
@@ -197,14 +217,16 @@ class Separation:
         Returns:
             The `AudioInfo` of the song.
         """
-        return check_file(path, folder, self.names, FileOptions(**options))
+        return check_file(path, folder, self.names, FileOptions(**options), self._downmix)
 
     def file(
         self, path: str | Path, folder: str | Path, *, progress: Progress | None = None, **options
     ) -> dict[str, Path]:
         """Separate a file into files; see `tfsep.separate_file`, also for the options."""
         separate = functools.partial(self.blocks, progress=progress)
-        return write_stems(path, folder, self.names, separate, FileOptions(**options))
+        if isinstance(self._model, (str, os.PathLike)):
+            options = {"made_by": Path(self._model).name, **options}
+        return write_stems(path, folder, self.names, separate, FileOptions(**options), self._downmix)
 
 
 def separate(
@@ -226,7 +248,7 @@ def separate(
         tolerant: bool, use what is left of a damaged file, with a warning; see `tfsep.audio.read`. Defaults to False.
         progress: function that is called with the samples done and in total, at the model's rate. Defaults to None.
         **options: which stems, and how well: `stems`, `groups`, `residual`, `consistent`, `overlap`, `batch_size`,
-            `shifts`, `tta`, `wiener`; see `Separation`.
+            `shifts`, `tta`, `wiener`, `segment`, `downmix`; see `Separation`.
 
     Returns:
         dict from stem to float32 array of the song's own rate, length, channels and shape.
@@ -274,7 +296,8 @@ def separate_file(
             one gain, which is logged, so that they keep their balance; `"clamp"`; `"error"`. Defaults to `"rescale"`.
         start: float, beginning of the excerpt to separate, in seconds. Defaults to 0.
         duration: float, length of the excerpt in seconds. Defaults to None, the rest of the song.
-        name: str, pattern of the files' paths in the folder, of `{stem}`, `{track}` (the song's name) and `{ext}`.
+        name: str, pattern of the files' paths in the folder, of `{stem}`, `{track}` (the song's name), `{suffix}`
+            (of its file) and `{ext}` (of the stems).
             Defaults to `"{stem}"`, and for a STEM file to `"{track}"`.
         tolerant: bool, use what is left of a damaged file. Defaults to False.
         plot: bool, also draw `waveforms.png`, and for a STEM file `spectrograms.png`, the references of the first half

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from tfsep import audio
 from tfsep.audio.resampling import DELAY as RESAMPLING_DELAY
-from tfsep.checks import check_integer
+from tfsep.checks import check_integer, check_number
 from tfsep.models.bag import Bag
 from tfsep.separation.bags import separate_by_bag
 from tfsep.separation.chunking import Counted
@@ -22,6 +23,12 @@ from tfsep.separation.variants import separate_variants
 
 # Samples that `Delay` keeps in memory.
 _MOST_KEPT = 1 << 20
+
+# Seconds.
+_LONGEST_SEGMENT = 600
+
+# Models with other segments, kept as long as the model that they were made of.
+_resized: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +44,30 @@ class Quality:
     shifts: int = 1
     tta: bool = False
     wiener: int = 0
+    segment: float | None = None
 
     def __post_init__(self):
         check_options(self.overlap, self.batch_size)
         check_integer("shifts", self.shifts)
         check_integer("wiener", self.wiener, least=0)
+        check_number("segment", self.segment, above=0, most=_LONGEST_SEGMENT, optional=True)
+
+    def check_whole_songs(self) -> None:
+        """Raise ValueError if there are options that separators of whole songs do not have."""
+        if self.shifts > 1 or self.tta or self.wiener or self.segment:
+            raise ValueError("This model separates a song as a whole: shifts, tta, wiener and segment do not apply.")
+
+    def applied_to(self, model):
+        """Return the model with the length of segments that was asked for."""
+        if self.segment is None:
+            return model
+        if not hasattr(model, "with_segment"):
+            own = model.segment / model.sample_rate
+            raise ValueError(f"An exported model keeps its segments of {own:.3g} s. Received: segment={self.segment}.")
+        known = _resized.setdefault(model, {})
+        if self.segment not in known:
+            known[self.segment] = model.with_segment(self.segment)
+        return known[self.segment]
 
 
 def separate_stream(
@@ -70,6 +96,7 @@ def separate_stream(
     def separate_by(model, blocks, progress):
         if hasattr(model, "separate_song"):
             return _whole(blocks, sample_rate, model, quality)
+        model = quality.applied_to(model)
         return _in_segments(blocks, samples, channels, sample_rate, model, quality, progress)
 
     if isinstance(model, Bag):
@@ -80,8 +107,7 @@ def separate_stream(
 
 def _whole(blocks: Iterable[np.ndarray], sample_rate: int, model, quality: Quality) -> Iterator[np.ndarray]:
     """Separate by a model that needs the whole song."""
-    if quality.shifts > 1 or quality.tta or quality.wiener:
-        raise ValueError("This model separates a song as a whole: shifts, tta and wiener do not apply.")
+    quality.check_whole_songs()
     stems = model.separate_song(np.concatenate(list(blocks)), sample_rate)
     yield np.stack([stems[name] for name in model.sources], axis=1)
 
@@ -139,6 +165,7 @@ def stream_latency(channels: int, sample_rate: int, model, quality: Quality) -> 
     """
     if isinstance(model, Bag) or hasattr(model, "separate_song") or getattr(model, "normalize_song", False):
         raise ValueError(f"{type(model).__name__} takes a song as a whole, and cannot separate it while it arrives.")
+    model = quality.applied_to(model)
     delay = stream_delay(model, channels, quality.overlap, quality.batch_size)
     if quality.wiener:
         delay += stream_delay(WienerRefinement(model.sources, channels, model.sample_rate, quality.wiener), channels)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfsep import audio
 from tfsep.audio.av_encoder import STEM_SUFFIXES
+from tfsep.audio.channels import downmix_matrix
 from tfsep.audio.stem_files import MOST_STEMS
 from tfsep.audio.writing import CLIPS, read_comment
 from tfsep.checks import check_choice, check_number
@@ -30,8 +31,8 @@ _log = logging.getLogger("tfsep")
 _BLOCK = 1 << 18
 
 # The comments in the files of stems, by which a later run recognises them.
-_MARK = "Stem {!r}, separated by tfsep"
-_STEM_FILE_MARK = "STEM file, separated by tfsep"
+_MARK = "{}{}, separated by tfsep"
+_STEM, _STEM_FILE = "Stem {!r}", "STEM file"
 
 # Seconds of a song that a figure of spectrograms shows.
 _SHOWN = 30
@@ -55,6 +56,7 @@ class FileOptions:
     tolerant: bool = False
     plot: bool = False
     overwrite: bool = False
+    made_by: str = ""  # the model, as the comments of stems call it
 
     def __post_init__(self):
         check_choice("clip", self.clip, CLIPS)
@@ -78,8 +80,8 @@ def stem_paths(
         folder: path of the folder that contains them, at any depth.
         names: sequence of str, the stems.
         suffix: str, such as `".wav"`.
-        name: str, pattern of the paths in the folder, with `{stem}` and, optionally, `{track}` and `{ext}`. Defaults to
-            `"{stem}"`, and for a STEM file to `"{track}"`.
+        name: str, pattern of the paths in the folder, with `{stem}` and, optionally, `{track}`, `{suffix}` (of the
+            song's file) and `{ext}`. Defaults to `"{stem}"`, and for a STEM file to `"{track}"`.
 
     Raises:
         ValueError: if the pattern lacks `{stem}`, has other fields, or leads out of the folder.
@@ -99,27 +101,31 @@ def _filled(name: str | None, path: str | Path, stem: str, suffix: str) -> Path:
     if name is None:
         name = "{track}" if one_file else "{stem}"
     try:
-        filled = Path(name.format(track=song_name(path), stem=stem, ext=suffix))
+        fields = {"track": song_name(path), "suffix": file_name(Path(path).suffix[1:] or "none")}
+        filled = Path(name.format(**fields, stem=stem, ext=suffix))
     except (KeyError, IndexError, ValueError, AttributeError):
         filled = None
     if filled is None or ("{stem}" in name) == one_file or filled.is_absolute() or ".." in filled.parts:
         raise ValueError(
-            "name must be a pattern of paths in the output folder, of {track}, {ext} and, except for STEM files, "
-            f"{{stem}}, such as {{track}}/{{stem}}{{ext}}. Received: name={name!r}."
+            "name must be a pattern of paths in the output folder, of {track}, {suffix}, {ext} and, except for STEM "
+            f"files, {{stem}}, such as {{track}}/{{stem}}{{ext}}. Received: name={name!r}."
         )
     return filled if "{ext}" in name else filled.with_name(filled.name + suffix)
 
 
-def check_file(path: str | Path, folder: str | Path, names: Sequence[str], options: FileOptions) -> audio.AudioInfo:
+def check_file(
+    path: str | Path, folder: str | Path, names: Sequence[str], options: FileOptions, downmix: bool = False
+) -> audio.AudioInfo:
     """Raise what `write_stems` would raise, as far as it can be known without loading a model.
 
     Args:
         path, folder: paths of the song and of the folder of its stems.
         names: sequence of str, the stems.
         options: `FileOptions`.
+        downmix: bool, whether surround sound becomes stereo. Defaults to False.
 
     Returns:
-        The `AudioInfo` of the song.
+        The `AudioInfo` of the song, as it is separated.
     """
     if options.one_file and (options.plot or len(names) > MOST_STEMS):
         raise ValueError(
@@ -127,6 +133,9 @@ def check_file(path: str | Path, folder: str | Path, names: Sequence[str], optio
             f"plot={options.plot}."
         )
     info = audio.info(path, tolerant=options.tolerant)
+    if downmix and info.channels > 2:
+        downmix_matrix(info.channels)  # of as many channels as can be mixed
+        info = dataclasses.replace(info, channels=2)
     if options.start * info.sample_rate >= info.samples:
         seconds = info.samples / info.sample_rate
         raise ValueError(f"{path}: start must be before its end, at {seconds:.2f} s. Received: start={options.start}.")
@@ -159,6 +168,7 @@ def write_stems(
     names: Sequence[str],
     separate: Callable[..., Iterable[np.ndarray]],
     options: FileOptions,
+    downmix: bool = False,
 ) -> dict[str, Path]:
     """Separate a file into files; see `tfsep.separate_file`.
 
@@ -167,11 +177,12 @@ def write_stems(
         names: sequence of str, the stems.
         separate: function from blocks of the song, its length, channels and rate to blocks `[n, stems, channels]`.
         options: `FileOptions`.
+        downmix: bool, whether surround sound becomes stereo. Defaults to False.
 
     Returns:
         dict from stem to the path of its file.
     """
-    info = check_file(path, folder, names, options)
+    info = check_file(path, folder, names, options, downmix)
     paths = stem_paths(path, folder, names, options.suffix, options.name)
     figures = _figures(path, folder, info, options)
     folders = {stem.parent for stem in paths.values()}
@@ -184,6 +195,9 @@ def write_stems(
         with ExitStack() as stack:
             first, samples = _excerpt(info, options)
             blocks = crop(audio.blocks(path, _BLOCK, tolerant=options.tolerant), first, samples)
+            if (channels := audio.info(path, tolerant=options.tolerant).channels) != info.channels:
+                matrix = downmix_matrix(channels)
+                blocks = (block @ matrix for block in blocks)
             if options.one_file:
                 blocks = mixture = Delay(blocks)
             writers = [stack.enter_context(writer) for writer in _writers(path, paths, info, options)]
@@ -225,9 +239,16 @@ def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileO
     if options.one_file:
         (place,) = set(paths.values())
         facts = place, info.sample_rate, tuple(paths), info.channels
-        return [audio.StemFileWriter(*facts, comment=_STEM_FILE_MARK, **settings)]
+        return [audio.StemFileWriter(*facts, comment=_mark(_STEM_FILE, options), **settings)]
     facts = info.sample_rate, info.channels, options.subtype
-    return [audio.Writer(place, *facts, comment=_MARK.format(stem), **settings) for stem, place in paths.items()]
+    return [
+        audio.Writer(place, *facts, comment=_mark(_STEM.format(stem), options), **settings)
+        for stem, place in paths.items()
+    ]
+
+
+def _mark(what: str, options: FileOptions) -> str:
+    return _MARK.format(what, f" of {options.made_by}" if options.made_by else "")
 
 
 def _finish(writers: list[audio.Writer], path: str | Path) -> None:
@@ -283,10 +304,21 @@ def is_separated(path: Path) -> bool:
     return read_comment(path).endswith(", separated by tfsep")
 
 
+def other_model(paths: Iterable[Path], made_by: str) -> tuple[Path, str] | None:
+    """Return a file of stems that another model made, and the name of that model; None if there is none."""
+    marks = {
+        path: re.fullmatch(_MARK.format("(?:Stem .*?|STEM file)", " of (.*)"), read_comment(path)) for path in paths
+    }
+    return next(((path, mark[1]) for path, mark in marks.items() if mark and mark[1] != made_by), None)
+
+
 def _is_ours(path: Path, pattern: re.Pattern | None) -> bool:
     """Whether an earlier run wrote a file as a stem of this song."""
     match = pattern and pattern.fullmatch(str(path))
-    return match is not None and read_comment(path) == _MARK.format(match["stem"])
+    if match is None:
+        return False
+    comment, stem = read_comment(path), _STEM.format(match["stem"])
+    return comment == _MARK.format(stem, "") or (comment.startswith(f"{stem} of ") and is_separated(path))
 
 
 def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:

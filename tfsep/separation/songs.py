@@ -87,7 +87,8 @@ def output_folders(
         if stem in owners:
             where = stem.parent if stem.stem == "stem" else stem
             raise ValueError(
-                f"{owners[stem]} and {path} would both write to {where}. Separate them to different outputs."
+                f"{owners[stem]} and {path} would both write to {where}. Tell them apart by "
+                '--name "{track} {suffix}/{stem}{ext}", or separate them to different outputs.'
             )
         owners[stem] = path
     return folders

@@ -22,7 +22,7 @@ class Stream:
     Args:
         separate: function from blocks `[n, channels]` to blocks `[n, stems, channels]`.
         names: sequence of str, the stems.
-        channels: int, channels of the audio.
+        channels, stem_channels: int, channels of the audio and of its stems.
         latency: int, samples of the blocks that `separate` reads further than it returns, at most.
 
     Attributes:
@@ -50,10 +50,11 @@ class Stream:
         separate: Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]],
         names: Sequence[str],
         channels: int,
+        stem_channels: int,
         latency: int,
     ):
         self.names, self.latency, self._channels = tuple(names), latency, channels
-        self._stems = np.zeros((0, len(names), channels), np.float32)
+        self._stems = np.zeros((0, len(names), stem_channels), np.float32)
         self._received = self._returned = 0
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue = queue.SimpleQueue()
