@@ -872,6 +872,23 @@ class TestReport:
         assert "page: " in out
         assert "vocals" in (tmp_path / "out" / "index.html").read_text()
 
+    def test_stems_of_any_program_as_a_page(self, run, songs, tmp_path):
+        code, out, _ = run("report", songs, "-o", tmp_path / "page")
+        assert (code, out.strip()) == (0, f"page: {tmp_path / 'page' / 'index.html'}")
+        page = (tmp_path / "page" / "index.html").read_text()
+        assert "Stems of 4 songs" in page
+        assert "song3" in page
+        assert run("report", songs / "song0")[0] == 0
+        code, _, err = run("report", songs / "song0")
+        assert (code, "exists" in message(err)) == (2, True)
+        assert run("report", songs / "song0", "--overwrite", "--seconds", 0.2)[0] == 0
+        assert "Stems of song0" in (songs / "song0" / "index.html").read_text()
+        code, _, err = run("report", songs, "--data", "embedded")
+        assert (code, "do not apply to stems" in message(err)) == (2, True)
+        (tmp_path / "empty").mkdir()
+        code, _, err = run("report", tmp_path / "empty")
+        assert (code, "contains no stems" in message(err)) == (2, True)
+
 
 class TestOtherVerbs:
     def test_evaluate_embedded(self, run, tmp_path, small_preset):

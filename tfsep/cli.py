@@ -484,25 +484,45 @@ def _print_scores(groups: list[list], table: Callable[[list], str], as_csv: bool
 
 @app.command()
 def report(
-    results: Annotated[list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")],
+    results: Annotated[
+        list[Path], typer.Argument(help="Folders that `tfsep evaluate -o` wrote, or one of stems, of any program.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the page. Defaults to that of the stems.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help=f"Tracks with the true sources to listen to: {NOTATION}")] = None,
     split: Annotated[str, typer.Option(help="Split of the data.")] = "test",
     estimates: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER of a model's stems; repeatable.")] = None,
     track: Annotated[list[str] | None, typer.Option(help="A track to listen to; repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(help="Longest excerpt to listen to.")] = 30.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Longest excerpt to listen to. Defaults to 30, for stems to whole songs.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a page that exists.")] = False,
 ) -> None:
-    """Write scores as a page with box plots, tables and a player that compares stems."""
-    from tfsep import datasets
-    from tfsep.report import write_report
+    """Write scores as a page with box plots, tables and a player that compares stems; or a page that plays stems.
 
+    Stems are <stem>.wav or <song>/<stem>.wav in the folder, in any audio format, as tfsep, demucs and spleeter write
+    them.
+    """
+    from tfsep import datasets
+    from tfsep.report import write_report, write_stems_page
+
+    if len(results) == 1 and results[0].is_dir() and not any(results[0].rglob("*.json")):
+        if data or estimates or track:
+            raise ValueError(f"{results[0]} has no scores, and --data, --estimates and --track do not apply to stems.")
+        place = (output or results[0]) / "index.html"
+        page = write_stems_page(results[0], place, seconds=seconds, overwrite=overwrite)
+        print(f"page: {page}")
+        return
+    if output is None:
+        raise ValueError("A page of scores needs --output.")
     wrong = [pair for pair in estimates or () if "=" not in pair]
     if wrong:
         raise ValueError(f"--estimates takes NAME=FOLDER. Received: {wrong[0]!r}.")
     folders = dict(pair.split("=", 1) for pair in estimates or ())
     corpus = datasets.from_spec(data, split) if data else None
-    page = write_report(results, output, track, folders, data=corpus, seconds=seconds, overwrite=overwrite)
+    options = {} if seconds is None else {"seconds": seconds}
+    page = write_report(results, output, track, folders, data=corpus, overwrite=overwrite, **options)
     print(f"page: {page}")
 
 
