@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfsep import metrics
+from tfsep import evaluation, metrics
 
 
 def si_sdr(reference, estimate) -> float:
@@ -89,3 +89,15 @@ def test_reload(cls):
     loaded = keras.saving.deserialize_keras_object(config)
     assert type(loaded) is cls
     assert loaded.name == "vocals_metric"
+
+
+def test_usdr_is_that_of_evaluation_and_its_metric_the_mean(noise):
+    reference = noise(3, 1000, 2)
+    reference[2] = 0
+    estimate = reference + 0.1 * noise(3, 1000, 2)
+    expected = evaluation.usdr(reference, estimate)
+    np.testing.assert_allclose(metrics.usdr(reference, estimate), expected, atol=1e-3)
+    metric = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metrics.uSDR(name="u")))
+    for index in range(3):
+        metric.update_state(reference[index : index + 1], estimate[index : index + 1])
+    assert float(metric.result()) == pytest.approx(expected.mean(), abs=1e-3)

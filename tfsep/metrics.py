@@ -1,11 +1,11 @@
-"""Scale-invariant SDR of tensors in training, as a function and as Keras metrics."""
+"""SDR and scale-invariant SDR of tensors in training, as functions and as Keras metrics."""
 
 from __future__ import annotations
 
 import keras
 from keras import ops
 
-__all__ = ["SISDR", "SilentReferences", "si_sdr"]
+__all__ = ["SISDR", "SilentReferences", "si_sdr", "uSDR", "usdr"]
 
 
 def __dir__() -> list[str]:
@@ -48,6 +48,56 @@ def si_sdr(reference, estimate):
     signal = ops.sum(ops.square(target), axis=(1, 2))
     noise = ops.sum(ops.square(estimate - target), axis=(1, 2))
     return 10.0 * ops.log10(ops.maximum(signal, _FLOOR) / ops.maximum(noise, _FLOOR))
+
+
+def usdr(reference, estimate, delta=1e-7):
+    """Compute the SDR of each example of a batch as the MDX and SDX challenges do, differentiably.
+
+    To score tracks in numpy, see `tfsep.evaluation.usdr`.
+
+    Args:
+        reference: float tensor `[batch, samples, channels]`.
+        estimate: float tensor of the same shape.
+        delta: float, energy that keeps the ratio finite for silence. Defaults to 1e-7.
+
+    Returns:
+        float32 tensor `[batch]`, in dB, over all samples and channels.
+
+    Example:
+
+    >>> reference = keras.random.normal((2, 1000, 1), seed=0)
+    >>> tfsep.metrics.usdr(reference, 0.9 * reference).numpy().round()
+    array([20., 20.], dtype=float32)
+
+    Reference:
+
+    - [Mitsufuji et al., 2022, Music Demixing Challenge 2021](https://doi.org/10.3389/frsip.2021.808395)
+    """
+    reference, estimate = ops.cast(reference, "float32"), ops.cast(estimate, "float32")
+    signal = ops.sum(ops.square(reference), axis=(1, 2))
+    distortion = ops.sum(ops.square(reference - estimate), axis=(1, 2))
+    return 10.0 * ops.log10((signal + delta) / (distortion + delta))
+
+
+@keras.saving.register_keras_serializable(package="tfsep")
+class uSDR(keras.metrics.Mean):  # noqa: N801 - the name of the measure
+    """Mean over examples of the SDR of the MDX and SDX challenges, in dB; silent references count, too.
+
+    Args:
+        name: str. Defaults to `"mean"`.
+        dtype: dtype of the result. Defaults to Keras's float type.
+
+    Example:
+
+    >>> metric = tfsep.metrics.uSDR(name="vocals_usdr")
+    >>> reference = keras.random.normal((2, 1000, 1), seed=0)
+    >>> metric.update_state(reference, 0.9 * reference)
+    >>> round(float(metric.result()))
+    20
+    """
+
+    def update_state(self, reference, estimate):
+        super().update_state(usdr(reference, estimate))
 
 
 @keras.saving.register_keras_serializable(package="tfsep")
