@@ -24,7 +24,7 @@ def noise(samples, channels=2):
 
 class TestOpenUnmix(SlowToTraceCase):
     model_class = OpenUnmix
-    options = SMALL
+    options = SMALL | {"segment": 512}  # LSTMs run frame by frame where they are not traced
     parameters = 7_120
 
     def test_level_of_the_input_is_that_of_the_output(self):
@@ -52,7 +52,7 @@ def test_published_parameter_counts(options, published, gates, norms):
     assert model.count_params() == published - 6 * gates + 2 * norms
 
 
-@pytest.mark.parametrize("samples", [1, 64, 65, 5000])
+@pytest.mark.parametrize("samples", [1, 64, 65, 2500])
 @pytest.mark.parametrize("options", [{}, {"wiener": 0}, {"unidirectional": True, "channels": 1}])
 def test_separate_takes_a_song_as_one_sequence(samples, options):
     model = OpenUnmix(**SMALL | options)
