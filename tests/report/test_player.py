@@ -99,7 +99,7 @@ def test_opens_from_disk_and_fetches_nothing(browser):
     assert browser.current_url.startswith("file:")
     fetched = browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert [name for name in fetched if not name.startswith("data:")] == []
-    assert len(browser.find_elements("css selector", "figure svg")) == 4  # two sources, two measures
+    assert len(browser.find_elements("css selector", "figure svg")) == 5  # two sources, two measures; and a comparison
     drawn = "return [...document.querySelectorAll('.song[open] .wave > div')].map((wave) => wave.offsetWidth)"
     assert min(browser.execute_script(drawn)) > 300
 
@@ -165,6 +165,7 @@ def test_solo_silences_the_others(browser):
 
 
 def test_comparing_keeps_the_position(browser):
+    press(browser, "l")
     play(browser)
     truth = levels(browser)
     moved, started, same = script(

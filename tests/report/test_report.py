@@ -25,9 +25,9 @@ def cells(page, label):
 
 
 def cells_of(text, label):
-    table = text.split("<h2>Table</h2>")[1]
+    table = text.split("of each model</h2>")[1]
     row = re.search(rf"</i>{re.escape(str(escape(label)))}</th>(.*?)</tr>", table).group(1)
-    return re.findall(r"<td>(.*?)</td>", re.sub(r"</?span[^>]*>", "", row))
+    return re.findall(r"<td[^>]*>(.*?)</td>", re.sub(r"</?span[^>]*>", "", row))
 
 
 def test_scores_alone(results, tmp_path):
@@ -48,7 +48,7 @@ def test_scores_alone(results, tmp_path):
 def test_bounds_that_models_share_are_shown_once(results, tmp_path):
     other = save_results(tmp_path / "other", "other", shift=2.0)
     text = report.write_report([results, other], tmp_path / "page").read_text("utf-8")
-    table = text.split("<h2>Table</h2>")[1].split("</table>")[0]
+    table = text.split("of each model</h2>")[1].split("</table>")[0]
     assert re.findall(r"</i>(.*?)</th>", table) == ["IRM1", "other", "unet", "mixture"]  # best first
 
 
@@ -63,11 +63,19 @@ def test_models_are_ranked_by_the_targets_that_they_share(tmp_path):
                 frame["metrics"]["SDR"] -= 20
         path.write_text(json.dumps(scores))
     text = report.write_report([voice, four], tmp_path / "page").read_text("utf-8")
-    table = text.split("<h2>Table</h2>")[1].split("</table>")[0]
+    table = text.split("of each model</h2>")[1].split("</table>")[0]
     assert [name for name in re.findall(r"</i>(.*?)</th>", table) if name in ("voice", "four")] == ["four", "voice"]
-    assert cells_of(text, "voice")[-1] == "-"  # a mean over two sources beside one over four
-    assert "ordered by their mean over vocals, drums" in text
-    tracks = text.split("<h2>Tracks</h2>")[1].split("</table>")[0]
+    two = [float(cells_of(text, name)[column].split()[0]) for name in ("voice", "four") for column in (0, 1)]
+    means = [float(cells_of(text, name)[-1].split()[0]) for name in ("voice", "four")]
+    assert means == pytest.approx([np.mean(two[:2]), np.mean(two[2:])], abs=0.011)  # over two of the four
+    heading = re.search("<h1>(.*?)</h1>", text).group(1)
+    assert re.fullmatch(r"four: SDR 3\.[45]\d dB, (0\.9|1\.0)\d dB ahead of voice, better on 4 of 4 tracks", heading)
+    figure = re.search(
+        r'aria-label="Tracks on which four is better than voice: vocals 4 of 4 \(p = .*?</svg>', text, re.S
+    )
+    assert figure.group().count("<use") >= 12  # a dot for each track, of two targets and their mean
+    assert "Ordered by the mean over vocals, drums" in text
+    tracks = text.split("of each track</h2>")[1].split("</table>")[0]
     first = re.findall(r'data-value="([^"]+)"', tracks.split("<tbody>")[1].split("</tr>")[0])
     columns = re.findall(r"<span>(.*?)</span><small>(.*?)</small>", tracks)
     values = {column: float(value) for column, value in zip(columns, first, strict=True)}
@@ -80,7 +88,7 @@ def test_whole_tracks_are_called_so_and_summed_up_by_their_protocol(tmp_path):
     text = report.write_report(results, tmp_path / "page").read_text("utf-8")
     assert "NSDR in dB, bsseval_v3, whole tracks: mean over tracks, weighted by their length" in text
     mean = json.loads((results / "summary.json").read_text())["rows"]["model"]["scores"]["vocals"]["NSDR"]["mean"]
-    assert f"<td>{mean:.2f} " in text
+    assert f">{mean:.2f} <span" in text
 
 
 def test_failed_tracks_are_named(results, tmp_path):
@@ -194,7 +202,7 @@ def test_a_box_plot_draws_quartiles_and_lets_the_page_colour_it():
     boxes = [Box("a $_x$ <b> 🎈" + 30 * "x", values, series=0), Box("IRM1", [7.0, 8.0, 9.0])]
     svg = box_plot(boxes, "vocals", "SDR in dB", (0.0, 101.0))
     assert svg.startswith("<svg") and "width=" not in svg[:60]
-    assert "a $_x$ &lt;b&gt;" in svg and "…" in svg and "<b>" not in svg
+    assert "a $_x$ &lt;b&gt;" in svg and 30 * "x" in svg and "<b>" not in svg
     assert "var(--series-0)" in svg and "var(--bound)" in svg and "#0102" not in svg
     assert svg == box_plot(boxes, "vocals", "SDR in dB", (0.0, 101.0))
 
@@ -223,6 +231,6 @@ def test_two_estimates_of_one_source(results, tmp_path):
 def test_bounds_that_models_do_not_share_say_whose_they_are(results, tmp_path):
     other = save_results(tmp_path / "voice", "voice", targets=("vocals",))
     text = report.write_report([results, other], tmp_path / "page").read_text("utf-8")
-    table = text.split("<h2>Table</h2>")[1].split("</table>")[0]
+    table = text.split("of each model</h2>")[1].split("</table>")[0]
     labels = re.findall(r"</i>(.*?)</th>", table)
     assert {"IRM1 of unet", "IRM1 of voice", "unet", "voice"} <= set(labels) and len(labels) == 6

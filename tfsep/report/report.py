@@ -11,7 +11,7 @@ from tfsep.datasets import Track
 from tfsep.evaluation import Scores, check_comparable, read_results
 from tfsep.files import song_folder
 from tfsep.report.page import check_output, write_page
-from tfsep.report.score_sections import mean_of_medians, score_sections
+from tfsep.report.score_sections import headline, mean_of_medians, score_sections, shared_in_words
 from tfsep.report.songs import Song, Sound, Version, check_excerpt, excerpt_words
 from tfsep.report.stem_files import check_timeline, open_stems
 
@@ -73,10 +73,11 @@ def write_report(
     songs = [_song(name, scores, truths, estimates or {}) for name in _chosen(scores, tracks, truths, estimates)]
     sounds = [Sound(song, seconds, start) for song in songs]
     listening = f" Sound: {excerpt_words(seconds, start)}, as Opus." if songs else ""
-    models = ", ".join(result.model for result in scores)
     count = f"{len(scores[0].tracks)} track{'s' if len(scores[0].tracks) > 1 else ''}"
-    summary = f"{models}: {count}, {scores[0].protocol}, {scores[0].windows_in_words}.{listening}"
-    write_page(output, "Separation report", summary, sounds, **score_sections(scores, [song.name for song in songs]))
+    parts = (shared_in_words(scores), count, scores[0].protocol, scores[0].windows_in_words)
+    summary = f"{', '.join(part for part in parts if part)}.{listening}"
+    sections = score_sections(scores, [song.name for song in songs])
+    write_page(output, "Separation report", summary, sounds, heading=headline(scores), **sections)
     return output
 
 

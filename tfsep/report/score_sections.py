@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfsep.evaluation import Scores
+from tfsep.evaluation import Scores, compare
 from tfsep.evaluation.protocols import protocol
-from tfsep.report.figures import Box, box_plot
+from tfsep.report.figures import Box, box_plot, difference_plot
 
 MEAN = "mean"
 
@@ -79,40 +79,111 @@ def score_sections(scores: Sequence[Scores], playable: Sequence[str]) -> dict:
     }
 
 
-def _section(scores: Sequence[Scores], measure: str) -> dict:
+def headline(scores: Sequence[Scores]) -> str:
+    """Return the result in one line: the best model, its score, and what it is to be compared with."""
+    measure = scores[0].measures()[0]
+    targets, shared = _targets(scores)
+    if not shared:
+        return f"{len(scores)} models without a common target"
+    unit = f" {protocol(scores[0].protocol).unit}".rstrip()
+    lines = _ranked(_lines(scores, measure, [*targets, MEAN]), shared)
+    best, *others = [line for line in lines if line.is_model]
+    value = best.scores[MEAN].value
+    if others:
+        found = compare(others[0].result, best.result, measure)[MEAN]
+        ahead = f"{value - others[0].scores[MEAN].value:.2f}{unit} ahead of {others[0].label}"
+        how = f"{ahead}, better on {found.better} of {np.sum(~np.isnan(found.values))} tracks"
+    else:
+        how = ", ".join(f"{line.label} {line.scores[MEAN].value:.2f}" for line in lines if not line.is_model)
+    return f"{best.label}: {measure} {value:.2f}{unit}" + (f", {how}" if how else "")
+
+
+def shared_in_words(scores: Sequence[Scores]) -> str:
+    """Return what the headline's scores are of, such as `"Mean over vocals, drums"`."""
+    shared = _targets(scores)[1]
+    return f"Mean over {', '.join(shared)}" if len(shared) > 1 else "".join(shared)
+
+
+def _targets(scores: Sequence[Scores]) -> tuple[list[str], list[str]]:
+    """Return all targets, and those that all models have."""
     targets = list(dict.fromkeys(target for result in scores for target in result.targets))
-    shared = [target for target in targets if all(target in result.targets for result in scores)]
-    columns = [*targets, MEAN]
+    return targets, [target for target in targets if all(target in result.targets for result in scores)]
+
+
+def _section(scores: Sequence[Scores], measure: str) -> dict:
+    targets, shared = _targets(scores)
+    columns = [*targets, MEAN] if shared else targets
     lines = _ranked(_lines(scores, measure, columns), shared)
+    rules = protocol(scores[0].protocol)
+    unit = f"{measure} in {rules.unit}" if rules.unit else measure
     return {
         "measure": measure,
+        "unit": unit,
         "columns": columns,
+        "mean_name": MEAN if shared == targets else "mean of shared",
         "lines": lines,
-        "order": f"Models and bounds are ordered by their mean over {', '.join(shared)}." if shared else "",
-        "figures": _figures(lines, targets, measure),
+        "order": f"Ordered by the mean over {', '.join(shared)}." if shared else "",
+        "figures": _figures(lines, targets, measure, unit),
+        "difference": _difference(lines, measure, unit) if len(scores) == 2 and shared else None,
         "track_columns": _track_columns(scores, targets, shared, measure),
     }
 
 
+def _difference(lines: Sequence[Line], measure: str, unit: str) -> dict | None:
+    """Draw the paired comparison of two models, the better minus the other."""
+    models = [line.result for line in lines if line.is_model]
+    if len(models) < 2:
+        return None
+    second, first = models
+    found = compare(first, second, measure)
+    rows = [(target, one.values, one.value, one.low, one.high) for target, one in found.items()]
+    counts = [
+        f"{target} {one.better} of {np.sum(~np.isnan(one.values))} (p = {one.p:.2g})" for target, one in found.items()
+    ]
+    title = f"{second.model} − {first.model}"  # noqa: RUF001
+    words = f"Tracks on which {second.model} is better than {first.model}: {', '.join(counts)}."
+    return {"words": words, "svg": difference_plot(rows, title, f"difference of {unit}")}
+
+
 def _lines(scores: Sequence[Scores], measure: str, columns: Sequence[str]) -> list[Line]:
     """Return the lines of models and bounds. A bound that models share is shown once."""
+    shared = _targets(scores)[1]
     lines = []
     for series, result in enumerate(scores):
         for row in result.rows:
             if measure not in result.measures(row):
                 continue
-            found = {column: _score(result, row, column, columns, measure) for column in columns}
+            found = {column: _score(result, row, column, shared, measure) for column in columns}
             if row == "model":
                 lines.append(Line(result.model, result, row, series, found))
-            elif not any(line.row == row and repr(line.scores) == repr(found) for line in lines):
-                lines.append(Line(row, result, row, None, found))
+            else:
+                _add_bound(lines, Line(row, result, row, None, found))
     return _with_distinct_labels(lines)
 
 
-def _score(result: Scores, row: str, column: str, columns: Sequence[str], measure: str) -> Score:
-    """Return a cell of the table. Means over other targets than the table's are not comparable and so undefined."""
-    if column == MEAN and set(result.targets) == set(columns) - {MEAN}:
+def _add_bound(lines: list[Line], line: Line) -> None:
+    """Add a bound, or what it knows of further targets to one that agrees with it."""
+    for place, other in enumerate(lines):
+        if other.row == line.row and all(_agree(line.scores[column], other.scores[column]) for column in line.scores):
+            merged = {
+                column: score if math.isnan(other.scores[column].value) else other.scores[column]
+                for column, score in line.scores.items()
+            }
+            lines[place] = replace(other, scores=merged)
+            return
+    lines.append(line)
+
+
+def _agree(one: Score, other: Score) -> bool:
+    return math.isnan(one.value) or math.isnan(other.value) or one.value == other.value
+
+
+def _score(result: Scores, row: str, column: str, shared: Sequence[str], measure: str) -> Score:
+    """Return a cell of the table. Means are over the targets that all models have."""
+    if column == MEAN and set(result.targets) == set(shared):
         return Score(result.score(None, measure, row), *result.interval(None, measure, row))
+    if column == MEAN:
+        return Score(float(np.mean([result.score(target, measure, row) for target in shared] or [math.nan])))
     if column in result.targets:
         return Score(result.score(column, measure, row), *result.interval(column, measure, row))
     return Score()
@@ -133,19 +204,30 @@ def _with_distinct_labels(lines: list[Line]) -> list[Line]:
     ]
 
 
-def _figures(lines: Sequence[Line], targets: Sequence[str], measure: str) -> list[dict]:
-    """Draw a box plot for each target, all on one scale."""
+def _figures(lines: Sequence[Line], targets: Sequence[str], measure: str, unit: str) -> list[dict]:
+    """Draw a box plot of the models for each target, all on one scale, with the bounds as lines."""
+    known = {target: [line for line in lines if not math.isnan(line.scores[target].value)] for target in targets}
     boxes = {
         target: [
             Box(line.label, line.result.track_medians(target, measure, line.row), line.series)
-            for line in lines
-            if not math.isnan(line.scores[target].value)
+            for line in known[target]
+            if line.is_model
         ]
         for target in targets
     }
-    limits = _limits([value for group in boxes.values() for box in group for value in box.values])
+    # Once each: a model of other sources may have another oracle, which the table names.
+    bounds = {
+        target: {line.row: line.scores[target].value for line in reversed(known[target]) if not line.is_model}
+        for target in targets
+    }
+    drawn = [value for group in boxes.values() for box in group for value in box.values]
+    limits = _limits(drawn + [value for group in bounds.values() for value in group.values()])
     return [
-        {"words": _words(target, lines, measure), "svg": box_plot(group, target, f"{measure} in dB", limits)}
+        {
+            "target": target,
+            "words": _words(target, lines, measure),
+            "svg": box_plot(group, target, unit, limits, list(bounds[target].items())),
+        }
         for target, group in boxes.items()
         if group
     ]

@@ -41,3 +41,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
 for (const radio of document.querySelectorAll('input[name="measure"]')) {
   radio.addEventListener("change", () => showMeasure(radio.value));
 }
+
+// On a phone, where figures and tables show one target at a time.
+function showTarget(part, target) {
+  for (const element of part.querySelectorAll("[data-target]")) {
+    element.classList.toggle("off", element.dataset.target !== target);
+  }
+}
+for (const radio of document.querySelectorAll(".targets input")) {
+  const part = radio.closest(".measure");
+  radio.addEventListener("change", () => showTarget(part, radio.value));
+  if (radio.checked) showTarget(part, radio.value);
+}
