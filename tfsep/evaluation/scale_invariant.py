@@ -75,21 +75,20 @@ def si_bss_eval(references: np.ndarray, estimates: np.ndarray) -> dict[str, np.n
     """
     references, estimates = windows.checked(references, estimates)
     sources, estimates = (audio.reshape(len(audio), -1) for audio in (references, estimates))
-    gram = np.array([_products(sources, source) for source in sources])
-    inverse = np.linalg.pinv(gram, hermitian=True)
+    gram, products = (_products(sources, signals) for signals in (sources, estimates))
+    gains = np.linalg.pinv(gram, hermitian=True) @ products  # of the sources, whose sums are the projections
+    artifacts = _remainders(estimates, sources, gains)
     values = {
         "SI-SDR": si_sdr(references, estimates.reshape(references.shape)),
         **{name: np.full(len(sources), np.nan) for name in ("SI-SIR", "SI-SAR")},
     }
     for index in np.flatnonzero(~np.isnan(values["SI-SDR"])):
-        products = _products(sources, estimates[index])
-        gains = inverse @ products  # of the sources whose sum is the projection
-        scale = products[index] / gram[index, index]
+        scale = products[index, index] / gram[index, index]
         signal = scale**2 * gram[index, index]
-        others = gains - scale * (np.arange(len(sources)) == index)
+        others = gains[:, index] - scale * (np.arange(len(sources)) == index)
         interference = max(0.0, others @ gram @ others) if len(sources) > 1 else 0.0
         values["SI-SIR"][index] = decibels(signal, interference)
-        values["SI-SAR"][index] = decibels(signal, _remainder(estimates[index], sources, gains))
+        values["SI-SAR"][index] = decibels(signal, artifacts[index])
     return values
 
 
@@ -103,20 +102,18 @@ def _ratio(reference, estimate):
     return float(decibels(np.vdot(target, target), np.vdot(distortion, distortion)))
 
 
-def _products(sources, signal):
-    """Return the inner product of each source and a signal."""
-    return sum(
-        sources[:, block].astype(np.float64) @ signal[block].astype(np.float64) for block in _blocks(len(signal))
-    )
+def _products(sources, signals):
+    """Return the inner products of sources and signals, `[sources, signals]`."""
+    blocks = zip(_blocks(sources), _blocks(signals), strict=True)
+    return sum(source @ signal.T for source, signal in blocks)
 
 
-def _remainder(estimate, sources, gains):
-    """Return the energy of an estimate minus a weighted sum of sources."""
-    return sum(
-        np.sum((estimate[block].astype(np.float64) - gains @ sources[:, block].astype(np.float64)) ** 2)
-        for block in _blocks(len(estimate))
-    )
+def _remainders(estimates, sources, gains):
+    """Return the energy of each estimate minus its weighted sum of sources."""
+    blocks = zip(_blocks(estimates), _blocks(sources), strict=True)
+    return sum(np.sum((estimate - gains.T @ source) ** 2, axis=1) for estimate, source in blocks)
 
 
-def _blocks(samples):
-    return [slice(start, start + _BLOCK) for start in range(0, samples, _BLOCK)]
+def _blocks(signals):
+    for start in range(0, signals.shape[1], _BLOCK):
+        yield signals[:, start : start + _BLOCK].astype(np.float64)
