@@ -173,7 +173,7 @@ class TestSeparate:
                 ["song.wav", "--format", "mp3", "--bitrate", "192000"],
                 "kilobits per second, such as 192. Received: 192000",
             ),
-            (["song.wav", "-m", "hpss", "--shifts", "2"], "shifts, tta, wiener and segment do not apply"),
+            (["song.wav", "-m", "hpss", "--shifts", "2"], "wiener, segment and extend_band do not apply"),
             (["song.wav", "--segment", "0"], "segment must be a number above 0"),
         ],
     )
@@ -245,7 +245,18 @@ class TestSeparate:
     def test_surround_sound_and_other_segments(self, run, tmp_path, small_preset):
         sound = np.random.default_rng(0).normal(0, 0.1, (RATE, 6)).astype(np.float32)
         audio.write(tmp_path / "film.flac", sound, RATE)
-        options = ("-o", tmp_path / "out", "-m", small_preset, "--downmix", "--segment", 0.2, "--residual", "rest")
+        options = (
+            "-o",
+            tmp_path / "out",
+            "-m",
+            small_preset,
+            "--downmix",
+            "--extend-band",
+            "--segment",
+            0.2,
+            "--residual",
+            "rest",
+        )
         assert run("separate", tmp_path / "film.flac", *options)[0] == 0
         stems = [audio.read(path)[0] for path in (tmp_path / "out" / "film").iterdir()]
         left = sound[:, 0] + 0.5**0.5 * (sound[:, 2] + sound[:, 4])
@@ -939,6 +950,7 @@ class TestOtherVerbs:
         rows, notes = out.split("\n\n")
         lines = {line.split()[0]: line for line in rows.splitlines()}
         assert lines["unet-vocals-drums"].endswith("vocals 3.86, drums 3.60                           1")
+        assert "  2  6  " in lines["unet-vocals-drums"]  # MB, and the band in kHz
         assert "CC BY-NC-SA 4.0" in lines["umxl"] and "not allowed" in lines["umxl"]
         assert notes.startswith("1: bsseval_v4 SDR, the 14 validation tracks")
         assert "default is convsep-4stems-plus" in notes and "hpss, repet-sim" in notes

@@ -124,6 +124,9 @@ def separate(
     downmix: Annotated[
         bool, typer.Option("--downmix", help="Mix surround sound to stereo first, by ITU-R BS.775, without LFE.")
     ] = False,
+    extend_band: Annotated[
+        bool, typer.Option("--extend-band", help="Continue the stems above the band of a model below the song's rate.")
+    ] = False,
     start: Annotated[float, typer.Option(help="Begin at this second of the song.")] = 0,
     duration: Annotated[float | None, typer.Option(help="Separate so many seconds.")] = None,
     format: Annotated[
@@ -211,6 +214,7 @@ def separate(
                 "segment": segment,
                 "batch_size": batch_size,
                 "downmix": downmix,
+                "extend_band": extend_band,
             },
             {
                 "suffix": f".{format}",
@@ -579,7 +583,7 @@ def presets(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    lines = [("NAME", "", "MB", "LICENCE", "COMMERCIAL", "SDR IN dB", "ON")]
+    lines = [("NAME", "", "MB kHz", "LICENCE", "COMMERCIAL", "SDR IN dB", "ON")]
     notes: dict[str, int] = {}
     for row in rows:
         scores = row["scores"] or {"values": dict.fromkeys(row["sources"])}
@@ -589,7 +593,7 @@ def presets(
             protocol = f"{scores['protocol']} {scores['measure']}, " if "protocol" in scores else ""
             mark = f"{notes.setdefault(protocol + scores['data'], len(notes) + 1)}"
         where = "" if row["shipped"] else "fetch"
-        size = f"{row['bytes'] / 1e6:.0f}"
+        size = f"{row['bytes'] / 1e6:3.0f} {row['bandwidth'] / 1000:2.0f}"
         lines.append((row["name"], where, size, row["licence"], row["commercial_use"], ", ".join(values), mark))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

@@ -5,7 +5,7 @@ import pytest
 
 from tfsep.layers import STFT, magnitude
 from tfsep.layers.wiener import wiener_filter
-from tfsep.separation import separate
+from tfsep.separation import Separation, separate
 
 
 @pytest.fixture
@@ -49,8 +49,6 @@ def test_tta_swaps_channels_and_inverts(uneven, noise):
 
 def test_variants_advance_together(uneven, noise):
     """What has been read of the song is never far from what is done."""
-    from tfsep.separation import Separation
-
     read = []
 
     def blocks():
@@ -86,6 +84,32 @@ def test_wiener_filter_refines_any_models_estimates(identity, noise, channels):
     refined = wiener_filter(magnitudes, spectra[0], 1, softmask=True)
     expected = np.asarray(stft.inverse(*(part[:, 0] for part in refined), size))[0, 4096 : 4096 + len(song)]
     np.testing.assert_allclose(found["plain"], expected, atol=1e-5)
+
+
+def test_estimates_are_continued_above_the_band_of_the_model(identity, noise):
+    class Quarter(identity):
+        """Half the mixture, and a quarter of it: of 0.5, 0.25 and a rest of 0.25, the powers are 4 : 1 : 1."""
+
+        def separate_window(self, window):
+            return {"plain": window / 2, "minus": window / 4}
+
+    song, model = noise(20_000), Quarter(segment=2000)
+    plain, extended = (separate(song, model, 16000, extend_band=on) for on in (False, True))
+
+    def share(stems, name, lowest):
+        spectra = np.fft.rfft(stems[name][:, 0]), np.fft.rfft(song[:, 0])
+        return np.linalg.norm(spectra[0][lowest:]) / np.linalg.norm(spectra[1][lowest:])
+
+    assert share(plain, "plain", 5500) < 0.01
+    assert share(extended, "plain", 5500) == pytest.approx(4 / 6, abs=0.01)
+    assert share(extended, "minus", 5500) == pytest.approx(1 / 6, abs=0.01)
+    below = [np.fft.rfft(stems["plain"][:, 0])[:4000] for stems in (plain, extended)]
+    assert np.linalg.norm(below[0] - below[1]) < 0.02 * np.linalg.norm(below[0])
+    same = [separate(song, model, 8000, extend_band=on)["plain"] for on in (False, True)]
+    np.testing.assert_array_equal(*same)
+    with Separation(model, extend_band=True).stream(16000, 2) as stream:
+        parts = [stream.push(song)["plain"], stream.finish()["plain"]]
+    np.testing.assert_allclose(np.concatenate(parts), extended["plain"], atol=1e-6)
 
 
 def test_what_does_not_apply_is_an_error(identity, noise):

@@ -95,7 +95,8 @@ def table() -> list[dict]:
     """Return facts about all models that have a name, those of the package first.
 
     Returns:
-        A dict for each model with `name`, `shipped` (bool, in the package), `network`, `sources`, `sample_rate` in Hz,
+        A dict for each model with `name`, `shipped` (bool, in the package), `network`, `sources`, `sample_rate` and
+        `bandwidth` in Hz,
         `bytes` (to download, or in the package), `scores` (`protocol`, `measure`, `data` and `values` in dB by source;
         None if not known), `licence` of the weights, `commercial_use` (`"allowed"`, `"not allowed"` or
         `"not stated"`) and `training_data`.
@@ -105,7 +106,8 @@ def table() -> list[dict]:
     >>> [model["name"] for model in tfsep.presets.table() if model["commercial_use"] == "allowed"][:2]
     ['convsep-4stems-free', 'spleeter-2stems']
     """
-    return [_shipped_facts(name) for name in names()] + [_fetchable_facts(*item) for item in catalogue().items()]
+    rows = [_shipped_facts(name) for name in names()] + [_fetchable_facts(*item) for item in catalogue().items()]
+    return [{**row, "bandwidth": row["sample_rate"] / 2} for row in rows]
 
 
 def best_to_fetch(sources: Sequence[str]) -> dict:

@@ -40,6 +40,7 @@ class SeparationOptions(TypedDict, total=False):
     wiener: int
     segment: float | None
     downmix: bool
+    extend_band: bool
 
 
 class Separation:
@@ -69,6 +70,8 @@ class Separation:
             Defaults to the model's.
         downmix: bool, mix surround sound to stereo before it is separated, by ITU-R BS.775: centre and surround
             channels at -3 dB, no LFE. Defaults to False.
+        extend_band: bool, continue the estimates of a model below the song's rate above its band: by the mixture, times
+            the mean of each estimate's mask in the octave below. Defaults to False.
 
     Attributes:
         names: tuple of str, the stems.
@@ -99,9 +102,10 @@ class Separation:
         wiener: int = 0,
         segment: float | None = None,
         downmix: bool = False,
+        extend_band: bool = False,
     ):
         self._model = model
-        self._quality = Quality(overlap, batch_size, shifts, tta, wiener, segment)
+        self._quality = Quality(overlap, batch_size, shifts, tta, wiener, segment, extend_band)
         self._downmix = downmix
         if takes_whole_songs(model):
             self._quality.check_whole_songs()
@@ -248,7 +252,7 @@ def separate(
         tolerant: bool, use what is left of a damaged file, with a warning; see `tfsep.audio.read`. Defaults to False.
         progress: function that is called with the samples done and in total, at the model's rate. Defaults to None.
         **options: which stems, and how well: `stems`, `groups`, `residual`, `consistent`, `overlap`, `batch_size`,
-            `shifts`, `tta`, `wiener`, `segment`, `downmix`; see `Separation`.
+            `shifts`, `tta`, `wiener`, `segment`, `downmix`, `extend_band`; see `Separation`.
 
     Returns:
         dict from stem to float32 array of the song's own rate, length, channels and shape.

@@ -17,7 +17,7 @@ from tfsep.models.bag import Bag
 from tfsep.separation.bags import separate_by_bag
 from tfsep.separation.chunking import Counted
 from tfsep.separation.engine import check_options, segment_and_hop, separate_blocks, stream_delay
-from tfsep.separation.refining import WienerRefinement, refine
+from tfsep.separation.refining import BandExtension, WienerRefinement, refine
 from tfsep.separation.spool import separate_normalized
 from tfsep.separation.variants import separate_variants
 
@@ -45,6 +45,7 @@ class Quality:
     tta: bool = False
     wiener: int = 0
     segment: float | None = None
+    extend_band: bool = False
 
     def __post_init__(self):
         check_options(self.overlap, self.batch_size)
@@ -54,8 +55,10 @@ class Quality:
 
     def check_whole_songs(self) -> None:
         """Raise ValueError if there are options that separators of whole songs do not have."""
-        if self.shifts > 1 or self.tta or self.wiener or self.segment:
-            raise ValueError("This model separates a song as a whole: shifts, tta, wiener and segment do not apply.")
+        if self.shifts > 1 or self.tta or self.wiener or self.segment or self.extend_band:
+            raise ValueError(
+                "This model separates a song as a whole: shifts, tta, wiener, segment and extend_band do not apply."
+            )
 
     def applied_to(self, model):
         """Return the model with the length of segments that was asked for."""
@@ -123,10 +126,12 @@ def _in_segments(
 ) -> Iterator[np.ndarray]:
     """Separate by a model that works at a rate of its own."""
     song = Counted(blocks)
-    resampled, inside = iter(song), samples
+    extended = quality.extend_band and sample_rate > model.sample_rate
+    original = Delay(song) if extended else song
+    resampled, inside = iter(original), samples
     if sample_rate != model.sample_rate:
         inside = None if samples is None else round(samples * model.sample_rate / sample_rate)
-        resampled = audio.resample_blocks(song, sample_rate, model.sample_rate, samples)
+        resampled = audio.resample_blocks(original, sample_rate, model.sample_rate, samples)
     if quality.wiener:
         resampled = mixture = Delay(resampled)
 
@@ -143,18 +148,34 @@ def _in_segments(
     else:
         estimates = separate_all(resampled)
     if quality.wiener:
-        estimates = refine(estimates, mixture, inside, channels, model.sources, model.sample_rate, quality.wiener)
+        estimates = refine(estimates, mixture, inside, _wiener(model, channels, quality))
     if sample_rate != model.sample_rate:
         # Resample all sources together, as channels.
         flat = (block.reshape(len(block), -1) for block in estimates)
         flat = audio.resample_blocks(flat, model.sample_rate, sample_rate)
         estimates = (block.reshape(len(block), len(model.sources), channels) for block in flat)
+    estimates = _completed(estimates, song, len(model.sources), channels)
+    if extended:
+        estimates = refine(estimates, original, samples, _extension(model, channels, sample_rate))
+    yield from estimates
+
+
+def _completed(estimates: Iterable[np.ndarray], song: Counted, sources: int, channels: int) -> Iterator[np.ndarray]:
+    """Bring estimates to the length of the song, which rounding there and back may miss by a few samples."""
     done = 0
     for block in song.trim(estimates):
         done += len(block)
         yield block
-    if done < song.samples:  # rounding there and back may miss a few
-        yield np.zeros((song.samples - done, len(model.sources), channels), np.float32)
+    if done < song.samples:
+        yield np.zeros((song.samples - done, sources, channels), np.float32)
+
+
+def _wiener(model, channels: int, quality: Quality) -> WienerRefinement:
+    return WienerRefinement(model.sources, channels, model.sample_rate, quality.wiener)
+
+
+def _extension(model, channels: int, sample_rate: int) -> BandExtension:
+    return BandExtension(model.sources, channels, sample_rate, model.sample_rate)
 
 
 def stream_latency(channels: int, sample_rate: int, model, quality: Quality) -> int:
@@ -168,12 +189,15 @@ def stream_latency(channels: int, sample_rate: int, model, quality: Quality) -> 
     model = quality.applied_to(model)
     delay = stream_delay(model, channels, quality.overlap, quality.batch_size)
     if quality.wiener:
-        delay += stream_delay(WienerRefinement(model.sources, channels, model.sample_rate, quality.wiener), channels)
+        delay += stream_delay(_wiener(model, channels, quality), channels)
     if sample_rate == model.sample_rate:
         return delay
     slower = max(1, sample_rate / model.sample_rate)
     # There and back; and two samples, as lengths are rounded twice.
-    return math.ceil(2 * RESAMPLING_DELAY * slower + delay * sample_rate / model.sample_rate) + 2
+    latency = math.ceil(2 * RESAMPLING_DELAY * slower + delay * sample_rate / model.sample_rate) + 2
+    if quality.extend_band and sample_rate > model.sample_rate:
+        latency += stream_delay(_extension(model, channels, sample_rate), channels)
+    return latency
 
 
 class Delay:
