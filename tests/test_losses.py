@@ -214,7 +214,7 @@ def test_convsep_loss_wants_its_sources():
         ({"beta": -1}, "beta must be a number of at least 0. Received: beta=-1"),
         ({"ramp": float("nan")}, "ramp must be a number of at least 0. Received: ramp=nan"),
         ({"alpha": 0.5}, "must subtract less than a target's own error. Received: alpha=0.5, beta=0.01"),
-        ({"beta_vocals": 0.998}, "must subtract less"),
+        ({"beta_vocals": 0.999}, "must subtract less"),
     ],
 )
 def test_convsep_loss_refuses_weights_without_a_lower_bound(arguments, message):
