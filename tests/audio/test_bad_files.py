@@ -154,6 +154,14 @@ def test_joined_flac_files_are_refused(first, second, between, tmp_path):
             function(path)
 
 
+@pytest.mark.parametrize("block", [1, 5, 1000])
+def test_joined_flac_files_are_found_wherever_a_block_ends(block, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfsep.audio.headers._BLOCK", block)
+    (tmp_path / "a.flac").write_bytes(2 * files["flac"].read_bytes()[:3000])
+    with pytest.raises(audio.AudioError, match="is several flac files joined"):
+        audio.info(tmp_path / "a.flac")
+
+
 def test_deviations_of_wav_writers(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(wav_bytes(bytes(4000), riff_size=44 + 4000))  # counts its own first eight bytes

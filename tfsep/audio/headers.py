@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import mmap
 import os
 import re
 import struct
@@ -16,6 +15,8 @@ from tfsep.audio.mp3 import syncsafe
 _W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
 _MATROSKA = b"\x1a\x45\xdf\xa3"
 _FLAC = re.compile(rb"fLaC[\0\x80]\0\0\x22")  # with the header of STREAMINFO, its first block
+_FLAC_HEADER = 8  # bytes
+_BLOCK = 1 << 20
 _BIG = (b"FORM", b"RIFX")
 _NAME = re.compile(rb"[ -~]{4}")
 # Chunks before the audio; a file has few, and a damaged one may seem to have millions.
@@ -63,14 +64,23 @@ def check_complete(path: str) -> None:
         elif magic[:4] == b"OggS":
             end = ogg.check(path)
         else:
-            if magic[:4] == b"fLaC":
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    if _FLAC.search(data, begin + 4):
-                        raise AudioError(f"{path}: is several flac files joined; decode each and join the audio.")
+            if magic[:4] == b"fLaC" and _contains_flac(file, begin + 4):
+                raise AudioError(f"{path}: is several flac files joined; decode each and join the audio.")
             return
         size = _size(file)
     if end > size:
         raise damaged(path, f"is truncated: its headers announce {end} bytes, and it has {size}")
+
+
+def _contains_flac(file: BinaryIO, position: int) -> bool:
+    """Whether a flac begins at `position` or later."""
+    file.seek(position)
+    read = b""
+    while block := file.read(_BLOCK):
+        read = read[1 - _FLAC_HEADER :] + block
+        if _FLAC.search(read):
+            return True
+    return False
 
 
 @contextlib.contextmanager
