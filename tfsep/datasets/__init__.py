@@ -85,6 +85,6 @@ def from_spec(spec: str, split: str = "train", names: Mapping[str, str] | None =
         return Mixing(*path.split(","), split=split)
     if kind in _KINDS and path:
         return _KINDS[kind](path, split=split)
-    if Path(spec).is_dir():
+    if spec and Path(spec).is_dir():
         return FoundStems(spec, split, names)
     raise ValueError(f"Unknown data {spec!r}. Expected one of: {NOTATION}.")
