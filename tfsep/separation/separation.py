@@ -141,13 +141,11 @@ class Separation:
         else:
             array = _checked(song, sample_rate)
             one_dimensional = np.ndim(song) == 1
-        stems = {name: np.empty_like(array) for name in self.names}
-        position = 0
-        for block in self.blocks([array], len(array), array.shape[1], sample_rate, progress):
-            for index, stem in enumerate(stems.values()):
-                stem[position : position + len(block)] = block[:, index]
-            position += len(block)
-        return {name: stem[:, 0] if one_dimensional else stem for name, stem in stems.items()}
+        blocks = list(self.blocks([array], len(array), array.shape[1], sample_rate, progress))
+        return {
+            name: np.concatenate([block[:, index, 0] if one_dimensional else block[:, index] for block in blocks])
+            for index, name in enumerate(self.names)
+        }
 
     def blocks(
         self,
