@@ -439,6 +439,8 @@ def table(
     """Print the scores of several evaluations side by side, or how they differ."""
     from tfsep import evaluation
 
+    if comparison and (as_csv or as_json):
+        raise ValueError("--compare prints a table. Leave out --csv and --json, or see tfsep.evaluation.compare.")
     groups = [evaluation.read_results(group) for group in evaluation.result_groups(results)]
     formatted = evaluation.comparison_table if comparison else evaluation.table
     _print_scores(groups, partial(formatted, markdown=markdown), as_csv, as_json)

@@ -42,6 +42,12 @@ def test_the_provider_and_the_older_argument_score_alike(folder):
     np.testing.assert_equal(scores.rows, older.rows)
 
 
+def test_sources_without_estimates_are_named(folder, caplog):
+    assert FolderEstimates(folder, TRACKS).sources == ("vocals", "drums")
+    missing = [name for name in TRACKS[0].sources if name not in ("vocals", "drums")]
+    assert f"no estimates of {', '.join(missing)}, not scored." in caplog.text
+
+
 def test_folders_in_the_layout_of_museval(tmp_path, folder):
     folder.rename(tmp_path / "test")
     estimates = FolderEstimates(tmp_path, TRACKS)

@@ -295,6 +295,9 @@ class FolderEstimates:
             )
         if left_out:
             _log.warning("%s: no sources of the data, left out: %s.", self.folder, listed(left_out))
+        missing = [name for name in known if name not in found]
+        if missing and set(sources) <= set(known):
+            _log.warning("%s: no estimates of %s, not scored.", self.folder, listed(missing))
         return sources
 
 
