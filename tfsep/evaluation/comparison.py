@@ -22,6 +22,12 @@ class Difference:
         p: float, of the two-sided Wilcoxon signed-rank test; NaN without tracks.
         better: int, number of tracks with a higher score.
         values: float array `[tracks]`, the differences; NaN where either has no score.
+
+    Example:
+
+    >>> difference = tfsep.evaluation.Difference(0.4, 0.3, 0.5, p=0.5, better=2, values=np.array([0.3, 0.5]))
+    >>> difference.low > 0
+    True
     """
 
     value: float
