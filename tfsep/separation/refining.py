@@ -1,4 +1,4 @@
-"""Estimates refined by the multichannel Wiener filter, for any model."""
+"""Estimates of any model refined: by the multichannel Wiener filter, or above the band of the model."""
 
 from __future__ import annotations
 
@@ -17,92 +17,102 @@ _N_FFT = 4096
 _LEAST_POWER = 1e-10
 
 
-class WienerRefinement:
-    """The Wiener filter with the interface of a model, whose input are the mixture and the estimates.
-
-    Args:
-        sources: names of the estimates.
-        channels: int, 1 or 2, of each of them.
-        sample_rate: int, in hertz.
-        iterations: int, of expectation-maximisation.
-    """
-
-    context = _N_FFT
-    batch_size = 1
-
-    def __init__(self, sources: tuple[str, ...], channels: int, sample_rate: int, iterations: int):
-        self.sources = sources
-        self.channels = channels * (len(sources) + 1)
-        self.segment = _SECONDS * sample_rate
-        self._shape = len(sources) + 1, channels
-        self._iterations = iterations
-        self._stft = STFT(_N_FFT, _N_FFT // 4)
-
-    def separate_window(self, window: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the refined estimates `[batch, segment, channels]` of a window `[batch, size, all channels]`."""
-        size = window.shape[1]
-        parts = np.moveaxis(window.reshape(*window.shape[:2], *self._shape), 2, 1)
-        spectra = [self._stft(ops.convert_to_tensor(parts[:, index])) for index in range(self._shape[0])]
-        magnitudes = ops.stack([magnitude(*spectrum) for spectrum in spectra[1:]], axis=1)
-        refined = wiener_filter(magnitudes, spectra[0], self._iterations, softmask=True)
-        return {
-            name: self._stft.inverse(*(part[:, index] for part in refined), size)[:, self.context : -self.context]
-            for index, name in enumerate(self.sources)
-        }
-
-
-class BandExtension:
-    """Estimates continued above the band of their model, with the interface of a model as `WienerRefinement`.
-
-    Above the band each estimate is the mixture times the mean of the estimate's mask in the octave below. Masks are
-    shares of the power of all estimates and of what they leave of the mixture.
+class Refinement:
+    """Base of what refines estimates, with the interface of a model whose input are the mixture and the estimates.
 
     Args:
         sources: names of the estimates.
         channels: int, of each of them.
         sample_rate: int, of the estimates in hertz.
-        model_rate: int, of the model in hertz.
     """
 
     context = _N_FFT
     batch_size = 1
 
-    def __init__(self, sources: tuple[str, ...], channels: int, sample_rate: int, model_rate: int):
+    def __init__(self, sources: tuple[str, ...], channels: int, sample_rate: int):
         self.sources = sources
         self.channels = channels * (len(sources) + 1)
         self.segment = _SECONDS * sample_rate
         self._shape = len(sources) + 1, channels
         self._stft = STFT(_N_FFT, _N_FFT // 4)
+
+    def separate_window(self, window: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the refined estimates `[batch, segment, channels]` of a window `[batch, size, all channels]`."""
+        size = window.shape[1]
+        mixture, *estimates = np.moveaxis(window.reshape(*window.shape[:2], *self._shape), 2, 0)
+        spectra = self._refined(mixture, estimates)
+        return {
+            name: self._stft.inverse(*spectrum, size)[:, self.context : -self.context]
+            for name, spectrum in zip(self.sources, spectra, strict=True)
+        }
+
+    def _refined(self, mixture: np.ndarray, estimates: list[np.ndarray]) -> list[tuple]:
+        """Return real and imaginary part of each refined estimate, from waveforms `[batch, size, channels]`."""
+        raise NotImplementedError
+
+    def _spectrum(self, waveform: np.ndarray) -> tuple:
+        return self._stft(ops.convert_to_tensor(waveform))
+
+
+class WienerRefinement(Refinement):
+    """The multichannel Wiener filter.
+
+    Args:
+        sources, channels, sample_rate: see `Refinement`; 1 or 2 channels.
+        iterations: int, of expectation-maximisation.
+    """
+
+    def __init__(self, sources: tuple[str, ...], channels: int, sample_rate: int, iterations: int):
+        super().__init__(sources, channels, sample_rate)
+        self._iterations = iterations
+
+    def _refined(self, mixture: np.ndarray, estimates: list[np.ndarray]) -> list[tuple]:
+        magnitudes = ops.stack([magnitude(*self._spectrum(estimate)) for estimate in estimates], axis=1)
+        parts = wiener_filter(magnitudes, self._spectrum(mixture), self._iterations, softmask=True)
+        return [tuple(part[:, index] for part in parts) for index in range(len(estimates))]
+
+
+class BandExtension(Refinement):
+    """Estimates continued above the band of their model.
+
+    Above the band each estimate is the mixture times the mean of the estimate's mask in the octave below. Masks are
+    shares of the power of all estimates and of what they leave of the mixture.
+
+    Args:
+        sources, channels, sample_rate: see `Refinement`.
+        model_rate: int, of the model in hertz.
+    """
+
+    def __init__(self, sources: tuple[str, ...], channels: int, sample_rate: int, model_rate: int):
+        super().__init__(sources, channels, sample_rate)
         # Resampling cuts off the highest tenth of the band.
         self._inside = int(0.9 * model_rate / sample_rate * (_N_FFT // 2))
 
-    def separate_window(self, window: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the estimates `[batch, segment, channels]` of a window `[batch, size, all channels]`."""
-        size, inside = window.shape[1], self._inside
-        parts = np.moveaxis(window.reshape(*window.shape[:2], *self._shape), 2, 1)
-        rest = parts[:, :1] - parts[:, 1:].sum(axis=1, keepdims=True)
-        spectra = [self._stft(ops.convert_to_tensor(part)) for part in np.moveaxis(np.append(parts, rest, 1), 1, 0)]
-        powers = [ops.square(real[:, :, :inside]) + ops.square(imag[:, :, :inside]) for real, imag in spectra[1:]]
+    def _refined(self, mixture: np.ndarray, estimates: list[np.ndarray]) -> list[tuple]:
+        inside = self._inside
+        whole, *spectra = map(self._spectrum, (mixture, *estimates, mixture - sum(estimates)))
+        powers = [ops.square(real[:, :, :inside]) + ops.square(imag[:, :, :inside]) for real, imag in spectra]
         masks = ops.stack(powers[:-1], axis=1) / (ops.expand_dims(sum(powers), 1) + _LEAST_POWER)
         masks = ops.mean(masks[:, :, :, inside // 2 :], axis=3, keepdims=True)
-        estimates = {}
-        for index, (name, estimate) in enumerate(zip(self.sources, spectra[1:-1], strict=True)):
-            extended = (
-                ops.concatenate([below[:, :, :inside], masks[:, index] * mixture[:, :, inside:]], axis=2)
-                for below, mixture in zip(estimate, spectra[0], strict=True)
+        return [
+            tuple(
+                ops.concatenate([below[:, :, :inside], masks[:, index] * above[:, :, inside:]], axis=2)
+                for below, above in zip(spectrum, whole, strict=True)
             )
-            estimates[name] = self._stft.inverse(*extended, size)[:, self.context : -self.context]
-        return estimates
+            for index, spectrum in enumerate(spectra[:-1])
+        ]
 
 
-def refine(estimates: Iterable[np.ndarray], mixture, samples: int | None, refinement) -> Iterator[np.ndarray]:
+def refine(
+    estimates: Iterable[np.ndarray], mixture, samples: int | None, refinement: Refinement
+) -> Iterator[np.ndarray]:
     """Refine estimates, ten seconds at a time.
 
     Args:
         estimates: float32 blocks `[n, sources, channels]`, `samples` in all.
         mixture: `Delay` of the stream that the estimates come from.
         samples: int, length of the audio; None if it is not known yet.
-        refinement: `WienerRefinement` or `BandExtension`.
+        refinement: a `Refinement`.
 
     Returns:
         Iterator over float32 blocks `[n, sources, channels]`, `samples` in all.
