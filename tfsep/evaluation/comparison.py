@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 
 from tfsep.evaluation.aggregation import aggregate, bootstrap_interval
 from tfsep.evaluation.protocols import protocol
@@ -76,9 +75,7 @@ def compare(first, second, measure: str | None = None) -> dict[str, Difference]:
         for target in targets
     }
     columns[MEAN] = np.mean(list(columns.values()), axis=0)
-    seconds = np.array([first.seconds[track] for track in first.tracks])
-    how = protocol(first.protocol).aggregate
-    weights = seconds if how == "weighted mean" else np.ones(len(seconds))
+    weights, how = first.track_weights(), protocol(first.protocol).aggregate
     return {target: _difference(values, weights, how) for target, values in columns.items()}
 
 
@@ -130,6 +127,8 @@ def _difference(values, weights, how):
 
 
 def _p(values):
+    import scipy.stats  # takes longer to import than all the rest
+
     if not len(values):
         return np.nan
     return float(scipy.stats.wilcoxon(values).pvalue) if values.any() else 1.0

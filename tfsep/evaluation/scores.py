@@ -161,6 +161,11 @@ class Scores:
         measure = measure or protocol(self.protocol).main
         return np.array([nanmedian(frames[target][measure]) for frames in self.rows[row].values()])
 
+    def track_weights(self, row: str = "model") -> np.ndarray:
+        """Return how much each track counts in the score of the corpus, `[tracks]`."""
+        weighted = protocol(self.protocol).aggregate == "weighted mean"
+        return np.array([self.seconds[track] if weighted else 1.0 for track in self.rows[row]])
+
     def score(self, target: str | None = None, measure: str | None = None, row: str = "model") -> float:
         """Return the score of the corpus, aggregated as the protocol does.
 
@@ -170,7 +175,7 @@ class Scores:
             row: str, `"model"` or a bound. Defaults to `"model"`.
         """
         how = protocol(self.protocol).aggregate
-        return float(np.mean(aggregate(self._matrix(target, measure, row), self._weights(row), how)))
+        return float(np.mean(aggregate(self._matrix(target, measure, row), self.track_weights(row), how)))
 
     def median(self, target: str | None = None, measure: str | None = None, row: str = "model") -> float:
         """Return the median over windows, then over tracks, for any protocol; arguments as for `score`."""
@@ -189,7 +194,7 @@ class Scores:
             Lower and upper end in dB; NaN if fewer than two tracks have a score, or a target has none.
         """
         how = protocol(self.protocol).aggregate
-        return bootstrap_interval(self._matrix(target, measure, row), self._weights(row), how, seed)
+        return bootstrap_interval(self._matrix(target, measure, row), self.track_weights(row), how, seed)
 
     def pooled(self, target: str, measure: str | None = None, row: str = "model") -> tuple[float, float]:
         """Return the median over the windows of all tracks, and their median absolute deviation, in dB."""
@@ -266,10 +271,6 @@ class Scores:
     def _matrix(self, target, measure, row):
         targets = self.targets if target is None else (target,)
         return np.stack([self.track_medians(name, measure, row) for name in targets], axis=1)
-
-    def _weights(self, row):
-        weighted = protocol(self.protocol).aggregate == "weighted mean"
-        return np.array([self.seconds[track] if weighted else 1.0 for track in self.rows[row]])
 
 
 def _stored(values):
