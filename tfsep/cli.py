@@ -55,7 +55,6 @@ Trust = Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can
 AsCsv = Annotated[bool, typer.Option("--csv", help="As CSV: one score of one window a line.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON: all scores of the corpus and of each track.")]
 
-FORMATS = ("wav", "flac", "ogg", "opus", "mp3", "m4a", "stem.mp4", "stem.m4a")
 DEFAULT_SPLITS = ("train", "valid")
 # Of the stems of a song, which `--report` expects.
 _NAME = "{track}/{stem}{ext}"
@@ -163,12 +162,13 @@ def separate(
     --format flac takes about a third of that.
     """
     use_device(device, threads)
+    from tfsep.audio.writing import SUBTYPES
     from tfsep.separation.songs import find_songs, output_folders, read_list
     from tfsep.song_batch import SongBatch, standard_input, to_standard_output
 
     exist = "overwrite" if overwrite else exist
     format, subtype = format.lower().removeprefix("."), subtype and subtype.upper()
-    check_choice("format", format, FORMATS)
+    check_choice("format", format, [suffix[1:] for suffix in SUBTYPES])
     if bitrate is not None and bitrate >= 8000:
         raise ValueError(f"--bitrate is in kilobits per second, such as {round(bitrate / 1000)}. Received: {bitrate}.")
     if two_stems is not None:

@@ -113,23 +113,21 @@ class SongBatch:
 
     def _is_possible(self, path: Path, folder: Path) -> bool:
         with self._failures_said(path):
-            if self.exist == "skip" and self._is_done(path, folder):
+            if self.exist == "skip" and (stems := self._existing(path, folder)):
+                self.skipped[path] = stems
                 self._line(path, skipped=True)
                 return False
             self._separation.check_file(path, folder, **self.files)
             return True
         return False
 
-    def _is_done(self, path: Path, folder: Path) -> bool:
-        """Whether a song has all its stems; those of another model are an error."""
+    def _existing(self, path: Path, folder: Path) -> dict[str, Path]:
+        """Return the stems of a song if all of them exist, else none; those of another model are an error."""
         paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
-        existing = [stem for stem in set(paths.values()) if stem.is_file()]
-        if other := other_model(existing, self.files["made_by"]):
+        existing = {name: stem for name, stem in paths.items() if stem.is_file()}
+        if other := other_model(dict.fromkeys(existing.values()), self.files["made_by"]):
             raise FileExistsError(f"{other[0]}: was made by {other[1]}. --exist overwrite replaces it.")
-        if len(existing) < len(set(paths.values())):
-            return False
-        self.skipped[path] = paths
-        return True
+        return paths if existing == paths else {}
 
     def _separate(self, path: Path, folder: Path) -> None:
         started = time.perf_counter()

@@ -1,6 +1,6 @@
 """Orders of channels: audio is in that of WAVE_FORMAT_EXTENSIBLE, whatever a codec stores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -76,6 +76,12 @@ def downmix_matrix(channels: int) -> np.ndarray:
     if channels not in _SURROUND:
         raise ValueError(f"Surround sound of 3 to 8 channels can be mixed to stereo. Received: {channels} channels.")
     return np.array([_STEREO_SHARES[name] for name in _SURROUND[channels].split()], np.float32)
+
+
+def mixed_down(blocks: Iterable[np.ndarray], channels: int) -> Iterator[np.ndarray]:
+    """Mix blocks `[n, channels]` of surround sound to stereo, see `downmix_matrix`."""
+    matrix = downmix_matrix(channels)
+    return (block @ matrix for block in blocks)
 
 
 def to_wave(names: Sequence[str]) -> list[int] | None:

@@ -18,7 +18,7 @@ from tfsep.audio.tags import Tags, read_tags, write_tags
 from tfsep.checks import check_choice, check_integer
 from tfsep.files import replacing
 
-_SUBTYPES = {**soundfile_encoder.SUBTYPES, **av_encoder.SUBTYPES}
+SUBTYPES = {**soundfile_encoder.SUBTYPES, **av_encoder.SUBTYPES}
 _PCM_BITS = {"PCM_16": 16, "PCM_24": 24}
 # Subtypes that hold [-1, 1]; AAC distorts what is beyond.
 _LIMITED = (*_PCM_BITS, "AAC")
@@ -109,9 +109,9 @@ def check_format(
     >>> tfsep.audio.check_format(".flac")
     'PCM_24'
     """
-    check_choice("suffix", suffix, _SUBTYPES)
-    subtype = _SUBTYPES[suffix][0] if subtype is None else subtype
-    check_choice("subtype", subtype, _SUBTYPES[suffix])
+    check_choice("suffix", suffix, SUBTYPES)
+    subtype = SUBTYPES[suffix][0] if subtype is None else subtype
+    check_choice("subtype", subtype, SUBTYPES[suffix])
     check_integer("bitrate", bitrate, optional=True)
     if bitrate is not None and suffix in soundfile_encoder.LOSSLESS:
         raise ValueError(f"{suffix[1:]} is lossless and takes no bitrate. Received: bitrate={bitrate}.")

@@ -13,7 +13,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from tfsep import audio
-from tfsep.audio.channels import downmix_matrix
+from tfsep.audio.channels import mixed_down
 from tfsep.audio.reading import MOST_CHANNELS, RATES
 from tfsep.checks import check_integer, check_number
 from tfsep.loading import cached_model, model_sources, takes_whole_songs
@@ -175,8 +175,7 @@ class Separation:
         self, blocks, samples, channels, sample_rate, quality: Quality, progress=None
     ) -> Iterator[np.ndarray]:
         if self._mixes_down(channels):
-            matrix, channels = downmix_matrix(channels), 2
-            blocks = (block @ matrix for block in blocks)
+            blocks, channels = mixed_down(blocks, channels), 2
         mixture = None
         if self._outputs.needs_mixture:
             blocks = mixture = Delay(blocks)

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfsep import audio
 from tfsep.audio.av_encoder import STEM_SUFFIXES
-from tfsep.audio.channels import downmix_matrix
+from tfsep.audio.channels import downmix_matrix, mixed_down
 from tfsep.audio.stem_files import MOST_STEMS
 from tfsep.audio.writing import CLIPS, read_comment
 from tfsep.checks import check_choice, check_number
@@ -196,8 +196,7 @@ def write_stems(
             first, samples = _excerpt(info, options)
             blocks = crop(audio.blocks(path, _BLOCK, tolerant=options.tolerant), first, samples)
             if (channels := audio.info(path, tolerant=options.tolerant).channels) != info.channels:
-                matrix = downmix_matrix(channels)
-                blocks = (block @ matrix for block in blocks)
+                blocks = mixed_down(blocks, channels)
             if options.one_file:
                 blocks = mixture = Delay(blocks)
             writers = [stack.enter_context(writer) for writer in _writers(path, paths, info, options)]
