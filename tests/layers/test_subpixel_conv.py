@@ -7,11 +7,11 @@ import pytest
 from tfsep.layers import SubpixelConv2DTranspose
 
 
-@pytest.mark.parametrize("filters", [1, 3])
-def test_outputs_are_those_of_keras(filters):
+@pytest.mark.parametrize(("filters", "use_bias"), [(1, True), (3, True), (1, False)])
+def test_outputs_are_those_of_keras(filters, use_bias):
     inputs = np.random.default_rng(0).normal(size=(2, 6, 5, 4)).astype("float32")
-    ours = SubpixelConv2DTranspose(filters, bias_initializer="normal", activation="relu")
-    plain = keras.layers.Conv2DTranspose(filters, 5, 2, padding="same", activation="relu")
+    ours = SubpixelConv2DTranspose(filters, bias_initializer="normal", activation="relu", use_bias=use_bias)
+    plain = keras.layers.Conv2DTranspose(filters, 5, 2, padding="same", activation="relu", use_bias=use_bias)
     outputs = ours(inputs)
     plain.build(inputs.shape)
     plain.set_weights(ours.get_weights())

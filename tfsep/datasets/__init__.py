@@ -60,7 +60,6 @@ def from_spec(spec: str, split: str = "train", names: Mapping[str, str] | None =
             folder of stems in any layout, see `FoundStems`.
         split: str, `"train"`, `"valid"`, `"test"`, or `"all"` for corpora without a published division. Defaults to
             `"train"`.
-
         names: dict from source to its name in the files of a folder of stems. Defaults to none.
 
     Returns:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-_KERNEL, _STRIDE = 5, 2
 # Places in the kernel by which the inputs before, at and after an output of even and of odd index are multiplied. Place
 # 5 is a zero.
 _TAPS = (3, 1, 5, 4, 2, 0)
@@ -34,7 +33,7 @@ class SubpixelConv2DTranspose(layers.Conv2DTranspose):
     """
 
     def __init__(self, filters: int, **kwargs):
-        fixed = {"kernel_size": _KERNEL, "strides": _STRIDE, "padding": "same", "data_format": "channels_last"}
+        fixed = {"kernel_size": 5, "strides": 2, "padding": "same", "data_format": "channels_last"}
         super().__init__(filters, **{**kwargs, **fixed})
 
     def call(self, inputs):
@@ -47,4 +46,6 @@ class SubpixelConv2DTranspose(layers.Conv2DTranspose):
         height, width = ops.shape(inputs)[1:3]
         outputs = ops.reshape(outputs, (-1, height, width, 2, 2, self.filters))
         outputs = ops.reshape(ops.transpose(outputs, (0, 1, 3, 2, 4, 5)), (-1, 2 * height, 2 * width, self.filters))
-        return self.activation(outputs + ops.cast(self.bias, outputs.dtype))
+        if self.use_bias:
+            outputs = outputs + ops.cast(self.bias, outputs.dtype)
+        return self.activation(outputs)

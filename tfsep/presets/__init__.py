@@ -96,10 +96,9 @@ def table() -> list[dict]:
 
     Returns:
         A dict for each model with `name`, `shipped` (bool, in the package), `network`, `sources`, `sample_rate` and
-        `bandwidth` in Hz,
-        `bytes` (to download, or in the package), `scores` (`protocol`, `measure`, `data` and `values` in dB by source;
-        None if not known), `licence` of the weights, `commercial_use` (`"allowed"`, `"not allowed"` or
-        `"not stated"`) and `training_data`.
+        `bandwidth` in Hz, `bytes` (to download, or in the package), `scores` (`protocol`, `measure`, `data` and
+        `values` in dB by source; None if not known), `licence` of the weights, `commercial_use` (`"allowed"`,
+        `"not allowed"` or `"not stated"`) and `training_data`.
 
     Example:
 
@@ -113,7 +112,10 @@ def table() -> list[dict]:
 def best_to_fetch(sources: Sequence[str]) -> dict:
     """Return the facts, as in `table`, about the published model of these sources with the highest mean SDR.
 
-    Compares `bsseval_v4` scores on the test tracks of MUSDB18 and MUSDB18-HQ.
+    Compares the published scores by `bsseval_v4`.
+
+    Raises:
+        ValueError: if no published model has such scores of these sources.
 
     Example:
 
@@ -121,13 +123,14 @@ def best_to_fetch(sources: Sequence[str]) -> dict:
     'research only'
     """
 
-    def mean(facts: dict) -> float:
+    def is_scored(facts: dict) -> bool:
         scores = facts["scores"] or {}
-        if scores.get("protocol") != "bsseval_v4" or not set(sources) <= set(scores["values"]):
-            return float("-inf")
-        return sum(scores["values"][source] for source in sources) / len(sources)
+        return scores.get("protocol") == "bsseval_v4" and set(sources) <= set(scores["values"])
 
-    return max((facts for facts in table() if not facts["shipped"]), key=mean)
+    scored = [facts for facts in table() if not facts["shipped"] and is_scored(facts)]
+    if not scored:
+        raise ValueError(f"No published model has scores of these sources. Received: {list(sources)}.")
+    return max(scored, key=lambda facts: sum(facts["scores"]["values"][source] for source in sources))
 
 
 _FACTS = ("licence", "commercial_use", "training_data")
