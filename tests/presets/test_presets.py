@@ -179,3 +179,10 @@ def test_table_has_the_terms_of_every_model():
         assert row["scores"] is None or row["scores"]["values"].keys() <= set(row["sources"])
     assert rows["umxl"]["commercial_use"] == "not allowed"
     assert not rows["spleeter-2stems"]["shipped"]
+
+
+def test_the_best_model_to_fetch_has_all_sources():
+    assert presets.best_to_fetch(["vocals", "drums", "bass", "other"])["name"] == "htdemucs_ft"
+    assert presets.best_to_fetch(["accompaniment"])["name"] == "spleeter-2stems"
+    with pytest.raises(ValueError, match=r"No published model.*Received: \['kazoo'\]"):
+        presets.best_to_fetch(["kazoo"])
