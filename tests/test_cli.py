@@ -23,6 +23,20 @@ from tfsep import audio, cli, console
 RATE = 22050
 
 
+@pytest.fixture(autouse=True)
+def heeded_signals():
+    """Signals act as in a terminal, also where the tests run under nohup or in the background of a script."""
+    plain = {signal.SIGINT: signal.default_int_handler}
+    if os.name == "posix":
+        plain[signal.SIGHUP] = signal.SIG_DFL
+    ignored = [number for number in plain if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, plain[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture
 def run(monkeypatch, capfd):
     """Runs the command line in this process; returns exit code, standard output and standard error."""

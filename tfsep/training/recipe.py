@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
 from functools import partial
@@ -74,9 +75,14 @@ def takes(kind: type) -> Callable[[_Function], _Function]:
 
 
 def _complete(docstring: str | None, kind: type) -> str:
-    lines = [f"{field.name}: {field.type}. {words(field)}" for field in fields(kind)]
-    lines = [textwrap.fill(line, 120, initial_indent=" " * 8, subsequent_indent=" " * 12) for line in lines]
-    return (docstring or "").replace("        {options}", "\n".join(lines))
+    def lines(place: re.Match) -> str:
+        indent = place[1]  # which Python 3.13 takes from docstrings
+        options = [f"{field.name}: {field.type}. {words(field)}" for field in fields(kind)]
+        return "\n".join(
+            textwrap.fill(option, 120, initial_indent=indent, subsequent_indent=indent + " " * 4) for option in options
+        )
+
+    return re.sub(r"(?m)^( *)\{options\}", lines, docstring or "")
 
 
 @documented
