@@ -126,7 +126,7 @@ class TestRun:
         assert untrained["weights"] == pytest.approx([0.1, 0.1, 0.1, 1.0] * 2)
         assert len(untrained["weights"]) == len(untrained["train"])
         assert [track.name for track in untrained["valid"]] == ["song3"]
-        train(config(data=[{"spec": spec, "weight": 2}]))
+        train(config(data=[f"{spec},weight=2"]))
         assert [track.name for track in untrained["valid"]] == ["song3"]
 
     def test_data_are_split(self, config, untrained, corpus):

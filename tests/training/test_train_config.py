@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tfsep.training import TrainConfig, read_config
+from tfsep.training.config import spec_and_weight
 
 
 @pytest.fixture
@@ -50,6 +51,18 @@ def test_numbers_with_exponents_are_numbers(read, number):
     assert read(f"learning_rate: {number}") == {"learning_rate": 0.001}
 
 
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        ("stems:a,b", ("stems:a,b", None)),
+        ("mixing:a,b,weight=2e-1", ("mixing:a,b", 0.2)),
+        ({"spec": "embedded", "weight": 3}, ("embedded", 3)),
+    ],
+)
+def test_a_corpus_with_its_weight(entry, found):
+    assert spec_and_weight(entry) == found
+
+
 def test_paths_may_be_paths():
     config = TrainConfig(output=Path("runs") / "one", start_from=Path("best"))
     assert (config.output, config.start_from) == (str(Path("runs/one")), "best")
@@ -69,6 +82,8 @@ def test_paths_may_be_paths():
         ),
         ("data: [3]", "or {spec: stems:PATH, weight: 0.5}. Received: 3."),
         ("data: [{spec: embedded, weight: 0}]", "weight must be a number above 0. Received: weight=0."),
+        ("data: ['embedded,weight=-1']", "weight must be a number above 0. Received: weight=-1.0."),
+        ("data: ['embedded,weight=much']", "weight must be a number above 0. Received: weight='much'."),
         ("augment: [gain]", "augment must be a mapping, such as {name: {}}. Received: augment=['gain']."),
         ("options:", "options must be a mapping. Received: options=None."),
         ("- epochs", "must hold a mapping of settings. Received: list."),

@@ -10,7 +10,7 @@ import yaml
 
 from tfsep.checks import check_choice, check_number
 from tfsep.datasets import NOTATION
-from tfsep.training.recipe import Recipe, documented, fields, option
+from tfsep.training.recipe import Recipe, documented, fields, option, plain
 
 CONFIG = "config.yaml"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -21,11 +21,11 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 class TrainConfig(Recipe):
     """Configure a run of `tfsep.training.train`: the model, its data and how it is trained, by names.
 
-    An item of `data` is a spec that `tfsep.datasets.from_spec` reads, or `{"spec": ..., "weight": ...}`. Without
-    weights, every track is drawn equally often. As soon as one corpus has a weight, each gets that share of the
-    excerpts relative to the other weights; a corpus without one has the weight 1. `loss` and `augment` are dicts from
-    a name, see `tfsep.losses` and `tfsep.pipeline`, to its arguments. `options` are arguments of the model's
-    constructor, such as `sources` and `sample_rate`.
+    An item of `data` is a spec that `tfsep.datasets.from_spec` reads, `"SPEC,weight=0.3"`, or
+    `{"spec": ..., "weight": ...}`. Without weights, every track is drawn equally often. As soon as one corpus has a
+    weight, each gets that share of the excerpts relative to the other weights; a corpus without one has the weight 1.
+    `loss` and `augment` are dicts from a name, see `tfsep.losses` and `tfsep.pipeline`, to its arguments. `options` are
+    arguments of the model's constructor, such as `sources` and `sample_rate`.
 
     Args:
         {options}
@@ -50,7 +50,7 @@ class TrainConfig(Recipe):
         "Network: unet, drnn, crn, convsep, waveunet, waveunet-classic, cyclegan, or your own as mymodel:TinyWave.",
         "model",
     )
-    data: list = option(list, f"Corpora to train on: {NOTATION}; repeatable.")
+    data: list = option(list, f"Corpora to train on: {NOTATION}; repeatable, with shares as SPEC,weight=0.3.")
     output: str = option("", "Folder of the run.", "--output", "-o")
     valid: list = option(list, "Corpora that choose the best model, if not data; repeatable.")
     options: dict = option(dict, "Arguments of the model.")
@@ -78,7 +78,11 @@ class TrainConfig(Recipe):
 def spec_and_weight(entry: str | dict) -> tuple[str, float | None]:
     """Return the spec of a corpus in `data` and its weight, None for an entry without one."""
     spec, weight = entry, None
-    if isinstance(entry, dict) and entry.keys() == {"spec", "weight"}:
+    if isinstance(entry, str) and ",weight=" in entry:
+        spec, _, text = entry.rpartition(",weight=")
+        weight = plain(text, "float")
+        check_number("weight", weight, above=0)
+    elif isinstance(entry, dict) and entry.keys() == {"spec", "weight"}:
         spec, weight = entry["spec"], entry["weight"]
         check_number("weight", weight, above=0)
     if not isinstance(spec, str):

@@ -145,7 +145,7 @@ class Recipe:
 
 def _checked(option: dataclasses.Field, value: Any) -> Any:
     name, kinds, check = option.name, option.type.split(" | "), option.metadata["check"]
-    value = _plain(value, option.type)
+    value = plain(value, option.type)
     if not isinstance(value, tuple(_TYPES[kind.split("[")[0]] for kind in kinds)):
         expected = " | ".join(_EXPECTED.get(kind, kind) for kind in kinds if kind != "None")
         raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}.")
@@ -154,7 +154,7 @@ def _checked(option: dataclasses.Field, value: Any) -> Any:
     return value
 
 
-def _plain(value: Any, kind: str) -> Any:
+def plain(value: Any, kind: str) -> Any:
     """Return a value as YAML stores it: a path as text, a tuple as a list, NumPy's numbers as Python's.
 
     Where a number is expected, text such as `1e-3` is one; YAML reads it as text.
@@ -162,9 +162,9 @@ def _plain(value: Any, kind: str) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, tuple | list):
-        return [_plain(item, "") for item in value]
+        return [plain(item, "") for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item, "") for key, item in value.items()}
+        return {key: plain(item, "") for key, item in value.items()}
     if isinstance(value, str) and "float" in kind:
         with contextlib.suppress(ValueError):
             return float(value)
