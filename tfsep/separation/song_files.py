@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from tfsep.files import file_name, remove_leftovers
 from tfsep.plotting import plot_spectrograms, plot_waveforms
 from tfsep.separation.chunking import crop
 from tfsep.separation.song import Delay
+from tfsep.separation.threads import read_ahead, write_behind
 
 _log = logging.getLogger("tfsep")
 
@@ -197,16 +199,14 @@ def write_stems(
             blocks = crop(audio.blocks(path, _BLOCK, tolerant=options.tolerant), first, samples)
             if (channels := audio.info(path, tolerant=options.tolerant).channels) != info.channels:
                 blocks = mixed_down(blocks, channels)
-            if options.one_file:
-                blocks = mixture = Delay(blocks)
+            blocks = song = Delay(read_ahead(blocks)) if options.one_file else read_ahead(blocks)
             writers = [stack.enter_context(writer) for writer in _writers(path, paths, info, options)]
-            for block in separate(blocks, samples, info.channels, info.sample_rate):
-                parts = np.moveaxis(block, 1, 0)
-                if options.one_file:
-                    writers[0].write([mixture.take(len(block)), *parts])
-                else:
-                    for writer, part in zip(writers, parts, strict=True):
-                        writer.write(part)
+            stems = (np.moveaxis(block, 1, 0) for block in separate(blocks, samples, info.channels, info.sample_rate))
+            if options.one_file:
+                with_song = ([song.take(parts.shape[1]), *parts] for parts in stems)
+                write_behind(with_song, writers[0].write)
+            else:
+                write_behind(stems, partial(_write, writers))
             _finish(writers, path)
     except BaseException:
         for parent in created:
@@ -244,6 +244,11 @@ def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileO
         audio.Writer(place, *facts, comment=_mark(_STEM.format(stem), options), **settings)
         for stem, place in paths.items()
     ]
+
+
+def _write(writers: list[audio.Writer], parts: Iterable[np.ndarray]) -> None:
+    for writer, part in zip(writers, parts, strict=True):
+        writer.write(part)
 
 
 def _mark(what: str, options: FileOptions) -> str:
