@@ -773,6 +773,12 @@ class TestEvaluate:
         assert found["si_sdr", "SDR"] == "20.000"
         code, out, _ = run("score", tmp_path / "one.wav", tmp_path / "other.wav", "--json")
         assert json.loads(out)["mdx"]["uSDR"] == pytest.approx(20, abs=0.01)
+        code, out, err = run("score", tmp_path / "one.wav", tmp_path / "one.wav")
+        assert (code, "No SDR, SI-SDR: " in err and "one.wav is perfect." in err) == (0, True)
+        (tmp_path / "cut.wav").write_bytes((tmp_path / "one.wav").read_bytes()[:-9])
+        code, _, err = run("score", tmp_path / "one.wav", tmp_path / "cut.wav")
+        assert (code, "cut.wav: is truncated" in message(err)) == (1, True)
+        assert "(tfsep separate --tolerant)" in message(err)  # an option of that command alone
 
     def test_several_protocols_as_tables_differences_csv_and_json(self, run, songs, tmp_path):
         command = self.estimates(songs, tmp_path / "theirs")
@@ -894,9 +900,10 @@ class TestReport:
         assert "NAME=FOLDER" in message(err)
 
     def test_separated_stems_as_a_page(self, run, song, tmp_path, small_preset):
-        code, out, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--report")
+        code, out, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--embed")
         assert code == 0
         assert "page: " in out
+        assert not (tmp_path / "out" / "index-sound").exists()
         assert "vocals" in (tmp_path / "out" / "index.html").read_text()
 
     def test_stems_of_any_program_as_a_page(self, run, songs, tmp_path):
@@ -910,6 +917,9 @@ class TestReport:
         assert (code, "exists" in message(err)) == (2, True)
         assert run("report", songs / "song0", "--overwrite", "--seconds", 0.2)[0] == 0
         assert "Stems of song0" in (songs / "song0" / "index.html").read_text()
+        assert run("report", songs / "song0", "-o", tmp_path / "one", "--embed")[0] == 0
+        assert [path.name for path in (tmp_path / "one").iterdir()] == ["index.html"]
+        (songs / "song0.info.json").write_text("{}")  # of a program that downloads
         code, _, err = run("report", songs, "--data", "embedded")
         assert (code, "do not apply to stems" in message(err)) == (2, True)
         (tmp_path / "empty").mkdir()

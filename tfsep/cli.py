@@ -52,6 +52,11 @@ Imports = Annotated[
 
 Trust = Annotated[bool, typer.Option("--trust", help="Load a SavedModel that can read or write files.")]
 
+Mapped = Annotated[
+    str | None,
+    typer.Option("--map", help="Names of sources in files, such as vocals=Voice,accompaniment=Instrumental."),
+]
+
 AsCsv = Annotated[bool, typer.Option("--csv", help="As CSV: one score of one window a line.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON: all scores of the corpus and of each track.")]
 
@@ -149,6 +154,7 @@ def separate(
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Separate the readable part of damaged files.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the stems; of a STEM file beside the references.")] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write a page with a player of the stems.")] = False,
+    embed: Annotated[bool, typer.Option("--embed", help="As --report, with the sound in the page: one file.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads that compute. Defaults to the number of cores.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings alone.")] = False,
@@ -166,7 +172,7 @@ def separate(
     from tfsep.separation.songs import find_songs, output_folders, read_list
     from tfsep.song_batch import SongBatch, standard_input, to_standard_output
 
-    exist = "overwrite" if overwrite else exist
+    exist, report = "overwrite" if overwrite else exist, report or embed
     format, subtype = format.lower().removeprefix("."), subtype and subtype.upper()
     check_choice("format", format, [suffix[1:] for suffix in SUBTYPES])
     if bitrate is not None and bitrate >= 8000:
@@ -238,7 +244,7 @@ def separate(
         if stdout is not None and batch.done:
             to_standard_output(next(iter(batch.done.values()))[stdout])
         if report and (batch.done or batch.skipped):
-            _write_page(batch, output, tolerant)
+            _write_page(batch, output, tolerant, embed)
         if code := batch.finish():
             raise typer.Exit(code)
 
@@ -268,7 +274,7 @@ def _check_page(songs: dict[Path, Path], output: Path | None, name: str, exist: 
     check_output(page, exist != "error")
 
 
-def _write_page(batch, output: Path, tolerant: bool) -> None:
+def _write_page(batch, output: Path, tolerant: bool, embed: bool) -> None:
     from tfsep.report import write_stems_page
     from tfsep.separation.song_files import song_name
 
@@ -282,6 +288,7 @@ def _write_page(batch, output: Path, tolerant: bool) -> None:
         songs=stems,
         mixtures=mixtures,
         model=" + ".join(batch.models),
+        embed=embed,
         tolerant=tolerant,
         overwrite=batch.files["overwrite"],
     )
@@ -378,10 +385,7 @@ def evaluate(
     estimates: Annotated[
         Path | None, typer.Option(help="Folder of stems to score instead of a model, in any layout.")
     ] = None,
-    mapped: Annotated[
-        str | None,
-        typer.Option("--map", help="Names of sources in files, such as vocals=Voice,accompaniment=Instrumental."),
-    ] = None,
+    mapped: Mapped = None,
     sdr_only: Annotated[bool, typer.Option("--sdr-only", help="Leave out ISR, SIR and SAR, which are slow.")] = False,
     overlap: Overlap = None,
     jobs: Annotated[int, typer.Option(help="Tracks at a time, each in a process of one thread.")] = 1,
@@ -404,7 +408,7 @@ def evaluate(
                 FolderEstimates(estimates, tracks, names) if estimates else model or DEFAULT_MODEL,
                 tracks,
                 output=output,
-                protocol=_names(protocol, ",") if "," in protocol else protocol,
+                protocol=protocol,
                 oracles=() if oracle == ["none"] else oracle or ("IRM1",),
                 name=model if estimates else None,
                 sdr_only=sdr_only,
@@ -498,26 +502,33 @@ def report(
     ] = None,
     data: Annotated[str | None, typer.Option(help=f"Tracks with the true sources to listen to: {NOTATION}")] = None,
     split: Annotated[str, typer.Option(help="Split of the data.")] = "test",
-    estimates: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER of a model's stems; repeatable.")] = None,
+    estimates: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER of a model's stems, in any layout; repeatable.")
+    ] = None,
+    mapped: Mapped = None,
     track: Annotated[list[str] | None, typer.Option(help="A track to listen to; repeatable.")] = None,
     seconds: Annotated[
         float | None, typer.Option(help="Longest excerpt to listen to. Defaults to 30, for stems to whole songs.")
     ] = None,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Put the sound of stems into the page: one file. That of scores always is.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a page that exists.")] = False,
 ) -> None:
     """Write scores as a page with box plots, tables and a player that compares stems; or a page that plays stems.
 
-    Stems are <stem>.wav or <song>/<stem>.wav in the folder, in any audio format, as tfsep, demucs and spleeter write
-    them.
+    Stems of one or more songs are found in the layouts of tfsep, demucs, spleeter, open-unmix, audio-separator, UVR and
+    MSST, such as <song>/<stem>.wav and <song>_(<Stem>).wav, in any audio format.
     """
     from tfsep import datasets
     from tfsep.report import write_report, write_stems_page
 
-    if len(results) == 1 and results[0].is_dir() and not any(results[0].rglob("*.json")):
+    names = _mapping(mapped)
+    if len(results) == 1 and _holds_stems(results[0]):
         if data or estimates or track:
             raise ValueError(f"{results[0]} has no scores, and --data, --estimates and --track do not apply to stems.")
         place = (output or results[0]) / "index.html"
-        page = write_stems_page(results[0], place, seconds=seconds, overwrite=overwrite)
+        page = write_stems_page(results[0], place, names=names, seconds=seconds, embed=embed, overwrite=overwrite)
         print(f"page: {page}")
         return
     if output is None:
@@ -526,10 +537,19 @@ def report(
     if wrong:
         raise ValueError(f"--estimates takes NAME=FOLDER. Received: {wrong[0]!r}.")
     folders = dict(pair.split("=", 1) for pair in estimates or ())
-    corpus = datasets.from_spec(data, split) if data else None
+    corpus = datasets.from_spec(data, split, names) if data else None
     options = {} if seconds is None else {"seconds": seconds}
-    page = write_report(results, output, track, folders, data=corpus, overwrite=overwrite, **options)
+    page = write_report(results, output, track, folders, data=corpus, names=names, overwrite=overwrite, **options)
     print(f"page: {page}")
+
+
+def _holds_stems(folder: Path) -> bool:
+    """Return whether a folder is one of stems: others contain JSON alone, or the summary of an evaluation."""
+    from tfsep.datasets.folders import SUFFIXES
+
+    suffixes = {path.suffix.lower() for path in folder.rglob("*")}
+    scores = ".json" in suffixes and (suffixes.isdisjoint(SUFFIXES) or any(folder.rglob("summary.json")))
+    return folder.is_dir() and not scores
 
 
 @app.command()

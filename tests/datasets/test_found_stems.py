@@ -7,7 +7,7 @@ import pytest
 
 from tfsep import audio
 from tfsep.datasets import FoundStems, from_spec
-from tfsep.datasets.found_stems import find_stems, known_names
+from tfsep.datasets.found_stems import find_songs, find_stems, known_names
 
 TRACKS = ("A - Song", "A - Song 2")
 LAYOUTS = {
@@ -85,6 +85,42 @@ def test_references_in_any_layout(tmp_path, noise, layout):
     assert corpus.sources == ("vocals", "drums")
     np.testing.assert_allclose(corpus[0].read("vocals"), noise(500, seed=1), atol=1e-6)
     np.testing.assert_allclose(corpus[0].read("mixture"), noise(500, seed=2), atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_songs_in_the_layouts_of_separators(tmp_path, layout):
+    expected = _files(tmp_path, layout, ("vocals", "drums", "no_vocals", "instrumental"))
+    found = find_songs(tmp_path)
+    assert list(found) == sorted(found) and len(found) == 2
+    for track, paths in expected.items():
+        (song,) = [song for song, stems in found.items() if stems == paths]
+        assert track in song
+
+
+@pytest.mark.parametrize("layout", [LAYOUTS["spleeter"], LAYOUTS["audio-separator"], LAYOUTS["msst"]])
+def test_a_file_of_the_song_s_name_is_its_mixture(tmp_path, layout):
+    expected = _files(tmp_path, layout, ("vocals",))
+    for track in TRACKS:
+        expected[track]["mixture"] = tmp_path / f"{track}.mp3"
+        expected[track]["mixture"].touch()
+    assert find_songs(tmp_path) == expected
+
+
+def test_stems_of_unknown_names_belong_to_the_song_beside(tmp_path, caplog):
+    expected = _files(tmp_path, LAYOUTS["audio-separator"], ("vocals", "Lead guitar"))
+    (tmp_path / "kazoo").mkdir()
+    (tmp_path / "kazoo" / "A - Song.wav").touch()
+    assert list(find_songs(tmp_path)["A - Song"].values()) == list(expected["A - Song"].values())
+    assert "no names of sources, left out: A - Song.wav." in caplog.text
+
+
+def test_a_folder_is_a_song_on_request_where_no_name_is_known(tmp_path):
+    expected = _files(tmp_path, "{track}/{stem}.wav", ("flute", "kazoo"))
+    assert find_songs(tmp_path, by_folder=True) == expected
+    with pytest.raises(ValueError, match="contains no stems"):
+        find_songs(tmp_path)
+    (tmp_path / "vocals.wav").touch()
+    assert list(find_songs(tmp_path, by_folder=True)) == [tmp_path.name]
 
 
 def test_files_beside_stems_are_stems_and_a_split_is_its_folder(tmp_path):

@@ -78,6 +78,16 @@ def test_other_files_are_refused(tmp_path, content, message):
         read_results([tmp_path])
 
 
+def test_the_layout_of_sisec_2018(tmp_path):
+    # <method>/description.md and <method>/test/<track>.json, with targets in any order.
+    frames = {"vocals": [1.0], "accompaniment": [2.0]}
+    _write(tmp_path / "2DFT" / "test" / "A.json", frames)
+    _write(tmp_path / "2DFT" / "test" / "B.json", dict(reversed(frames.items())))
+    (tmp_path / "2DFT" / "description.md").write_text("# 2DFT")
+    (scores,) = read_results([tmp_path / "2DFT"])
+    assert (scores.model, scores.score("vocals"), scores.score("accompaniment")) == ("2DFT", 1, 2)
+
+
 def test_files_of_other_targets_are_refused(tmp_path):
     _write(tmp_path / "a.json", {"vocals": [1.0]})
     _write(tmp_path / "b.json", {"drums": [1.0]})

@@ -39,9 +39,42 @@ def test_a_silent_reference_has_the_scores_that_are_defined(tmp_path, sounds):
     assert all(scores[name][measure] is not None for name, measure in (("mdx", "uSDR"), ("log_wmse", "log-WMSE")))
 
 
-def test_lengths_may_differ_by_a_few_samples(tmp_path, sounds, caplog):
-    score_files(*_write(tmp_path, sounds | {"estimate": sounds["estimate"][:-7]}))
-    assert f"differ in length: {2 * RATE - 7} samples are compared" in caplog.text
+def _halves(sound, first):
+    """Sound in one second of two."""
+    return np.where((np.arange(len(sound)) < RATE)[:, np.newaxis] == first, sound, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "measures", "reason"),
+    [
+        (lambda s: {"estimate": 0 * s["estimate"]}, "SDR, ISR, SAR, SI-SDR", "silence in {estimate}"),
+        (lambda s: {"reference": 0 * s["reference"]}, "SDR, ISR, SAR, SI-SDR", "silence in {reference}"),
+        (lambda s: {"estimate": s["reference"]}, "SDR, SI-SDR", "{estimate} is perfect"),
+        (
+            lambda s: {"reference": _halves(s["reference"], True), "estimate": _halves(s["reference"], False)},
+            "SDR, ISR, SAR",
+            "silence in every window",
+        ),
+    ],
+)
+def test_a_score_that_is_missing_comes_with_its_reason_in_one_line(tmp_path, sounds, caplog, change, measures, reason):
+    paths = dict(zip(sounds, _write(tmp_path, sounds | change(sounds)), strict=True))
+    scores = score_files(*paths.values())
+    assert f"No {measures}: {reason.format(**paths)}." in [record.getMessage() for record in caplog.records]
+    missing = {name for values in scores.values() for name, value in values.items() if value is None}
+    assert set(measures.split(", ")) <= missing
+
+
+def test_lengths_differ_as_those_of_estimates_of_a_corpus(tmp_path, sounds, caplog):
+    shorter, filled = sounds["estimate"][:-7], sounds["estimate"].copy()
+    filled[-7:] = 0
+    scores = score_files(*_write(tmp_path, sounds | {"estimate": shorter}))
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"{tmp_path / 'estimate.wav'} is 7 samples shorter than {tmp_path / 'reference.wav'}.")
+    assert scores == score_files(*_write(tmp_path, sounds | {"estimate": filled}))
+    longer = np.concatenate([sounds["estimate"], sounds["estimate"][:7]])
+    scores = score_files(*_write(tmp_path, sounds | {"estimate": longer}))
+    assert scores == score_files(*_write(tmp_path, sounds))
     with pytest.raises(ValueError, match=r"estimate\.wav has 4000 Hz, 2 channels and 100 samples"):
         score_files(*_write(tmp_path, sounds | {"estimate": sounds["estimate"][:100]}))
     with pytest.raises(ValueError, match=r"estimate\.wav has 4000 Hz, 1 channels"):

@@ -140,6 +140,13 @@ def test_eval_store_has_the_same_medians_and_prints_them(museval):
     assert scores.to_museval("mixture").agg_frames_tracks_scores()["vocals", "SDR"] == 1
 
 
+def test_eval_store_of_other_measures_is_refused():
+    scores = Scores("net", ("vocals",), protocol="mdx")
+    scores.add("model", "a", {"vocals": {"uSDR": np.array([1.0])}})
+    with pytest.raises(ValueError, match=r"museval knows SDR, .* Received: scores by mdx\. Use to_pandas"):
+        scores.to_museval()
+
+
 def test_eval_store_without_museval_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "museval", None)
     with pytest.raises(RuntimeError, match=r"museval needs ffmpeg and ffprobe.*to_pandas"):

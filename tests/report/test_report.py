@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from markupsafe import escape
 from report_material import NASTY, RATE, SECONDS, make_estimates, read, save_results, tone
 
 from tfsep import audio, report
+from tfsep.evaluation import read_results
 from tfsep.report.figures import Box, box_plot
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -122,6 +124,44 @@ def test_estimates_alone(results, tmp_path, estimates):
     assert [stem["lane"] for stem in song["stems"]] == ["vocals", "drums"]
 
 
+@pytest.mark.parametrize("layout", ["{track}_({Stem})_model.flac", "{stem}/{track}.wav", "net/{track}/{stem}.wav"])
+def test_estimates_in_the_layouts_of_separators(tmp_path, data, layout):
+    results = save_results(tmp_path / "scores", "net", targets=("vocals", "accompaniment"))
+    for track in ("beta", "Alpha"):
+        for stem in ("vocals", "music"):
+            path = tmp_path / "net" / layout.format(track=track, stem=stem, Stem=stem.capitalize())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            audio.write(path, tone(250)[:-7], RATE)  # nearly as long as the track
+    options = {"estimates": {"net": tmp_path / "net"}, "names": {"accompaniment": "Music"}, "data": data}
+    page = report.write_report(results, tmp_path / "page", ["beta"], seconds=None, **options)
+    (song,) = songs_of(page)
+    lanes = [(stem["lane"], stem["version"]) for stem in song["stems"]]
+    assert lanes[1:] == [(lane, version) for version in (0, 1) for lane in ("vocals", "accompaniment")]
+    with pytest.raises(ValueError, match=r"no estimates of gamma by net.*--map"):
+        report.write_report(results, tmp_path / "other", ["gamma"], **options)
+
+
+def test_scores_are_shown_as_the_folders_that_hold_them(results, tmp_path):
+    (scores,) = read_results([results])
+    other = save_results(tmp_path / "other", "other", shift=2.0)
+    of_folders = report.write_report([results, other], tmp_path / "a").read_text("utf-8")
+    assert report.write_report([scores, other], tmp_path / "b").read_text("utf-8") == of_folders
+    one = report.write_report(results, tmp_path / "c").read_text("utf-8")
+    assert report.write_report(scores, tmp_path / "d").read_text("utf-8") == one
+    with pytest.raises(ValueError, match="2 results are of a model 'unet'"):
+        report.write_report([scores, results], tmp_path / "e")
+
+
+def test_only_measures_in_decibels_are_called_so(tmp_path, estimates):
+    results = save_results(tmp_path / "msst", "unet", protocol="msst", measures=("bleedless",))
+    page = report.write_report(results, tmp_path / "page", ["beta"], {"unet": estimates}, seconds=1)
+    text = page.read_text("utf-8")
+    assert "bleedless of vocals over tracks: " in text and not re.search(
+        r"\d dB\b(?! down)", text.split("<main>")[1].split("<footer>")[0]
+    )
+    assert re.fullmatch(r"bleedless [01]\.\d", songs_of(page)[0]["stems"][0]["note"])
+
+
 def test_truth_of_an_accompaniment_is_of_its_model(tmp_path, data):
     first = save_results(tmp_path / "voice", "voice", targets=("vocals", "accompaniment"))
     second = save_results(tmp_path / "both", "both")
@@ -153,20 +193,20 @@ def test_estimates_on_another_timeline(results, tmp_path, data, estimates):
 
     folder = estimates / "beta"
     for stem in folder.iterdir():
-        audio.write(stem, tone(250)[:-1], RATE, overwrite=True)
-    refused(r"beta has 31999 samples, while the truth of beta has 32000")
+        audio.write(stem, tone(250)[:-2305], RATE, overwrite=True)
+    refused(r"beta by unet has 29695 samples, while the truth of beta has 32000")
     for stem in folder.iterdir():
         audio.write(stem, tone(250), 2 * RATE, overwrite=True)
-    refused("beta has 16000 Hz")
+    refused("beta by unet has 16000 Hz")
     audio.write(folder / "vocals.flac", tone(250), RATE, overwrite=True)
     refused(r"(vocals|drums)\.flac has (8000|16000) Hz")
     (folder / "vocals.flac").write_bytes(b"no sound")
     refused("vocals.flac", audio.AudioError)
     for stem in folder.iterdir():
         stem.unlink()
-    refused("beta contains no stem. Expected audio files such as vocals.wav")
-    folder.rmdir()
-    refused("beta is not a folder", FileNotFoundError)
+    refused(r"no estimates of beta by unet\. Expected files such as beta/vocals\.wav")
+    shutil.rmtree(estimates)
+    refused("estimates is not a folder", FileNotFoundError)
 
 
 def test_an_excerpt_that_cannot_be(results, tmp_path, data):

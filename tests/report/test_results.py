@@ -4,7 +4,7 @@ import pytest
 from report_material import TRACKS, save_results
 
 from tfsep import report
-from tfsep.evaluation import read_results
+from tfsep.evaluation import read_results, table
 
 
 def test_models_of_one_name_are_told_apart(tmp_path):
@@ -13,6 +13,17 @@ def test_models_of_one_name_are_told_apart(tmp_path):
         read_results(folders)
     folders[1] = folders[1].rename(tmp_path / "later")
     assert [result.model for result in read_results(folders)] == ["best (scores)", "best (later)"]
+
+
+def test_a_folder_that_is_given_twice_and_two_protocols_of_one_run(tmp_path):
+    folder = save_results(tmp_path / "run" / "mdx", "unet", protocol="mdx", measures=("uSDR",))
+    with pytest.raises(ValueError, match=r"run/mdx is given 2 times\. Name each results folder once"):
+        read_results([folder, folder.parent / "." / "mdx"])
+    other = save_results(tmp_path / "run" / "si_sdr", "unet", protocol="si_sdr", measures=("SI-SDR",))
+    scores = read_results([folder, other])
+    assert [result.model for result in scores] == ["unet", "unet"]
+    with pytest.raises(ValueError, match=r"cannot mix protocols\. Received: mdx .*, si_sdr"):
+        table(scores)
 
 
 def write(name, content):

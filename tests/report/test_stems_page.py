@@ -79,6 +79,45 @@ def test_names_are_escaped(folder):
     assert NASTY not in text and "<script> 'n'" not in text and "\\u003cscript" in text
 
 
+@pytest.mark.parametrize("layout", ["{song}_({stem})_model.flac", "{song}_{stem}.wav", "{stem}/{song}.wav"])
+def test_songs_of_other_programs_are_told_apart(tmp_path, layout):
+    for song, frequency in (("One", 300), ("Two", 500)):
+        for stem in ("Vocals", "Instrumental"):
+            path = tmp_path / layout.format(song=song, stem=stem)
+            path.parent.mkdir(exist_ok=True)
+            audio.write(path, tone(frequency), RATE)
+        audio.write(tmp_path / f"{song}.flac", tone(frequency), RATE)
+    found, sounds = read(report.write_stems_page(tmp_path, seconds=0.2))
+    assert [song["name"] for song in found] == ["One", "Two"]
+    for song in found:
+        assert [stem["lane"] for stem in song["stems"]] == ["mixture", "vocals", "instrumental"]
+    assert not np.allclose(sounds["0-0"][1][0][2000:4000], sounds["1-0"][1][0][2000:4000], atol=0.1)
+    assert urllib.parse.unquote(found[1]["files"]["vocals"]) == layout.format(song="Two", stem="Vocals")
+
+
+def test_demucs_s_top_folder_and_two_models_in_it(tmp_path):
+    for model in ("htdemucs", "mdx"):
+        (tmp_path / model / "song").mkdir(parents=True)
+        audio.write(tmp_path / model / "song" / "vocals.wav", tone(300), RATE)
+    with pytest.raises(ValueError, match=r"two files for 'vocals' of song.*name the folder of one model"):
+        report.write_stems_page(tmp_path)
+    (tmp_path / "mdx" / "song" / "vocals.wav").unlink()
+    assert [song["name"] for song in read(report.write_stems_page(tmp_path, seconds=0.2))[0]] == ["song"]
+
+
+def test_stems_and_mixtures_of_nearly_one_length_are_completed(tmp_path, caplog):
+    audio.write(tmp_path / "vocals.wav", tone(300), RATE)
+    audio.write(tmp_path / "drums.wav", tone(300)[:-7], RATE)
+    audio.write(tmp_path / "mixture.wav", tone(300)[:-2000], RATE)
+    (song,), _ = read(report.write_stems_page(tmp_path))
+    assert song["duration"] == len(tone(300)) / RATE
+    assert [stem["lane"] for stem in song["stems"]] == ["mixture", "vocals", "drums"]
+    audio.write(tmp_path / "mixture.wav", tone(300), 2 * RATE, overwrite=True)
+    (song,), _ = read(report.write_stems_page(tmp_path, overwrite=True))
+    assert [stem["lane"] for stem in song["stems"]] == ["vocals", "drums"]
+    assert "mixture.wav has 16000 Hz, while" in caplog.text and "The mixture is left out." in caplog.text
+
+
 @pytest.mark.parametrize(
     ("samples", "rate", "message"),
     [(100, RATE, "has 100 samples, while"), (None, 11025, "has 11025 Hz, while")],
@@ -102,7 +141,7 @@ def test_folders_without_stems(folder, tmp_path):
     with pytest.raises(ValueError, match="empty contains no stems"):
         report.write_stems_page(folder / "empty")
     audio.write(folder / "empty" / "mixture.wav", tone(300), RATE)
-    with pytest.raises(ValueError, match="contains only a mixture"):
+    with pytest.raises(ValueError, match=r"contains no stems\. Received: mixture\.wav"):
         report.write_stems_page(folder / "empty")
     with pytest.raises(ValueError, match="has no song 'third'"):
         report.write_stems_page(folder / "second", mixtures={"third": "song.wav"})

@@ -15,7 +15,18 @@ from tfsep.datasets.track import LEFT_OVER, Corpus, Track
 
 _log = logging.getLogger("tfsep")
 
-_SOURCES = ("vocals", "drums", "bass", "other", "accompaniment", "piano", "guitar", "rest")
+_SOURCES = (
+    "vocals",
+    "drums",
+    "bass",
+    "other",
+    "accompaniment",
+    "piano",
+    "guitar",
+    "rest",
+    "instrumental",
+    "no_vocals",
+)
 _MIXTURES = ("mixture", "mix", "mixtures")
 _BRACKETS = re.compile(r"[(\[]([^)\]]*)[)\]]")
 _NAMED = 5  # names that a message lists
@@ -24,8 +35,9 @@ _NAMED = 5  # names that a message lists
 class FoundStems(Corpus):
     """Open the songs of a folder of any layout: `song/vocals.wav`, `vocals/song.flac`, `song_(Vocals)_model.mp3`.
 
-    Sources are found by their usual names (vocals, drums, bass, other, accompaniment, piano, guitar) in any case; all
-    other files beside one that is named after a source are sources, too. `mixture` or `mix` is the mixture.
+    Sources are found by their usual names (vocals, drums, bass, other, accompaniment, piano, guitar, instrumental) in
+    any case; all other files beside one that is named after a source are sources, too. `mixture`, `mix`, or a file of
+    the song's name beside its stems or their folder is the mixture.
 
     Args:
         root: path of the folder.
@@ -47,15 +59,55 @@ class FoundStems(Corpus):
         folder = existing_folder(root, "a folder of stems")
         if split and (folder / split).is_dir():
             folder = folder / split
-        songs = _songs(folder, known_names(_SOURCES, names))
-        found = {source for stems in songs.values() for source in stems} - {"mixture"}
+        songs = find_songs(folder, names)
+        found = {source for paths in songs.values() for source in paths} - {"mixture"}
         sources = [*(source for source in _SOURCES if source in found), *sorted(found - set(_SOURCES))]
-        tracks = [
-            Track(name, {source: stems.get(source) for source in sources}, stems.get("mixture"))
-            for name, stems in sorted(songs.items())
-            if stems.keys() - {"mixture"}
-        ]
+        tracks = [_track(name, paths, sources) for name, paths in songs.items()]
         super().__init__(folder.resolve().name, tracks, root=str(root), split=split)
+
+
+def find_songs(
+    folder: Path, names: Mapping[str, str] | None = None, by_folder: bool = False
+) -> dict[str, dict[str, Path]]:
+    """Find the songs of a folder by the names of sources alone.
+
+    Args:
+        folder: the folder, in which all audio files are considered.
+        names: dict from source to its name in the files. Defaults to none.
+        by_folder: bool, where no file is named after a source, take all files of a folder for the stems of one song.
+            Defaults to False.
+
+    Returns:
+        dict from song, sorted, to source to path, the usual sources first; `mixture` is the mixture.
+
+    Raises:
+        ValueError: if no source is found, or a source of a song more than once.
+    """
+    known = known_names(_SOURCES, names)
+    stems = [(path, *_place_and_source(folder, path, known)) for path in _files(folder)]
+    places = {place for _, place, _ in stems if place is not None}
+    songs: dict[str, dict[str, Path]] = {}
+    unknown = []
+    for path, place, source in stems:
+        if place is None:
+            place, source = _beside(path, places)
+        if place is None and by_folder and not places:
+            place, source = path.parent, path.stem
+        if place is None:
+            unknown.append(path.name)
+            continue
+        song = place.resolve().name if place == folder else place.name
+        _add(songs.setdefault(song, {}), source, path, song)
+    received = unknown or [path.name for paths in songs.values() for path in paths.values()]
+    songs = {song: _sorted(songs[song]) for song in sorted(songs) if songs[song].keys() - {"mixture"}}
+    if not songs:
+        raise ValueError(
+            f"{folder} contains no stems. Received: {listed(received) or 'no audio'}. Expected such as "
+            "song/vocals.wav, vocals/song.wav or song_(Vocals).wav, with names of sources or --map."
+        )
+    if unknown:
+        _log.warning("%s: no names of sources, left out: %s.", folder, listed(unknown))
+    return songs
 
 
 def find_stems(
@@ -144,45 +196,49 @@ def _source(parts, place, track, names):
     return folders[0] if folders and not brackets else None
 
 
-def _songs(folder, names):
-    """Return a dict from song to source to `FileStem`, by the names of sources alone."""
-    songs: dict[str, dict[str, FileStem]] = {}
-    left, stem_folders = [], {}
-    for path in _files(folder):
-        song, source = _song_and_source(folder, path, names)
-        if source is None:
-            left.append(path)
-            continue
-        if words(path.stem) in names:
-            stem_folders[path.parent] = song
-        _add(songs.setdefault(song, {}), source, path, song)
-    for path in left:
-        if path.parent in stem_folders:
-            _add(songs[stem_folders[path.parent]], path.stem, path, stem_folders[path.parent])
-    unknown = [path.name for path in left if path.parent not in stem_folders]
-    if not songs:
-        raise ValueError(
-            f"{folder} contains no stems. Received: {listed(unknown) or 'no audio'}. Expected such as song/vocals.wav, "
-            "vocals/song.wav or song_(Vocals).wav, with names of sources or --map."
-        )
-    if unknown:
-        _log.warning("%s: no names of sources, left out: %s.", folder, listed(unknown))
-    return {song: {source: FileStem(path) for source, path in stems.items()} for song, stems in songs.items()}
+def _track(name, paths, sources):
+    stems = {source: FileStem(path) for source, path in paths.items()}
+    return Track(name, {source: stems.get(source) for source in sources}, stems.get("mixture"))
 
 
-def _song_and_source(folder, path, names):
+def _place_and_source(folder, path, names):
+    """Return the song's place, the folder of its stems or how their paths begin, and the source; None without one."""
     if words(path.stem) in names:
-        return path.parent.resolve().name, names[words(path.stem)]
-    for match in _BRACKETS.finditer(path.stem):
-        if words(match[1]) in names:
-            return path.stem[: match.start()].rstrip(" _-"), names[words(match[1])]
+        return path.parent, names[words(path.stem)]
+    for text, place in _bracketed(path):
+        if words(text) in names:
+            return place, names[words(text)]
     for part in reversed(path.relative_to(folder).parent.parts):
         if words(part) in names:
-            return path.stem, names[words(part)]
-    song, _, last = re.sub(r"[ _-]+", " ", path.stem).rpartition(" ")
-    if song and words(last) in names:
-        return path.stem[: -len(last)].rstrip(" _-"), names[words(last)]
+            return folder / path.stem, names[words(part)]
+    for match in re.finditer(r"[ _-]+", path.stem):
+        song, text = path.stem[: match.start()], path.stem[match.end() :]
+        if song and words(text) in names:
+            return path.with_name(song), names[words(text)]
     return None, None
+
+
+def _beside(path, places):
+    """Return the place of the song whose mixture or further stem a file is, and its source; None if there is none."""
+    for text, place in _bracketed(path):
+        if place in places:
+            return place, text
+    if path.with_name(path.stem) in places:
+        return path.with_name(path.stem), "mixture"
+    return (path.parent, path.stem) if path.parent in places else (None, None)
+
+
+def _bracketed(path):
+    """Yield the texts in brackets of a name that begins with a song's, and the path up to there."""
+    for match in _BRACKETS.finditer(path.stem):
+        if song := path.stem[: match.start()].rstrip(" _-"):
+            yield match[1], path.with_name(song)
+
+
+def _sorted(paths):
+    """Return the stems of a song, the usual ones first."""
+    order = {source: place for place, source in enumerate(_SOURCES)}
+    return dict(sorted(paths.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
 
 
 def _add(stems, source, path, song):

@@ -258,12 +258,9 @@ class FolderEstimates:
         if difference and not self._fitted:
             self._fitted = True
             _log.warning(
-                "%s is %d samples %s than the track. This and others are cut, or completed with zeros.",
-                path,
-                abs(difference),
-                "longer" if difference > 0 else "shorter",
+                "%s. This and others are cut, or completed with zeros.", lengths(path, difference, "the track")
             )
-        return np.pad(estimate[: track.samples], ((0, max(0, -difference)), (0, 0)))
+        return fitted(estimate, track.samples)
 
     def _check(self, tracks, known, trackless, sourceless):
         if not self._files:
@@ -299,6 +296,16 @@ class FolderEstimates:
         if missing and set(sources) <= set(known):
             _log.warning("%s: no estimates of %s, not scored.", self.folder, listed(missing))
         return sources
+
+
+def fitted(sound: np.ndarray, samples: int) -> np.ndarray:
+    """Cut audio `[samples, channels]` to a length, or complete it with zeros."""
+    return np.pad(sound[:samples], ((0, max(0, samples - len(sound))), (0, 0)))
+
+
+def lengths(path: str | Path, difference: int, other: str | Path) -> str:
+    """Say by how many samples a file is longer than another one, or shorter."""
+    return f"{path} is {abs(difference)} samples {'longer' if difference > 0 else 'shorter'} than {other}"
 
 
 def _read(path: Path, track: Track) -> np.ndarray:

@@ -99,7 +99,7 @@ def evaluate(
             `summary.json`; in `output/<protocol>` if a sequence of protocols is given. Defaults to None, write no
             files.
         protocol: str, or a sequence of them: `"bsseval_v4"`, `"bsseval_v3"`, `"si_sdr"`, `"mdx"`, `"msst"` or
-            `"log_wmse"`. Defaults to `"bsseval_v4"`.
+            `"log_wmse"`; `"mdx,msst"` is the sequence of both. Defaults to `"bsseval_v4"`.
         oracles: names of oracles, of `"IBM1"`, `"IBM2"`, `"IRM1"`, `"IRM2"`, `"MWF"`; see
             `tfsep.evaluation.oracle`. Defaults to `("IRM1",)`.
         estimates: path. `evaluate("name", tracks, estimates=folder)` is the older form of
@@ -141,6 +141,8 @@ def evaluate(
     ['mdx', 'log_wmse']
     """
     tracks, oracles = track_list(tracks), tuple(dict.fromkeys(oracles))
+    if isinstance(protocol, str) and "," in protocol:
+        protocol = [name.strip() for name in protocol.split(",")]
     protocols = (protocol,) if isinstance(protocol, str) else tuple(dict.fromkeys(protocol))
     _check_names([track.name for track in tracks])
     _check_options(protocols, oracles, sdr_only, jobs)

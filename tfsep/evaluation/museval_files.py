@@ -41,7 +41,7 @@ def read_museval(folder: Path, files: dict[str, Path]) -> Scores:
             raise ValueError(f"{path} is not a result file of museval. Remove it.") from error
         if scores is None:
             scores = Scores(name, tuple(targets), window, hop)
-        if (tuple(targets), window, hop) != (scores.targets, scores.window, scores.hop):
+        if (targets.keys(), window, hop) != (set(scores.targets), scores.window, scores.hop):
             raise ValueError(f"{path} has other targets or windows than the other files of {folder}.")
         scores.add("model", track, measures, seconds=float(frames[-1]["time"]) + window)
     return scores

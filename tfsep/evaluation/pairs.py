@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
+from tfsep.evaluation import windows
 from tfsep.evaluation.aggregation import nanmedian
-from tfsep.evaluation.estimates import TOLERANCE
+from tfsep.evaluation.estimates import TOLERANCE, fitted, lengths
 from tfsep.evaluation.protocols import protocol
 
 _log = logging.getLogger("tfsep")
@@ -30,7 +31,9 @@ def score_files(
 ) -> dict[str, dict[str, float | None]]:
     """Score the estimate of one source by every measure that needs no other sources.
 
-    Files that differ in length by up to 2304 samples are cut to the shorter one, with a warning.
+    A file that is up to 2304 samples longer or shorter than the reference is cut or completed with zeros, with a
+    warning, as by `tfsep.evaluation.FolderEstimates`. A warning says why scores are undefined: of a silent file, or of
+    a perfect estimate.
 
     Args:
         reference: path of the true source.
@@ -38,7 +41,7 @@ def score_files(
         mixture: path of the mixture, which log-WMSE needs. Defaults to None, without log-WMSE.
 
     Returns:
-        dict from protocol to measure to score, the median over windows; None if undefined.
+        dict from protocol to measure to score, the median over windows; None if undefined or infinite.
 
     Raises:
         ValueError: if the files differ in rate, in channels, or by more than 2304 samples.
@@ -53,12 +56,18 @@ def score_files(
     paths = [reference, estimate, *([] if mixture is None else [mixture])]
     sounds, sample_rate = _read(paths)
     references, estimates = (sound[np.newaxis] for sound in sounds[:2])
-    scores = {}
+    scores, reasons = {}, {}
     for name, measures in _MEASURES.items():
         if name == "log_wmse" and mixture is None:
             continue
         values = protocol(name).measure(references, estimates, sounds[-1], sample_rate, False)
-        scores[name] = {measure: _score(values[measure]) for measure in measures}
+        found = {measure: float(nanmedian(values[measure][0])) for measure in measures}
+        scores[name] = {measure: round(value, 5) if math.isfinite(value) else None for measure, value in found.items()}
+        for measure, value in found.items():
+            if not math.isfinite(value):
+                reasons.setdefault(_reason(value, paths, (references, estimates)), []).append(measure)
+    for reason, measures in reasons.items():
+        _log.warning("No %s: %s.", ", ".join(dict.fromkeys(measures)), reason)
     return scores
 
 
@@ -72,12 +81,17 @@ def _read(paths):
                 f"{path} has {rate} Hz, {sound.shape[1]} channels and {len(sound)} samples, {paths[0]} {sample_rate}, "
                 f"{first.shape[1]} and {len(first)}. Expected files alike."
             )
-    length = min(len(sound) for sound, _ in read)
-    if any(len(sound) > length for sound, _ in read):
-        _log.warning("The files differ in length: %d samples are compared.", length)
-    return [sound[:length] for sound, _ in read], sample_rate
+        if len(sound) != len(first):
+            words = lengths(path, len(sound) - len(first), paths[0])
+            _log.warning("%s. It is cut, or completed with zeros.", words)
+    return [fitted(sound, len(first)) for sound, _ in read], sample_rate
 
 
-def _score(values):
-    value = float(nanmedian(values[0]))
-    return round(value, 5) if math.isfinite(value) else None
+def _reason(value, paths, sounds):
+    """Return why a score is NaN or infinite."""
+    if value > 0:
+        return f"{paths[1]} is perfect"
+    if value < 0:
+        return f"{paths[1]} contains nothing of {paths[0]}"
+    silent = [str(path) for path, sound in zip(paths, sounds, strict=False) if windows.any_silent(sound)]
+    return f"silence in {' and '.join(silent) or 'every window'}"

@@ -56,6 +56,11 @@ class Protocol:
         return next(iter(self.columns))
 
     @property
+    def unit_after(self) -> str:
+        """The unit as it follows a number, such as `" dB"`."""
+        return f" {self.unit}".rstrip()
+
+    @property
     def aggregation(self) -> str:
         """How scores of windows become that of a corpus, in words."""
         if self.aggregate == "weighted mean":

@@ -25,9 +25,9 @@ _SUMMARY_FIELDS = ("protocol", "window", "hop", "model", "settings", "targets", 
 def read_results(folders: Sequence[str | Path]) -> list[Scores]:
     """Read results folders that `tfsep.evaluate` wrote, such as for `tfsep.evaluation.table`.
 
-    Folders of museval's JSON files, such as those that SiSEC 2018 published, are read as they are: as scores by
-    `"bsseval_v4"` of a model of the folder's name. Folders of models of the same name are distinguished by their own
-    names.
+    Folders of museval's JSON files are read as they are, `<model>/<track>.json`, or `<model>/test/<track>.json` as in
+    the repository of SiSEC 2018: as scores by `"bsseval_v4"` of a model of the folder's name. Folders of models of the
+    same name are distinguished by their own names.
 
     Args:
         folders: paths of results folders.
@@ -37,7 +37,8 @@ def read_results(folders: Sequence[str | Path]) -> list[Scores]:
 
     Raises:
         FileNotFoundError: if a folder has no summary, or lacks the file of a track.
-        ValueError: if a file is damaged, files of a folder do not match, or two folders have the same name.
+        ValueError: if a file is damaged, files of a folder do not match, a folder is given twice, or two folders have
+            the same name.
 
     Example:
 
@@ -47,13 +48,16 @@ def read_results(folders: Sequence[str | Path]) -> list[Scores]:
     [Scores('hpss', targets=(...), protocol='bsseval_v4', tracks=1)]
     """
     scores = [_read_folder(folder) for folder in folders]
-    counts = Counter(result.model for result in scores)
+    for folder, count in Counter(Path(folder).resolve() for folder in folders).items():
+        if count > 1:
+            raise ValueError(f"{folder} is given {count} times. Name each results folder once.")
+    counts = Counter(map(_name_and_protocol, scores))
     for result, folder in zip(scores, folders, strict=True):
-        if counts[result.model] > 1:
+        if counts[_name_and_protocol(result)] > 1:
             result.model = f"{result.model} ({_own_name(Path(folder), result.protocol)})"
-    name, count = Counter(result.model for result in scores).most_common(1)[0] if scores else ("", 0)
-    if count > 1:
-        raise ValueError(f"{count} results folders are both called {name!r}. Rename one, or leave it out.")
+    for (name, _), count in Counter(map(_name_and_protocol, scores)).items():
+        if count > 1:
+            raise ValueError(f"{count} results folders are both called {name!r}. Rename one, or leave it out.")
     return scores
 
 
@@ -79,6 +83,10 @@ def result_groups(folders: Sequence[str | Path]) -> list[list[Path]]:
         if places.keys() != found[0].keys():
             raise ValueError(f"{folder} has other protocols than {folders[0]}. Name folders of one protocol.")
     return [[places[name] for places in found] for name in (found[0] if found else ())]
+
+
+def _name_and_protocol(result):
+    return result.model, result.protocol
 
 
 def _by_protocol(folder):

@@ -29,7 +29,7 @@ class TrackResult:
     """Scores of one track.
 
     Args:
-        rows: dict from row (`"model"`, `"mixture"`, `"IRM1"`, ...) to target to measure to `[windows]`, in dB.
+        rows: dict from row (`"model"`, `"mixture"`, `"IRM1"`, ...) to target to measure to `[windows]`.
         leaked: dict from row to target to `[windows]` of `tfsep.evaluation.leakage`.
         seconds: float, length of the track.
         sensitivity: float, largest change in dB of the model's SIR or SAR in any window when noise of 1e-6 is added
@@ -124,7 +124,7 @@ class Scores:
         Args:
             row: str, `"model"`, `"mixture"` or the name of an oracle.
             track: str, the track's name.
-            frames: dict from target to dict from measure to `[windows]`, in dB.
+            frames: dict from target to dict from measure to `[windows]`.
             leaked: dict from target to `[windows]` of `tfsep.evaluation.leakage`. Defaults to None.
             seconds: float, length of the track, its weight in means. Defaults to 1.0.
         """
@@ -157,7 +157,7 @@ class Scores:
         return tuple(next(iter(self.rows[row].values()))[self.targets[0]])
 
     def track_medians(self, target: str, measure: str | None = None, row: str = "model") -> np.ndarray:
-        """Return the median over the windows of each track, `[tracks]`, in dB; NaN where all windows are NaN."""
+        """Return the median over the windows of each track, `[tracks]`; NaN where all windows are NaN."""
         measure = measure or protocol(self.protocol).main
         return np.array([nanmedian(frames[target][measure]) for frames in self.rows[row].values()])
 
@@ -191,13 +191,13 @@ class Scores:
             seed: int, seed of the resampling. Defaults to 0.
 
         Returns:
-            Lower and upper end in dB; NaN if fewer than two tracks have a score, or a target has none.
+            Lower and upper end; NaN if fewer than two tracks have a score, or a target has none.
         """
         how = protocol(self.protocol).aggregate
         return bootstrap_interval(self._matrix(target, measure, row), self.track_weights(row), how, seed)
 
     def pooled(self, target: str, measure: str | None = None, row: str = "model") -> tuple[float, float]:
-        """Return the median over the windows of all tracks, and their median absolute deviation, in dB."""
+        """Return the median over the windows of all tracks, and their median absolute deviation."""
         measure = measure or protocol(self.protocol).main
         frames = np.concatenate([frames[target][measure] for frames in self.rows[row].values()])
         median = nanmedian(frames)
@@ -229,7 +229,7 @@ class Scores:
 
         Returns:
             `pandas.DataFrame` with museval's columns `track`, `time` (start of the window in seconds), `target`,
-            `metric` and `score` (in dB).
+            `metric` and `score`.
         """
         import pandas
 
@@ -247,14 +247,19 @@ class Scores:
     def to_museval(self, row: str = "model") -> museval.EvalStore:
         """Return the scores as museval's `EvalStore`, to aggregate and compare them with museval's own functions.
 
-        Measures that museval expects and that were not computed are NaN.
+        Measures that `sdr_only` left out, and ISR of `"bsseval_v3"`, are NaN.
 
         Args:
             row: str, `"model"`, `"mixture"` or the name of an oracle. Defaults to `"model"`.
 
         Raises:
+            ValueError: for scores of other protocols than BSS Eval, which museval does not know.
             RuntimeError: if museval cannot be imported; it needs the programs ffmpeg and ffprobe.
         """
+        if self.protocol not in ("bsseval_v4", "bsseval_v3"):
+            raise ValueError(
+                f"museval knows {', '.join(MEASURES)} of BSS Eval. Received: scores by {self.protocol}. Use to_pandas."
+            )
         try:
             import museval
         except (ImportError, RuntimeError) as error:

@@ -34,7 +34,7 @@ class Box:
 
     Args:
         label: str, name of the model or bound.
-        values: one score for each track, in dB; NaN is skipped.
+        values: one score for each track; NaN is skipped.
         series: int, number of the page's colour. Defaults to None, that of a bound.
     """
 

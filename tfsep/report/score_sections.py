@@ -18,7 +18,7 @@ MEAN = "mean"
 
 @dataclass(frozen=True)
 class Score:
-    """Score of a corpus and the ends of its interval, in dB; NaN if undefined."""
+    """Score of a corpus and the ends of its interval; NaN if undefined."""
 
     value: float = math.nan
     low: float = math.nan
@@ -85,7 +85,7 @@ def headline(scores: Sequence[Scores]) -> str:
     targets, shared = _targets(scores)
     if not shared:
         return f"{len(scores)} models without a common target"
-    unit = f" {protocol(scores[0].protocol).unit}".rstrip()
+    unit = protocol(scores[0].protocol).unit_after
     lines = _ranked(_lines(scores, measure, [*targets, MEAN]), shared)
     best, *others = [line for line in lines if line.is_model]
     value = best.scores[MEAN].value
@@ -221,11 +221,12 @@ def _figures(lines: Sequence[Line], targets: Sequence[str], measure: str, unit: 
         for target in targets
     }
     drawn = [value for group in boxes.values() for box in group for value in box.values]
+    unit_after = protocol(lines[0].result.protocol).unit_after
     limits = _limits(drawn + [value for group in bounds.values() for value in group.values()])
     return [
         {
             "target": target,
-            "words": _words(target, lines, measure),
+            "words": _words(target, lines, measure, unit_after),
             "svg": box_plot(group, target, unit, limits, list(bounds[target].items())),
         }
         for target, group in boxes.items()
@@ -240,10 +241,10 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _words(target: str, lines: Sequence[Line], measure: str) -> str:
+def _words(target: str, lines: Sequence[Line], measure: str, unit: str) -> str:
     """Describe a figure for those who cannot see it."""
     found = [(line.label, line.scores[target].value) for line in lines if not math.isnan(line.scores[target].value)]
-    return f"{measure} of {target} over tracks: {', '.join(f'{label} {value:.2f} dB' for label, value in found)}."
+    return f"{measure} of {target} over tracks: {', '.join(f'{label} {value:.2f}{unit}' for label, value in found)}."
 
 
 def _track_columns(scores: Sequence[Scores], targets: Sequence[str], shared: Sequence[str], measure: str) -> list[dict]:

@@ -1,17 +1,15 @@
-"""A folder of stems, one audio file each, of one length and one rate."""
+"""The stems of a song in files of one rate and about one length."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tfsep import audio
-from tfsep.datasets.folders import audio_files
-
-_FIRST = ("vocals", "drums", "bass", "other")  # then all others by name
+from tfsep.evaluation.estimates import TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -19,64 +17,57 @@ class StemFiles:
     """Stems of one song.
 
     Args:
-        folder: path of their folder.
+        name: str, name of the song.
         paths: dict from stem to file.
         sample_rate: int, samples per second of each stem.
-        samples: int, length of each stem.
+        samples: int, length of the longest stem.
     """
 
-    folder: Path
-    paths: dict[str, Path]
+    name: str
+    paths: Mapping[str, Path]
     sample_rate: int
     samples: int
 
     def read(self, start: int, samples: int) -> dict[str, np.ndarray]:
         """Read the same excerpt of all stems, float32 `[samples, channels]` each."""
-        return {name: audio.read(path, start, samples)[0] for name, path in self.paths.items()}
+        return {name: read_excerpt(path, start, samples) for name, path in self.paths.items()}
 
 
-def find_stems(folder: Path, names: Collection[str] | None = None) -> dict[str, Path]:
-    """Return the audio files of a folder by name, the usual sources first; all, or those of `names`.
-
-    Raises:
-        ValueError: if two files have one name.
-    """
-    stems = audio_files(folder, names)
-    places = {name: place for place, name in enumerate(_FIRST)}
-    return dict(sorted(stems.items(), key=lambda item: (places.get(item[0], len(places)), item[0])))
-
-
-def open_stems(folder: Path, names: Sequence[str] | None = None) -> StemFiles:
-    """Find a song's stems and check that they have one rate and one length.
+def open_stems(name: str, paths: Mapping[str, Path]) -> StemFiles:
+    """Check that a song's stems have one rate and one length.
 
     Args:
-        folder: path of the song's folder.
-        names: names of stems; those without a file are skipped. Defaults to None, all stems.
+        name: str, name of the song.
+        paths: dict from stem to file, at least one.
 
     Raises:
-        FileNotFoundError: if the folder does not exist.
-        ValueError: if it contains none of the stems, or stems of different rate or length.
+        FileNotFoundError: if a file does not exist.
+        ValueError: if the stems differ in rate, or by more than 2304 samples in length.
         tfsep.audio.AudioError: if a file cannot be read.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder. Expected a folder with one audio file a stem.")
-    paths = find_stems(folder, names)
-    if not paths:
-        raise ValueError(f"{folder} contains no stem. Expected audio files such as {(names or _FIRST)[0]}.wav.")
     infos = {path: audio.info(path) for path in paths.values()}
     first, *others = infos
     for path in others:
         check_timeline(path, infos[path], first, infos[first])
-    return StemFiles(folder, paths, infos[first].sample_rate, infos[first].samples)
+    samples = max(info.samples for info in infos.values())
+    return StemFiles(name, paths, infos[first].sample_rate, samples)
 
 
 def check_timeline(name, info, other_name, other) -> None:
-    """Raise ValueError unless two things with `sample_rate` and `samples` agree in both."""
-    for unit, value, expected in (
-        ("Hz", info.sample_rate, other.sample_rate),
-        ("samples", info.samples, other.samples),
+    """Raise ValueError unless two things agree in `sample_rate`, and up to 2304 samples in `samples`."""
+    for unit, value, expected, tolerance in (
+        ("Hz", info.sample_rate, other.sample_rate, 0),
+        ("samples", info.samples, other.samples, TOLERANCE),
     ):
-        if value != expected:
+        if abs(value - expected) > tolerance:
             raise ValueError(
                 f"{name} has {value} {unit}, while {other_name} has {expected}. Expected one rate and one length."
             )
+
+
+def read_excerpt(path: str | Path, start: int, samples: int, tolerant: bool = False) -> np.ndarray:
+    """Read an excerpt of a file as float32 `[samples, channels]`, completed with zeros beyond its end."""
+    length = audio.info(path, tolerant=tolerant).samples
+    start = min(start, length)
+    sound = audio.read(path, start, min(samples, length - start), tolerant=tolerant)[0]
+    return np.pad(sound, ((0, samples - len(sound)), (0, 0)))
