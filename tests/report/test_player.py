@@ -419,5 +419,6 @@ def test_fits_a_phone(browser):
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390
         assert find(browser, ".ruler").size["width"] > 300
         assert find(browser, ".solo").size["width"] >= 44 and find(browser, ".solo").size["height"] >= 44
+        assert find(browser, "[data-lane=drums] .waves").size["height"] == 40
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -23,6 +23,17 @@ def folder(tmp_path):
     return tmp_path / "stems"
 
 
+def test_four_minutes_of_four_stems_would_take_less_than_25_mb(tmp_path):
+    seconds, rate = 8, 44100
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (seconds * rate, 2)).astype("float32")
+    for stem in ("mixture", "vocals", "drums", "bass", "other"):
+        audio.write(tmp_path / f"{stem}.wav", noise, rate)
+    page = report.write_stems_page(tmp_path)
+    sound = sum(path.stat().st_size for path in (tmp_path / "index-sound").iterdir())
+    # Scripts and pictures do not grow with the length.
+    assert 15e6 < page.stat().st_size + 240 / seconds * sound < 25e6
+
+
 def test_songs_of_a_folder(folder):
     page = report.write_stems_page(folder, seconds=2)
     assert page == folder / "index.html"

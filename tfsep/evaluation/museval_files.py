@@ -1,4 +1,8 @@
-"""Result files that museval wrote, such as those that SiSEC 2018 published."""
+"""Result files that museval wrote, such as those that SiSEC 2018 published.
+
+Tests read museval's own regression case, and files that are made in the layout and the schema of SiSEC's repository, as
+they are at https://github.com/sigsep/sigsep-mus-2018; they do not read that repository itself.
+"""
 
 from __future__ import annotations
 

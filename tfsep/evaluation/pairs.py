@@ -94,4 +94,6 @@ def _reason(value, paths, sounds):
     if value < 0:
         return f"{paths[1]} contains nothing of {paths[0]}"
     silent = [str(path) for path, sound in zip(paths, sounds, strict=False) if windows.any_silent(sound)]
-    return f"silence in {' and '.join(silent) or 'every window'}"
+    if not silent:
+        return "one of the files is silent in each window"
+    return f"{' and '.join(silent)} {'is' if len(silent) == 1 else 'are'} silent"

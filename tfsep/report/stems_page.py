@@ -37,8 +37,8 @@ def write_stems_page(
     """Write an HTML file with a player of the stems of songs, to solo, mute, weigh, loop, slow down and mix.
 
     It opens from disk, without server or network. The sound is Opus, which Chrome, Edge, Firefox, and Safari from
-    version 18.4 on decode: some 3 MB a minute of four stems and their mixture, in the folder `<page>-sound` beside the
-    page, or within the page.
+    version 18.4 on decode: some 5 MB a minute of four stereo stems and their mixture, in the folder `<page>-sound`
+    beside the page, or within the page.
 
     Args:
         folder: path of a folder with the stems of one or more songs in any layout, see `tfsep.datasets.FoundStems`.
