@@ -6,6 +6,7 @@ from tfsep.layers.conv_block import ConvBlock1D
 from tfsep.layers.cross_transformer import CrossTransformerLayer
 from tfsep.layers.dconv import DConv
 from tfsep.layers.dual_path import DualPath
+from tfsep.layers.fourier import frame, irfft, overlap_add, real_valued, rfft
 from tfsep.layers.frequency_embedding import FrequencyEmbedding
 from tfsep.layers.improved_transformer import ImprovedTransformer
 from tfsep.layers.masks import binary_masks, ratio_masks
@@ -42,8 +43,13 @@ __all__ = [
     "SubpixelConv2DTranspose",
     "TimeMasking",
     "binary_masks",
+    "frame",
+    "irfft",
     "magnitude",
+    "overlap_add",
     "ratio_masks",
+    "real_valued",
+    "rfft",
     "wiener_filter",
 ]
 

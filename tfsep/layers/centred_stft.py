@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfsep.layers.fourier import frame, irfft, overlap_add, rfft
+
 
 class CentredSTFT(keras.layers.Layer):
     """STFT with the frames of `torch.stft` and librosa, and its inverse; float32 under any policy.
@@ -51,26 +53,17 @@ class CentredSTFT(keras.layers.Layer):
         maximum = max if isinstance(samples, int) else ops.maximum
         signal = ops.pad(signal, [[0, 0], [0, 0], [0, maximum(0, half + 1 - samples)]])
         signal = ops.pad(signal, [[0, 0], [0, 0], [half, half]], mode="reflect")
-        parts = ops.stft(signal, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
+        parts = rfft(frame(signal, self.n_fft, self.hop) * self._window)
         return tuple(ops.transpose(part, (0, 2, 3, 1)) for part in parts)
 
     def inverse(self, real, imaginary, samples: int):
         """Reconstruct `[batch, samples, channels]`; `samples` is the length of the signal that `call` received."""
-        parts = tuple(ops.transpose(part, (0, 3, 1, 2)) for part in (real, imaginary))
-        frames = ops.irfft(parts, self.n_fft) * self._window
+        parts = (ops.transpose(part, (0, 3, 1, 2)) for part in (real, imaginary))
+        frames = irfft(*parts, self.n_fft) * self._window
         squares = ops.ones_like(frames[:1, :1, :, :1]) * self._window**2
         half = self.n_fft // 2
-        signal, weight = (_overlap_add(part, self.hop)[:, :, half : half + samples] for part in (frames, squares))
+        signal, weight = (overlap_add(part, self.hop)[:, :, half : half + samples] for part in (frames, squares))
         return ops.transpose(signal / weight, (0, 2, 1))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop}
-
-
-def _overlap_add(frames, hop: int):
-    """Sum frames `[a, b, frames, n]`, each `hop` after the last one, to `[a, b, samples]`."""
-    shape = ops.shape(frames)
-    hops = frames.shape[-1] // hop
-    parts = ops.reshape(frames, (*shape[:3], hops, hop))
-    rows = sum(ops.pad(parts[:, :, :, n], [[0, 0], [0, 0], [n, hops - 1 - n], [0, 0]]) for n in range(hops))
-    return ops.reshape(rows, (*shape[:2], (shape[2] + hops - 1) * hop))

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfsep.layers.fourier import frame, irfft, overlap_add, rfft
+
 
 class SegmentSTFT(keras.layers.Layer):
     """STFT of signals of a fixed length, mirrored beyond their ends, and its inverse; float32 under any policy.
@@ -50,13 +52,13 @@ class SegmentSTFT(keras.layers.Layer):
         """Transform `[batch, samples, channels]` to real and imaginary part, `[batch, frames, bins, channels]` each."""
         signal = ops.transpose(ops.cast(signal, "float32"), (0, 2, 1))
         padded = ops.pad(signal, [[0, 0], [0, 0], [self._before, self._after]], mode="reflect")
-        parts = ops.stft(padded, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
+        parts = rfft(frame(padded, self.n_fft, self.hop) * self._window)
         return tuple(ops.transpose(part, (0, 2, 3, 1)) for part in parts)
 
     def inverse(self, real, imaginary):
         """Reconstruct the signals `[batch, samples, channels]`."""
-        parts = tuple(ops.transpose(ops.cast(part, "float32"), (0, 3, 1, 2)) for part in (real, imaginary))
-        signal = _overlap_add(ops.irfft(parts, self.n_fft) * self._window, self.hop)
+        parts = (ops.transpose(ops.cast(part, "float32"), (0, 3, 1, 2)) for part in (real, imaginary))
+        signal = overlap_add(irfft(*parts, self.n_fft) * self._window, self.hop)
         signal = signal[..., self._before : self._before + self.samples] / self._divisor
         return ops.transpose(signal, (0, 2, 1))
 
@@ -73,16 +75,3 @@ class SegmentSTFT(keras.layers.Layer):
     def get_config(self) -> dict:
         facts = {"samples": self.samples, "n_fft": self.n_fft, "hop": self.hop, "centred": self.centred}
         return {**super().get_config(), **facts}
-
-
-def _overlap_add(frames, hop: int):
-    """Sum frames `[..., frames, n]`, each `hop` after the last one, to `[..., samples]`."""
-    count, size = frames.shape[-2:]
-    hops = -(-size // hop)
-    rest = [[0, 0]] * (len(frames.shape) - 1)
-    frames = ops.pad(frames, [*rest, [0, hops * hop - size]])
-    total = sum(
-        ops.pad(frames[..., place * hop : (place + 1) * hop], [*rest[:-1], [place, hops - 1 - place], [0, 0]])
-        for place in range(hops)
-    )
-    return ops.reshape(total, (*ops.shape(total)[:-2], (count + hops - 1) * hop))

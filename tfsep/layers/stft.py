@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from tfsep.checks import check_choice
+from tfsep.layers.fourier import frame, irfft, overlap_add, rfft
 
 WINDOWS = ("hann", "sine")
 
@@ -51,7 +52,9 @@ class STFT(keras.layers.Layer):
         self.hop = hop
         self.window = window
         phase = np.pi * (np.arange(n_fft) + (0.5 if window == "sine" else 0)) / n_fft
-        self._window = (np.sin(phase) if window == "sine" else np.sin(phase) ** 2).astype("float32")
+        taper = np.sin(phase) if window == "sine" else np.sin(phase) ** 2
+        self._window = taper.astype("float32")
+        self._inverse_window = _inverse_window(taper, hop).astype("float32")
         self.built = True
 
     @property
@@ -69,7 +72,7 @@ class STFT(keras.layers.Layer):
         samples = ops.shape(signal)[1]
         padded = ops.pad(signal, [[0, 0], [self.n_fft, self.n_fft + (-samples) % self.hop], [0, 0]])
         signal = ops.transpose(padded, (0, 2, 1))
-        return ops.stft(signal, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
+        return rfft(frame(signal, self.n_fft, self.hop) * self._window)
 
     def inverse(self, real, imaginary, samples: int):
         """Reconstruct `[batch, samples, channels]`; `samples` is the length of the signal that `call` received."""
@@ -77,12 +80,18 @@ class STFT(keras.layers.Layer):
 
     def inverse_transform(self, real, imaginary, samples: int):
         """Do as `inverse`, from what `transform` returns."""
-        parts = (real, imaginary)
-        signal = ops.istft(parts, self.n_fft, self.hop, self.n_fft, window=self._window, center=False)
+        signal = overlap_add(irfft(real, imaginary, self.n_fft) * self._inverse_window, self.hop)
         return ops.transpose(signal, (0, 2, 1))[:, self.n_fft : self.n_fft + samples]
 
     def get_config(self) -> dict:
         return {**super().get_config(), "n_fft": self.n_fft, "hop": self.hop, "window": self.window}
+
+
+def _inverse_window(taper: np.ndarray, hop: int) -> np.ndarray:
+    """Return a window divided by the sum over frames of its squares."""
+    hops = -(-len(taper) // hop)
+    squares = np.pad(taper**2, (0, hops * hop - len(taper))).reshape(hops, hop).sum(axis=0)
+    return taper / np.tile(squares, hops)[: len(taper)]
 
 
 def magnitude(real, imaginary):

@@ -84,16 +84,31 @@ class MaskSeparator(Separator):
 
         With `spectral_loss`, return masked spectrograms, with real and imaginary part as a last axis.
         """
-        level, gain = self.normalize(window)
-        spectrogram = self.stft(level)
-        magnitudes = magnitude(*spectrogram)
-        masks = self.masks(magnitudes, training)
-        if self.binary_mask and not training:
-            masks = binary_masks(masks)
-        mixture = self._in_domain(spectrogram) * ops.reshape(gain, (-1, *[1] * (3 + self.spectral_loss)))
+        spectrogram, masks, gain = self._masked(window, training)
         if self.spectral_loss:
             masks = ops.expand_dims(masks, -1)
+        mixture = self._in_domain(spectrogram) * ops.reshape(gain, (-1, *[1] * (3 + self.spectral_loss)))
         return {name: masks[:, index] * mixture for index, name in enumerate(self.sources)}
+
+    def separate_window(self, window) -> dict:
+        # As `synthesize` of `estimate`, without the domain of the loss.
+        window = self._checked(window)
+        spectrogram, masks, gain = self._masked(window, training=False)
+        mixture = [part * ops.reshape(gain, (-1, 1, 1, 1)) for part in spectrogram]
+        samples = ops.shape(window)[1]
+        return {
+            name: self.stft.inverse(*(masks[:, index] * part for part in mixture), samples)
+            for index, name in enumerate(self.sources)
+        }
+
+    def _masked(self, window, training: bool) -> tuple:
+        """Return the spectrogram at the level of the network, the masks, and the gain to apply."""
+        level, gain = self.normalize(window)
+        spectrogram = self.stft(level)
+        masks = self.masks(magnitude(*spectrogram), training)
+        if self.binary_mask and not training:
+            masks = binary_masks(masks)
+        return spectrogram, masks, gain
 
     def targets(self, sources: dict) -> dict:
         return {name: self._in_domain(self.stft(sources[name])) for name in self.sources}
