@@ -498,7 +498,7 @@ class TestSeparate:
         (tmp_path / "out" / "song").mkdir(parents=True)
         (tmp_path / "out" / "index.html").write_text("precious")
         (tmp_path / "out" / "song" / "drums.wav").write_text("precious")
-        monkeypatch.setattr("tfsep.loading.load_preset", lambda *_: pytest.fail("the model was loaded"))
+        monkeypatch.setattr("tfsep.models.preset_files.load_preset", lambda *_: pytest.fail("the model was loaded"))
         code, out, err = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, *options)
         assert (code, out) == (2, "")
         assert word in message(err)
@@ -947,10 +947,26 @@ class TestOtherVerbs:
         assert code == 2
         assert "exists" in message(err)
 
+    def test_export_as_another_format(self, run, song, tmp_path, small_preset):
+        pytest.importorskip("ai_edge_litert")
+        path = tmp_path / "small.tflite"
+        code, out, err = run("export", small_preset, path, "--weights", "float16")
+        assert (code, err) == (0, "")
+        assert out == f"{path}: [1, 4096, 1] at 8000 Hz -> vocals, drums\n"
+        assert run("separate", song, "-o", tmp_path / "a", "-m", small_preset)[0] == 0
+        code, _, err = run("separate", song, "-o", tmp_path / "b", "-m", path)
+        assert (code, err) == (0, "")
+        theirs, ours = (audio.read(tmp_path / name / "song" / "vocals.wav")[0] for name in "ab")
+        np.testing.assert_allclose(theirs, ours, atol=1e-2)
+        code, _, err = run("export", path, tmp_path / "again")
+        assert (code, "has no layers to print or export" in message(err)) == (2, True)
+        code, _, err = run("export", small_preset, tmp_path / "x.onnx", "--format", "litert")
+        assert (code, "must end in .tflite" in message(err)) == (2, True)
+
     def test_models_without_layers_and_taken_folders_are_refused_before_a_model_is_loaded(
         self, run, tmp_path, small_preset, monkeypatch
     ):
-        monkeypatch.setattr("tfsep.loading.ExportedSeparator", lambda *_: pytest.fail("the model was loaded"))
+        monkeypatch.setattr("tfsep.models.ExportedSeparator", lambda *_: pytest.fail("the model was loaded"))
         (tmp_path / "saved" / "assets.extra").mkdir(parents=True)
         (tmp_path / "saved" / "assets.extra" / "tfsep.json").write_text("{}")
         for model in (tmp_path / "saved", "hpss"):
@@ -963,7 +979,7 @@ class TestOtherVerbs:
     @pytest.mark.parametrize("trust", [False, True])
     def test_evaluate_trusts_a_saved_model_on_demand(self, run, tmp_path, monkeypatch, trust):
         seen = []
-        monkeypatch.setattr("tfsep.loading.ExportedSeparator", lambda model, trust: seen.append(trust) or 1 / 0)
+        monkeypatch.setattr("tfsep.models.ExportedSeparator", lambda model, trust: seen.append(trust) or 1 / 0)
         (tmp_path / "assets.extra").mkdir()
         (tmp_path / "assets.extra" / "tfsep.json").write_text("{}")
         assert run("evaluate", "-m", tmp_path, *["--trust"] * trust)[0] == 1

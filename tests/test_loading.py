@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 
-from tfsep import loading, presets
+from tfsep import presets
 from tfsep.loading import load_model, model_sources
 from tfsep.models import ConvSep, ExportedSeparator, UNet
-from tfsep.models.facts import _CHOICES
+from tfsep.portable.facts import _CHOICES
 from tfsep.separation import chunking
 
 
@@ -354,7 +354,7 @@ def test_sources_are_known_without_loading(model, exported, tmp_path, monkeypatc
     model.save(tmp_path / "model.keras")
     (tmp_path / "damaged.keras").write_bytes(b"")
     monkeypatch.setattr(keras.saving, "load_model", None)
-    monkeypatch.setattr(loading, "load_preset", None)
+    monkeypatch.setattr("tfsep.models.preset_files.load_preset", None)
     for given in (model, exported, tmp_path / "preset", str(tmp_path / "model.keras")):
         assert model_sources(given) == ("vocals", "drums")
     assert model_sources("hpss") == ("drums", "accompaniment")

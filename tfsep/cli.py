@@ -16,8 +16,8 @@ import typer
 from tfsep import __version__, console
 from tfsep.checks import check_choice
 from tfsep.datasets import NOTATION
-from tfsep.files import check_new
 from tfsep.options import given, with_options
+from tfsep.portable.separators import is_portable
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.startup import use_device
 from tfsep.training.config import CONFIG, TrainConfig, read_config
@@ -31,7 +31,8 @@ app = typer.Typer(
 )
 
 MODEL_HELP = (
-    "Name (see `tfsep presets`), preset folder, .keras file, SavedModel, YAML of a bag, or hf://ORGANISATION/NAME."
+    "Name (see `tfsep presets`), preset folder, .keras, .onnx or .tflite file, SavedModel, YAML of a bag, or "
+    "hf://ORGANISATION/NAME."
 )
 ModelArgument = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 
@@ -167,7 +168,7 @@ def separate(
     Writes OUTPUT/<song>/<stem>.wav as 32-bit floats, which keep any level and take 10 MB for a minute of a channel;
     --format flac takes about a third of that.
     """
-    use_device(device, threads)
+    use_device(device, threads, tensorflow=not all(map(is_portable, model or [DEFAULT_MODEL])))
     from tfsep.audio.writing import SUBTYPES
     from tfsep.separation.songs import find_songs, output_folders, read_list
     from tfsep.song_batch import SongBatch, standard_input, to_standard_output
@@ -369,7 +370,7 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help=f"Preset (default: {DEFAULT_MODEL}), preset folder, .keras or SavedModel; or a name for --estimates.",
+            help=f"Preset (default: {DEFAULT_MODEL}), path of any model; or a name for --estimates.",
         ),
     ] = None,
     data: Annotated[str, typer.Option(help=NOTATION)] = "embedded",
@@ -555,17 +556,31 @@ def _holds_stems(folder: Path) -> bool:
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="Preset, preset folder or .keras file.")],
-    output: Annotated[Path, typer.Argument(help="Folder of the SavedModel, which must not exist.")],
+    output: Annotated[
+        Path, typer.Argument(help="Folder of the SavedModel, or file .onnx or .tflite, which must not exist.")
+    ],
+    format: Annotated[
+        str | None, typer.Option(help="savedmodel, onnx or litert. Defaults to what OUTPUT is the name of.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="float32, or for litert float16 or int8 (dynamic range): smaller files.")
+    ] = "float32",
     imports: Imports = None,
 ) -> None:
-    """Write a model as a SavedModel: waveform in, a waveform for each source out."""
+    """Write a model for other programs, as a SavedModel, ONNX or LiteRT: waveform in, one for each source out."""
     from tfsep.loading import check_network, load_model
+    from tfsep.portable.formats import FORMATS, check_export
 
+    if format is None:
+        format = next((name for name, (_, suffix) in FORMATS.items() if suffix == output.suffix), "savedmodel")
+    check_choice("format", format, tuple(FORMATS))
+    name, _ = FORMATS[format]
     check_network(model)
-    check_new(output)
+    check_export(output, name, weights)
     loaded = load_model(model)
-    loaded.export(output)
-    print(f"{output}: [batch, samples, {loaded.channels}] at {loaded.sample_rate} Hz -> {', '.join(loaded.sources)}")
+    loaded.export(output, name, weights=weights)
+    shape = "batch, samples" if name == "tf_saved_model" else f"1, {loaded.segment + 2 * loaded.context}"
+    print(f"{output}: [{shape}, {loaded.channels}] at {loaded.sample_rate} Hz -> {', '.join(loaded.sources)}")
 
 
 @app.command()

@@ -8,35 +8,40 @@ import threading
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
 
 from tfsep import presets
-from tfsep.checkpoints import fetch, fetch_hub
-from tfsep.checkpoints.hub import SCHEME
-from tfsep.models.bag import Bag
-from tfsep.models.exported import ExportedSeparator
-from tfsep.models.facts import check_facts
-from tfsep.models.forks import check_fork
-from tfsep.models.keras_files import load_keras
-from tfsep.models.preset_files import load_preset
-from tfsep.models.separator import FACTS, SONG_RULES, Separator
-from tfsep.models.training_free import TRAINING_FREE, TrainingFree
+from tfsep.portable.bag import Bag
+from tfsep.portable.embedded_facts import read_facts
+from tfsep.portable.facts import FACTS, SONG_RULES, check_facts
+from tfsep.portable.forks import check_fork
+from tfsep.portable.separators import PortableSeparator, is_portable, load_portable
+from tfsep.portable.training_free import TRAINING_FREE, TrainingFree
+
+# Keras is loaded with the first model that needs it.
+if TYPE_CHECKING:
+    from tfsep.models import ExportedSeparator, Separator
+
+    Model: TypeAlias = Separator | ExportedSeparator | PortableSeparator | TrainingFree
 
 # Models that `cached_model` keeps.
 _KEPT = 3
-_cache: OrderedDict[tuple, Separator | ExportedSeparator] = OrderedDict()
+_cache: OrderedDict[tuple, Separator | ExportedSeparator | PortableSeparator] = OrderedDict()
 _cache_lock = threading.Lock()
 
 
-def load_model(model: str | Path | Separator, trust: bool = False) -> Separator | ExportedSeparator | TrainingFree:
+def load_model(model: str | Path | Separator, trust: bool = False) -> Model:
     """Load a model.
 
     Presets and `.keras` files are data: Keras reads them in its safe mode, which runs no code in them. A SavedModel is
-    a program, refused if it could read or write files; see `.github/SECURITY.md`.
+    a program, refused if it could read or write files; see `.github/SECURITY.md`. ONNX and LiteRT files need neither
+    TensorFlow nor Keras, which are not loaded.
 
     Args:
-        model: path of a preset folder (such as `RUN/best`), a `.keras` file, a SavedModel or a bag (`.yaml`, see
+        model: path of a preset folder (such as `RUN/best`), a `.keras` file, a SavedModel, an ONNX or LiteRT file that
+            `tfsep export` wrote (`.onnx` with the extra `onnx`, `.tflite` with `litert`) or a bag (`.yaml`, see
             `tfsep.models.Bag`); or the name of a preset, of a published model (`tfsep presets`) or one at the Hugging
             Face hub (`hf://ORGANISATION/NAME`, with the extra `hub`), which are downloaded once, or of a separator
             that needs no training (`hpss`, `repet-sim`, and with nussl installed `nussl-repet`, `nussl-repet-sim`,
@@ -59,19 +64,27 @@ def load_model(model: str | Path | Separator, trust: bool = False) -> Separator 
     found = _find(model)
     if isinstance(found, TrainingFree):
         return found
+    if is_portable(found):
+        return load_portable(found)
     check_fork()
-    if not isinstance(found, Path):
-        return found
-    if (found / presets.CONFIG).is_file():
-        return _checked(load_preset(found), found)
-    if (found / FACTS).is_file():
-        return ExportedSeparator(found, trust)
-    if found.suffix == ".keras":
-        return _checked(load_keras(found), found)
-    raise ValueError(f"{found} contains no model. Expected a preset folder, a .keras file or an exported SavedModel.")
+    return _load_with_keras(found, trust) if isinstance(found, Path) else found
 
 
-def cached_model(model: str | Path | Separator) -> Separator | ExportedSeparator | TrainingFree:
+def _load_with_keras(path: Path, trust: bool) -> Separator | ExportedSeparator:
+    from tfsep import models
+
+    if (path / presets.CONFIG).is_file():
+        return _checked(models.preset_files.load_preset(path), path)
+    if (path / FACTS).is_file():
+        return models.ExportedSeparator(path, trust)
+    if path.suffix == ".keras":
+        return _checked(models.load_keras(path), path)
+    raise ValueError(
+        f"{path} contains no model. Expected a preset folder, a .keras, .onnx or .tflite file, or a SavedModel."
+    )
+
+
+def cached_model(model: str | Path | Separator) -> Model:
     """Load a model that is only used for inference; the last few stay loaded until their files change."""
     found = _find(model)
     if not isinstance(found, Path):
@@ -102,6 +115,8 @@ def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
     try:
         if (found / presets.CONFIG).is_file():
             sources = presets.read_config(found)["model"]["config"]["sources"]
+        elif is_portable(found):
+            sources = read_facts(found)["sources"]
         elif (found / FACTS).is_file():
             sources = json.loads((found / FACTS).read_text(encoding="utf-8"))["sources"]
         else:
@@ -120,7 +135,8 @@ def takes_whole_songs(model: str | Path | Separator) -> bool:
 def check_network(model: str | Path) -> None:
     """Raise ValueError for a name or path whose model has no layers to print or export; load nothing."""
     found = _find(model)
-    if isinstance(found, (Bag, TrainingFree)) or (isinstance(found, Path) and (found / FACTS).is_file()):
+    exported = is_portable(found) or (isinstance(found, Path) and (found / FACTS).is_file())
+    if exported or isinstance(found, (Bag, TrainingFree)):
         raise ValueError(f"{model} has no layers to print or export. Give a preset, its folder or a .keras file.")
 
 
@@ -142,9 +158,12 @@ def _find(model):
 
 
 def _fetched(name: str) -> Path | None:
-    if name.startswith(SCHEME):
-        return fetch_hub(name)
-    return fetch(name) if name in presets.catalogue() else None
+    from_hub = name.startswith(presets.HUB)
+    if not from_hub and name not in presets.catalogue():
+        return None
+    from tfsep import checkpoints  # loads Keras
+
+    return checkpoints.fetch_hub(name) if from_hub else checkpoints.fetch(name)
 
 
 def read_bag(path: Path) -> Bag:

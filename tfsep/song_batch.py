@@ -16,7 +16,7 @@ import numpy as np
 from tfsep import audio, console, presets
 from tfsep.checks import check_choice
 from tfsep.loading import load_model, model_sources
-from tfsep.models.bag import Bag
+from tfsep.portable.bag import Bag
 from tfsep.progress import progress_bar
 from tfsep.separation import Separation
 from tfsep.separation.song_files import FileOptions, other_model, stem_paths

@@ -13,9 +13,14 @@ from contextlib import contextmanager
 from tfsep.checks import check_choice, check_integer
 
 DEVICES = ("auto", "cpu", "gpu")
+# What `use_device` was given.
+_device, _threads = "auto", None
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-# Notes of level I (information), and the line that announces them.
-_NOTE = re.compile(rb"I\d{4} |WARNING: All log messages before absl::|To enable the following instructions:")
+# Notes of level I (information) of TensorFlow and LiteRT, and the line that announces them.
+_NOTE = re.compile(
+    rb"I\d{4} |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::"
+    rb"|To enable the following instructions:"
+)
 
 
 def quiet_tensorflow() -> None:
@@ -25,19 +30,22 @@ def quiet_tensorflow() -> None:
         sys.meta_path.insert(0, _QuietFinder())
 
 
-def use_device(device: str = "auto", threads: int | None = None) -> None:
-    """Choose where TensorFlow computes, before it has computed anything.
+def use_device(device: str = "auto", threads: int | None = None, tensorflow: bool = True) -> None:
+    """Choose where models compute, before they have computed anything.
 
     Args:
         device: str, `"cpu"`, `"gpu"`, or `"auto"` for a GPU if there is one. Defaults to `"auto"`.
         threads: int, threads of one operation. Defaults to None, the number of cores.
+        tensorflow: bool, whether TensorFlow is used. Defaults to True.
 
     Raises:
         ValueError: for another device, no GPU where one is asked for, or less than one thread.
     """
     check_choice("device", device, DEVICES)
     check_integer("threads", threads, optional=True)
-    if device == "auto" and threads is None:
+    global _device, _threads
+    _device, _threads = device, threads
+    if not tensorflow or (device == "auto" and threads is None):
         return
     import tensorflow as tf
 
@@ -48,6 +56,17 @@ def use_device(device: str = "auto", threads: int | None = None) -> None:
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def chosen_device() -> str:
+    """Return the device that `use_device` was given."""
+    return _device
+
+
+def chosen_threads() -> int:
+    """Return the threads of one operation: those of `use_device`, of `$OMP_NUM_THREADS`, or the number of cores."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return _threads or (int(given) if given.isdigit() else 0) or os.cpu_count() or 1
 
 
 class _QuietFinder:
@@ -62,7 +81,7 @@ class _QuietFinder:
             execute = spec.loader.exec_module
 
             def exec_module(module) -> None:
-                with _notes_dropped():
+                with notes_dropped():
                     execute(module)
 
             spec.loader.exec_module = exec_module
@@ -70,7 +89,7 @@ class _QuietFinder:
 
 
 @contextmanager
-def _notes_dropped() -> Iterator[None]:
+def notes_dropped() -> Iterator[None]:
     """Collect what C++ writes to standard error, and pass on all but notes."""
     try:
         stderr = os.dup(2)

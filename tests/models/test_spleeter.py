@@ -66,7 +66,7 @@ def test_batch_normalization_stays_as_it_is_in_training():
 
 def test_exported_model_cuts_songs_by_rules_that_suit_it(tmp_path):
     model = Spleeter(**SMALL)
-    facts = model.describe()
+    facts = model.describe_any_length()
     assert (facts["fade"], facts["lead"], facts["segment"]) == ("overlap", 0, 59 * 64)
     # Which is what one block takes.
     assert model.stft(noise(facts["segment"]))[0].shape[1] == model.frames

@@ -8,7 +8,7 @@ import pytest
 import tfsep
 from tfsep.loading import load_model
 from tfsep.models import Bag
-from tfsep.models.training_free import TrainingFree
+from tfsep.portable.training_free import TrainingFree
 from tfsep.separation import separate
 
 

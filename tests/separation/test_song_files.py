@@ -354,7 +354,7 @@ def test_errors_are_raised_before_the_model_is_loaded(
     audio.write(tmp_path / "song.wav", noise(1000), 96000)
     folder.mkdir(parents=True)
     (folder / "drums.wav").write_text("precious")
-    monkeypatch.setattr("tfsep.loading.load_preset", lambda *_: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("tfsep.models.preset_files.load_preset", lambda *_: pytest.fail("the model was loaded"))
     with pytest.raises((ValueError, FileExistsError), match=message):
         separate_file(tmp_path / "song.wav", folder, small_preset, **options)
     assert contents(folder) == ["drums.wav"]

@@ -11,7 +11,6 @@ from tfsep.checkpoints.conversion import convert
 from tfsep.checkpoints.fetching import OFFLINE
 from tfsep.files import replacing
 
-SCHEME = "hf://"
 _WEIGHTS = (".safetensors", ".ckpt", ".pth", ".pt", ".th")
 _CONFIGURATIONS = (".yaml", ".yml")
 
@@ -41,7 +40,7 @@ def fetch_hub(address: str) -> Path:
         import huggingface_hub
     except ImportError as error:
         raise ImportError('hf:// needs huggingface_hub: pip install "tfsep[hub]".') from error
-    organisation, name, file = (*address.removeprefix(SCHEME).split("/", 2), "", "")[:3]
+    organisation, name, file = (*address.removeprefix(presets.HUB).split("/", 2), "", "")[:3]
     if not organisation or not name:
         raise ValueError(f"An address must be hf://ORGANISATION/NAME. Received: {address}.")
     repository = f"{organisation}/{name}"

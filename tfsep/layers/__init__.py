@@ -1,5 +1,6 @@
 """Keras layers that the models share."""
 
+from tfsep.layers.activations import gelu
 from tfsep.layers.bidirectional import Bidirectional
 from tfsep.layers.centred_stft import CentredSTFT
 from tfsep.layers.conv_block import ConvBlock1D
@@ -44,6 +45,7 @@ __all__ = [
     "TimeMasking",
     "binary_masks",
     "frame",
+    "gelu",
     "irfft",
     "magnitude",
     "overlap_add",

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfsep.layers.activations import gelu
 from tfsep.layers.dconv import LayerScale, RowNormalization
 
 _EPSILON = 1e-5
@@ -96,7 +97,7 @@ class CrossTransformerLayer(keras.layers.Layer):
         """Transform tokens `[batch, n, channels]`; with `cross`, `other` is the other branch before this layer."""
         others = (self.norms[1](other),) if self.cross else ()
         inputs = inputs + self.scales[0](self.attention(self.norms[0](inputs), *others))
-        hidden = ops.gelu(self.linear1(self.norms[-1](inputs)), approximate=False)
+        hidden = gelu(self.linear1(self.norms[-1](inputs)))
         return self.norm_out(inputs + self.scales[1](self.linear2(hidden)))
 
     def get_config(self) -> dict:

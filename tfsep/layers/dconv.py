@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from tfsep.layers.activations import gelu
+
 _EPSILON = 1e-5
 _COMPRESSION = 8
 _SCALE = 1e-3
@@ -96,7 +98,7 @@ class DConv(keras.layers.Layer):
 
     def call(self, inputs):
         for narrow, narrow_norm, wide, wide_norm, scale in self.branches:
-            hidden = ops.gelu(narrow_norm(narrow(inputs)), approximate=False)
+            hidden = gelu(narrow_norm(narrow(inputs)))
             inputs = inputs + scale(gated(wide_norm(wide(hidden))))
         return inputs
 

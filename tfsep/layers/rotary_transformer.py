@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfsep.layers.activations import gelu
+
 _HIDDEN = 4
 _LEAST_NORM = 1e-12
 
@@ -113,7 +115,7 @@ class RotaryTransformer(keras.layers.Layer):
         waves = ops.cast(ops.cos(angles), inputs.dtype), ops.cast(ops.sin(angles), inputs.dtype)
         for block in self.blocks:
             inputs = inputs + self._attend(block, block["norm"](inputs), waves)
-            hidden = ops.gelu(block["widen"](block["feed_norm"](inputs)), approximate=False)
+            hidden = gelu(block["widen"](block["feed_norm"](inputs)))
             inputs = inputs + block["narrow"](hidden)
         return self.norm(inputs) if self.final_norm else inputs
 

@@ -68,8 +68,8 @@ class SegmentSTFT(keras.layers.Layer):
         beyond = 0 if self.centred else -(-self.n_fft // self.hop)
         frames = self.frames + 2 * beyond
         total = np.zeros((frames - 1) * self.hop + self.n_fft)
-        for frame in range(frames):
-            total[frame * self.hop :][: self.n_fft] += squared
+        for index in range(frames):
+            total[index * self.hop :][: self.n_fft] += squared
         return total[beyond * self.hop + self._before :][: self.samples].astype("float32")
 
     def get_config(self) -> dict:

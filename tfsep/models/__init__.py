@@ -1,6 +1,5 @@
 """The models, with one API."""
 
-from tfsep.models.bag import Bag
 from tfsep.models.band_split_roformer import BandSplitRoFormer
 from tfsep.models.classic_wave_unet import ClassicWaveUNet
 from tfsep.models.conv_sep import ConvSep
@@ -18,6 +17,7 @@ from tfsep.models.spleeter import Spleeter
 from tfsep.models.unet import UNet
 from tfsep.models.wave_unet import WaveUNet
 from tfsep.models.wavegan_separator import WaveGANSeparator
+from tfsep.portable.bag import Bag
 
 __all__ = [
     "CRN",

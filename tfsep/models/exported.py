@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfsep.models.facts import check_facts
 from tfsep.models.preset_files import reason
-from tfsep.models.separator import FACTS, SONG_RULES, Separator
+from tfsep.models.separator import Separator
+from tfsep.portable.facts import FACTS, SONG_RULES, check_facts
 
 # TensorFlow marks operations that do more than compute as stateful. Of these, the following only keep variables and
 # arrays, draw random numbers, check values, or call functions, which are inspected as well.

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from tfsep.checks import check_integer
+from tfsep.layers.activations import gelu
 from tfsep.layers.cross_transformer import (
     CrossTransformerLayer,
     layer_normalization,
@@ -159,7 +160,7 @@ class HTDemucs(Separator):
     def _encode(self, inputs, name: str, index: int, kernel: tuple, strides: tuple):
         width, kinds = self.filters * 2**index, {"dtype": self.dtype_policy}
         layer = keras.layers.Conv2D(width, kernel, strides, padding="same", name=f"{name}.conv", **kinds)
-        outputs = ops.gelu(layer(inputs), approximate=False)
+        outputs = gelu(layer(inputs))
         outputs = DConv(name=f"{name}.dconv", **kinds)(outputs)
         return gated(keras.layers.Dense(2 * width, name=f"{name}.rewrite", **kinds)(outputs))
 
@@ -170,7 +171,7 @@ class HTDemucs(Separator):
         outputs = DConv(name=f"{name}.dconv", **kinds)(gated(layer(inputs)))
         filters = len(self.sources) * self.channels * parts if last else width // 2
         layer = keras.layers.Conv2DTranspose(filters, kernel, strides, padding="same", name=f"{name}.conv_tr", **kinds)
-        return layer(outputs) if last else ops.gelu(layer(outputs), approximate=False)
+        return layer(outputs) if last else gelu(layer(outputs))
 
     def _transform(self, frequency, time):
         """Apply the transformer across both branches."""

@@ -12,7 +12,7 @@ import numpy as np
 from tfsep import __version__
 from tfsep.files import check_space, replacing
 from tfsep.models.own_classes import custom_objects
-from tfsep.presets import CARD, CONFIG, WEIGHTS, read_config
+from tfsep.presets import CARD, CONFIG, TERMS, WEIGHTS, read_config
 
 # Bytes of a stored model besides its weights, at most.
 _MARGIN = 2**20
@@ -61,13 +61,15 @@ def load_preset(path: str | Path) -> keras.Model:
     """
     path = Path(path)
     try:
-        config = read_config(path)["model"]
+        facts = read_config(path)
+        config = facts["model"]
     except Exception as error:
         raise _damage(path, error) from error
     own = custom_objects(config, path)
     try:
         model = keras.saving.deserialize_keras_object(config, custom_objects=own)
         model.load_weights(path / WEIGHTS)
+        model.terms = {name: facts[name] for name in TERMS if name in facts}
     except Exception as error:
         check_safe(path, error)
         # Keras raises errors of many kinds.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +10,13 @@ from keras import ops
 
 from tfsep import presets
 from tfsep.checks import check_integer
-from tfsep.files import check_new, check_space, is_file_name, replacing
+from tfsep.files import is_file_name
 from tfsep.losses import MeanAbsoluteAndSquaredError, total
 from tfsep.metrics import SISDR, SilentReferences
+from tfsep.models.exporting import export_model
 from tfsep.models.frozen import freeze, frozen
 from tfsep.models.preset_files import load_preset, save_preset
+from tfsep.portable.facts import SONG_RULES
 
 if keras.backend.backend() == "tensorflow":
     from tfsep.models.tensorflow_steps import TensorFlowSteps as _Steps
@@ -23,15 +24,6 @@ else:
     # JAX trains with Keras's own step, which calls `compute_loss`.
     from tfsep.models.jax_steps import JAXSteps as _Steps
 
-
-# Bytes of a SavedModel besides its weights, at most.
-_GRAPH_BYTES = 2**22
-
-# File of a SavedModel with the facts of `describe`.
-FACTS = "assets.extra/tfsep.json"
-
-# Attributes of a model that say how songs are cut into segments and joined.
-SONG_RULES = ("overlap", "batch_size", "fade", "edges", "normalize_song", "lead", "longest_segment")
 
 # Networks receive all mixtures at this level, so that soft and loud songs are treated alike.
 _LEVEL = 0.1
@@ -120,6 +112,8 @@ class Separator(_Steps, keras.Model):
         self.context = int(context)
         self.input_spec = keras.InputSpec(ndim=3, axes={-1: self.channels})
         self.frozen_when_saved = []
+        # Licence and training data of the weights, as a preset states them.
+        self.terms = {}
         self.default_loss = MeanAbsoluteAndSquaredError()
         self.source_losses = [keras.metrics.Mean(name=f"{name}_loss") for name in self.sources]
         self.source_si_sdrs = [SISDR(name=f"{name}_si_sdr") for name in self.sources]
@@ -438,47 +432,58 @@ class Separator(_Steps, keras.Model):
         return copy
 
     def describe(self) -> dict:
-        """Return what a program needs to run the model: sources, rate, channels, segment, context, rules for songs."""
+        """Return what a program needs to run the model: sources, rate, channels, segment, context, rules for songs.
+
+        Models from presets add the licence of the weights.
+        """
         names = ("sample_rate", "channels", "segment", "context", *SONG_RULES)
-        return {"sources": list(self.sources), **{name: getattr(self, name) for name in names}}
+        return {"sources": list(self.sources), **{name: getattr(self, name) for name in names}, **self.terms}
 
-    def export(self, filepath: str | Path, format: str = "tf_saved_model", verbose: bool = False) -> None:
-        """Write a SavedModel: waveform in, `{source: waveform}` out, for any batch and length.
+    def describe_any_length(self) -> dict:
+        """Return as `describe` what a program needs to run the model as a function of audio of any length."""
+        return self.describe()
 
-        The endpoints `separate` and `serving_default` take float32 `[batch, samples, channels]` at `sample_rate`. The
-        file `assets.extra/tfsep.json` names the sources, the rate and the lengths. A SavedModel runs in plain
-        TensorFlow, without tfsep; `tfsep.separate(..., model=filepath)` takes it as well.
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool = False,
+        weights: str = "float32",
+    ) -> None:
+        """Write the model for other programs, which need no tfsep: waveform in, `{source: waveform}` out.
+
+        `tfsep.load_model` and `-m` take the result as well.
+
+        - `"tf_saved_model"`: a folder for TensorFlow. The endpoints `separate` and `serving_default` take float32
+          `[batch, samples, channels]` at `sample_rate`, for any batch and length. The file `assets.extra/tfsep.json`
+          contains the facts of `describe`.
+        - `"onnx"`: a file for onnxruntime and others, opset 18; needs the extra `onnx`. The input `mixture` is
+          `[1, segment + 2 * context, channels]`, each output `[1, segment, channels]`. The facts are the entry `tfsep`
+          of the file's metadata, in JSON.
+        - `"litert"`: a file for LiteRT (TensorFlow Lite), of builtin operations only; the signature is that of ONNX.
+          `unzip -p FILE tfsep.json` prints the facts. To load it again needs the extra `litert`.
 
         Args:
-            filepath: str or path of a folder, which must not exist.
-            format: str, `"tf_saved_model"`, which is the default.
-            verbose: bool, print the endpoints. Defaults to False.
+            filepath: str or path of a folder, or of a file `.onnx` or `.tflite`, which must not exist.
+            format: str, see above. Defaults to `"tf_saved_model"`.
+            verbose: bool, print the endpoints of a SavedModel. Defaults to False.
+            weights: str, `"float32"`; or for LiteRT `"float16"` (half the size), or `"int8"` (a quarter; inputs of
+                layers are rounded as well, which costs quality). Defaults to `"float32"`.
 
         Raises:
             FileExistsError: if `filepath` exists.
-            ValueError: if `format` is another one.
-        """
-        if format != "tf_saved_model":
-            raise ValueError(f"format must be 'tf_saved_model'. Received: format={format!r}.")
-        filepath = Path(filepath)
-        check_new(filepath)
-        self.ensure_built()
-        check_space(filepath, 4 * self.count_params() + _GRAPH_BYTES)
-        with replacing(filepath) as temporary:
-            archive = keras.export.ExportArchive()
-            archive.track(self)
-            signature = [keras.InputSpec(shape=(None, None, self.channels), dtype="float32", name="mixture")]
-            archive.add_endpoint("separate", self._serve, signature)  # Keras calls the first one serving_default too
-            archive.write_out(str(temporary), verbose=verbose)
-            (temporary / "assets.extra").mkdir()
-            (temporary / FACTS).write_text(json.dumps(self.describe(), indent=2) + "\n", encoding="utf-8")
+            ValueError: if `format` or `weights` is another one, or the file has another suffix.
+            RuntimeError: if the format has no operation that the model needs, or a package is not installed.
 
-    def _serve(self, mixture):
-        # Models take no empty tensors: pad to one example of one sample, and cut it off again.
-        batch, samples = ops.shape(mixture)[0], ops.shape(mixture)[1]
-        missing = [[0, ops.maximum(0, 1 - batch)], [0, ops.maximum(0, 1 - samples)], [0, 0]]
-        estimates = self(ops.pad(mixture, missing), training=False)
-        return {name: estimate[:batch, :samples] for name, estimate in estimates.items()}
+        Example:
+
+        >>> model = tfsep.models.UNet(filters=1, depth=0)
+        >>> model.export("unet-vocals")
+        >>> model.export("unet.lite", format="litert")
+        Traceback (most recent call last):
+        ValueError: The name of a file in the format litert must end in .tflite. Received: unet.lite.
+        """
+        export_model(self, Path(filepath), format, weights, verbose)
 
 
 def _results(metrics: Sequence[keras.Metric]) -> dict:

@@ -233,12 +233,12 @@ class Spleeter(Separator):
         waveforms = ops.reshape(waveforms, (-1, ops.shape(waveforms)[1], len(self.sources), self.channels))
         return {name: waveforms[:, :, index] for index, name in enumerate(self.sources)}
 
-    def describe(self) -> dict:
+    def describe_any_length(self) -> dict:
         if self.wiener:
-            return super().describe()
-        # An exported model takes audio of any length and adds the zeros itself.
+            return self.describe()
+        # The zeros before a song are added by the model itself.
         segment = max(1, self.frames - _EDGE - 1) * self.stft.hop
-        return {**super().describe(), "segment": segment, "overlap": 0.25, "fade": "overlap", "lead": 0}
+        return {**self.describe(), "segment": segment, "overlap": 0.25, "fade": "overlap", "lead": 0}
 
     def get_config(self) -> dict:
         return {

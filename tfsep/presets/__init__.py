@@ -17,9 +17,13 @@ def __dir__() -> list[str]:
 
 _FOLDER = Path(__file__).parent
 DEFAULT = "convsep-4stems-plus"
-# Separators of `tfsep.models.training_free` that need no extra.
+# Separators of `tfsep.portable.training_free` that need no extra.
 TRAINING_FREE = ("hpss", "repet-sim")
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"
+# Entries of `config.json` about the use of the weights.
+TERMS = ("licence", "commercial_use", "training_data")
+# Beginning of the addresses of models at the Hugging Face hub.
+HUB = "hf://"
 # Of a folder of several models that work as one (`tfsep.models.Bag`).
 BAG = "bag.yaml"
 
@@ -133,9 +137,6 @@ def best_to_fetch(sources: Sequence[str]) -> dict:
     return max(scored, key=lambda facts: sum(facts["scores"]["values"][source] for source in sources))
 
 
-_FACTS = ("licence", "commercial_use", "training_data")
-
-
 def _shipped_facts(name: str) -> dict:
     config, files = read_config(folder(name)), folder(name).iterdir()
     model, scores = config["model"]["config"], config["scores"]
@@ -147,11 +148,11 @@ def _shipped_facts(name: str) -> dict:
         "sample_rate": model["sample_rate"],
         "bytes": sum(path.stat().st_size for path in files),
         "scores": {key: scores[key] for key in ("protocol", "measure", "data")} | {"values": scores["rows"][name]},
-        **{key: config[key] for key in _FACTS},
+        **{key: config[key] for key in TERMS},
     }
 
 
 def _fetchable_facts(name: str, entry: dict) -> dict:
     keys = ("network", "sources", "sample_rate", "bytes")
     facts = {"name": name, "shipped": False, **{key: entry[key] for key in keys}}
-    return facts | {"scores": entry.get("scores"), **{key: entry[key] for key in _FACTS}}
+    return facts | {"scores": entry.get("scores"), **{key: entry[key] for key in TERMS}}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from tfsep.loading import load_model
-from tfsep.models.bag import Bag
+from tfsep.portable.bag import Bag
 from tfsep.separation.spool import Spool
 
 # Samples of a block.

@@ -7,19 +7,22 @@ import math
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfsep import audio
 from tfsep.audio.resampling import DELAY as RESAMPLING_DELAY
 from tfsep.checks import check_integer, check_number
-from tfsep.models.bag import Bag
+from tfsep.portable.bag import Bag
 from tfsep.separation.bags import separate_by_bag
 from tfsep.separation.chunking import Counted
 from tfsep.separation.engine import check_options, segment_and_hop, separate_blocks, stream_delay
-from tfsep.separation.refining import BandExtension, WienerRefinement, refine
 from tfsep.separation.spool import separate_normalized
 from tfsep.separation.variants import separate_variants
+
+if TYPE_CHECKING:
+    from tfsep.separation.refining import BandExtension, Refinement, WienerRefinement
 
 # Samples that `Delay` keeps in memory.
 _MOST_KEPT = 1 << 20
@@ -148,7 +151,7 @@ def _in_segments(
     else:
         estimates = separate_all(resampled)
     if quality.wiener:
-        estimates = refine(estimates, mixture, inside, _wiener(model, channels, quality))
+        estimates = _refined(estimates, mixture, inside, _wiener(model, channels, quality))
     if sample_rate != model.sample_rate:
         # Resample all sources together, as channels.
         flat = (block.reshape(len(block), -1) for block in estimates)
@@ -156,7 +159,7 @@ def _in_segments(
         estimates = (block.reshape(len(block), len(model.sources), channels) for block in flat)
     estimates = _completed(estimates, song, len(model.sources), channels)
     if extended:
-        estimates = refine(estimates, original, samples, _extension(model, channels, sample_rate))
+        estimates = _refined(estimates, original, samples, _extension(model, channels, sample_rate))
     yield from estimates
 
 
@@ -170,12 +173,27 @@ def _completed(estimates: Iterable[np.ndarray], song: Counted, sources: int, cha
         yield np.zeros((song.samples - done, sources, channels), np.float32)
 
 
+# Refinements load Keras, which is not needed without them.
+
+
 def _wiener(model, channels: int, quality: Quality) -> WienerRefinement:
+    from tfsep.separation.refining import WienerRefinement
+
     return WienerRefinement(model.sources, channels, model.sample_rate, quality.wiener)
 
 
 def _extension(model, channels: int, sample_rate: int) -> BandExtension:
+    from tfsep.separation.refining import BandExtension
+
     return BandExtension(model.sources, channels, sample_rate, model.sample_rate)
+
+
+def _refined(
+    estimates: Iterable[np.ndarray], mixture: Delay, samples: int | None, refinement: Refinement
+) -> Iterator[np.ndarray]:
+    from tfsep.separation.refining import refine
+
+    return refine(estimates, mixture, samples, refinement)
 
 
 def stream_latency(channels: int, sample_rate: int, model, quality: Quality) -> int:

@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from tfsep.checks import check_choice, check_integer, check_number
 from tfsep.files import is_file_name
 
+# File of a SavedModel with facts about it.
+FACTS = "assets.extra/tfsep.json"
+
+# Attributes of a model that say how songs are cut into segments and joined.
+SONG_RULES = ("overlap", "batch_size", "fade", "edges", "normalize_song", "lead", "longest_segment")
+
 _LONGEST = 2**26  # samples: 25 minutes at 44.1 kHz
 _RANGES = {
     "sample_rate": (1, 768_000),

@@ -3,7 +3,7 @@ import pytest
 
 import tfsep
 from tfsep.loading import load_model
-from tfsep.models.training_free import TRAINING_FREE
+from tfsep.portable.training_free import TRAINING_FREE
 
 RATE = 8000
 

@@ -1,0 +1,125 @@
+"""Models as files for other programs: SavedModel, ONNX and LiteRT."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+from keras import ops
+
+from tfsep import __version__
+from tfsep.files import check_space, replacing
+from tfsep.layers import real_valued
+from tfsep.models.preset_files import reason
+from tfsep.portable.embedded_facts import KEY, append_facts
+from tfsep.portable.facts import FACTS
+from tfsep.portable.formats import check_export
+
+OPSET = 18
+
+# Bytes of a file besides its weights, at most.
+_GRAPH_BYTES = 2**22
+
+# Operations that the converters name in their errors.
+_OPERATION = re.compile(r"'tf\.(\w+)' op|No Op registered for (\w+)")
+
+
+def export_model(model, filepath: Path, format: str, weights: str, verbose: bool) -> None:
+    """See `Separator.export`."""
+    check_export(filepath, format, weights)
+    model.ensure_built()
+    if format != "tf_saved_model" and model.compute_dtype != "float32":
+        raise ValueError(f"{format} needs a float32 model. Received: dtype={model.dtype_policy.name!r}.")
+    check_space(filepath, 8 * model.count_params() + _GRAPH_BYTES)
+    with replacing(filepath) as temporary:
+        if format == "tf_saved_model":
+            _write_saved_model(model, temporary, verbose)
+        elif format == "onnx":
+            _write_onnx(model, temporary)
+        else:
+            _write_litert(model, temporary, weights)
+
+
+def _write_saved_model(model, path: Path, verbose: bool) -> None:
+    def separate(mixture):
+        # Models take no empty tensors: pad to one example of one sample, and cut it off again.
+        batch, samples = ops.shape(mixture)[0], ops.shape(mixture)[1]
+        missing = [[0, ops.maximum(0, 1 - batch)], [0, ops.maximum(0, 1 - samples)], [0, 0]]
+        estimates = model(ops.pad(mixture, missing), training=False)
+        return {name: estimate[:batch, :samples] for name, estimate in estimates.items()}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    signature = [keras.InputSpec(shape=(None, None, model.channels), dtype="float32", name="mixture")]
+    archive.add_endpoint("separate", separate, signature)  # Keras calls the first one serving_default too
+    archive.write_out(str(path), verbose=verbose)
+    (path / FACTS).parent.mkdir()
+    (path / FACTS).write_text(json.dumps(model.describe_any_length(), indent=2) + "\n", encoding="utf-8")
+
+
+class _Windows(keras.Model):
+    """A separator as a function of windows, of a fixed shape and one at a time."""
+
+    def __init__(self, separator):
+        super().__init__(autocast=False, name="windows")
+        self.separator = separator
+        self.built = True
+
+    def call(self, mixture):
+        return self.separator.separate_window(mixture)
+
+    def write(self, path: Path, format: str, **options) -> None:
+        shape = (1, self.separator.segment + 2 * self.separator.context, self.separator.channels)
+        signature = [keras.InputSpec(shape=shape, dtype="float32", name="mixture")]
+        with _failures_told(type(self.separator).__name__, format), real_valued(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of converters about themselves
+            self.export(path, format, input_signature=signature, verbose=False, **options)
+
+    def facts(self) -> dict:
+        # One window at a time, and songs in segments whatever their length.
+        fixed = {"batch_size": 1, "longest_segment": 0}
+        network = type(self.separator).__name__
+        return {"tfsep": __version__, "network": network, **self.separator.describe(), **fixed}
+
+
+def _write_onnx(model, path: Path) -> None:
+    windows = _Windows(model)
+    windows.write(path, "onnx", opset_version=OPSET)
+    import onnx
+
+    proto = onnx.load(path)
+    with _failures_told(type(model).__name__, "onnx"):  # the converter lets unknown operations pass
+        onnx.checker.check_model(proto)
+    onnx.helper.set_model_props(proto, {KEY: json.dumps(windows.facts())})
+    onnx.save(proto, path)
+
+
+def _write_litert(model, path: Path, weights: str) -> None:
+    import tensorflow as tf
+
+    # Keras would also allow operations of TensorFlow, which no runtime in Python has any more.
+    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    if weights == "float16":
+        target["supported_types"] = [tf.float16]
+    options = {} if weights == "float32" else {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    windows = _Windows(model)
+    windows.write(path, "litert", target_spec=target, **options)
+    append_facts(path, windows.facts())
+
+
+@contextmanager
+def _failures_told(network: str, format: str) -> Iterator[None]:
+    """Raise RuntimeError of one line for whatever a converter raises."""
+    try:
+        yield
+    except ImportError as error:
+        raise RuntimeError(f"{format} needs another package: pip install 'tfsep[{format}]'.") from error
+    except Exception as error:  # of many kinds
+        names = {name for match in _OPERATION.findall(str(error)) for name in match if name}
+        cause = f"the format has no {', '.join(sorted(names))}" if names else reason(error)
+        raise RuntimeError(f"{network} cannot be exported as {format}: {cause}.") from error
