@@ -143,7 +143,8 @@ def test_scores_of_nothing_but_silence_are_nan_and_counted(tmp_path):
 
 
 def test_the_mean_over_tracks_of_mdx_msst_and_log_wmse(folder):
-    scores = evaluate(None, TRACKS, estimates=folder, protocol="mdx, msst,log_wmse", oracles=())
+    scores = evaluate(None, TRACKS, estimates=folder, protocol="mdx, msst,log_wmse", oracles="IRM1, IBM1")
+    assert set(scores["mdx"].rows) == {"model", "mixture", "IRM1", "IBM1"}
     expected = {"uSDR": [], "bleedless": [], "fullness": [], "L1-freq": [], "log-WMSE": []}
     for track in TRACKS:
         references, estimates = (audio[:, :, np.newaxis] for audio in (_mono(track, KARAOKE), _estimates(track)))

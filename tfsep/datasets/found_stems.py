@@ -103,7 +103,7 @@ def find_songs(
     if not songs:
         raise ValueError(
             f"{folder} contains no stems. Received: {listed(received) or 'no audio'}. Expected such as "
-            "song/vocals.wav, vocals/song.wav or song_(Vocals).wav, with names of sources or --map."
+            "song/vocals.wav, vocals/song.wav or song_(Vocals).wav. For others give names={...} (--map of evaluate)."
         )
     if unknown:
         _log.warning("%s: no names of sources, left out: %s.", folder, listed(unknown))

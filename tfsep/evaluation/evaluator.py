@@ -140,9 +140,9 @@ def evaluate(
     >>> [result.protocol for result in scores.values()]
     ['mdx', 'log_wmse']
     """
-    tracks, oracles = track_list(tracks), tuple(dict.fromkeys(oracles))
+    tracks, oracles = track_list(tracks), tuple(dict.fromkeys(_names(oracles)))
     if isinstance(protocol, str) and "," in protocol:
-        protocol = [name.strip() for name in protocol.split(",")]
+        protocol = _names(protocol)
     protocols = (protocol,) if isinstance(protocol, str) else tuple(dict.fromkeys(protocol))
     _check_names([track.name for track in tracks])
     _check_options(protocols, oracles, sdr_only, jobs)
@@ -172,6 +172,11 @@ def evaluate(
         for rules, result in scores.items():
             save_summary(result, folders[rules])
     return scores[protocol] if isinstance(protocol, str) else scores
+
+
+def _names(names: str | Sequence[str]) -> Sequence[str]:
+    """Return names that may be given in one text with commas."""
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
 def _provider(what, tracks, overlap, trust) -> Estimates:

@@ -22,7 +22,7 @@ SUMMARY = "summary.json"
 _SUMMARY_FIELDS = ("protocol", "window", "hop", "model", "settings", "targets", "tracks", "failures")
 
 
-def read_results(folders: Sequence[str | Path]) -> list[Scores]:
+def read_results(folders: str | Path | Sequence[str | Path]) -> list[Scores]:
     """Read results folders that `tfsep.evaluate` wrote, such as for `tfsep.evaluation.table`.
 
     Folders of museval's JSON files are read as they are, `<model>/<track>.json`, or `<model>/test/<track>.json` as in
@@ -30,7 +30,7 @@ def read_results(folders: Sequence[str | Path]) -> list[Scores]:
     same name are distinguished by their own names.
 
     Args:
-        folders: paths of results folders.
+        folders: path of a results folder, or several.
 
     Returns:
         List of `Scores`.
@@ -44,9 +44,10 @@ def read_results(folders: Sequence[str | Path]) -> list[Scores]:
 
     >>> tracks = tfsep.datasets.StemsFolder("songs", split=None)[:1]
     >>> _ = tfsep.evaluate("hpss", tracks, output="scores/hpss", sdr_only=True)
-    >>> tfsep.evaluation.read_results(["scores/hpss"])
+    >>> tfsep.evaluation.read_results("scores/hpss")
     [Scores('hpss', targets=(...), protocol='bsseval_v4', tracks=1)]
     """
+    folders = [folders] if isinstance(folders, (str, Path)) else folders
     scores = [_read_folder(folder) for folder in folders]
     for folder, count in Counter(Path(folder).resolve() for folder in folders).items():
         if count > 1:
