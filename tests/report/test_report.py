@@ -85,6 +85,13 @@ def test_models_are_ranked_by_the_targets_that_they_share(tmp_path):
     assert values["mean", "four"] == pytest.approx(np.mean(shared), abs=2e-5)
 
 
+def test_the_best_two_of_several_models_are_compared(tmp_path):
+    folders = [save_results(tmp_path / name, name, shift=shift) for name, shift in (("a", 0.0), ("b", 2.0), ("c", 1.0))]
+    text = report.write_report(folders, tmp_path / "page").read_text("utf-8")
+    assert text.count("Differences on the same tracks") == 1
+    assert "Tracks on which b is better than c: vocals 4 of 4" in text
+
+
 def test_whole_tracks_are_called_so_and_summed_up_by_their_protocol(tmp_path):
     results = save_results(tmp_path / "v3", "drnn", protocol="bsseval_v3", measures=("NSDR", "SDR"))
     text = report.write_report(results, tmp_path / "page").read_text("utf-8")

@@ -124,17 +124,17 @@ def _section(scores: Sequence[Scores], measure: str) -> dict:
         "lines": lines,
         "order": f"Ordered by the mean over {', '.join(shared)}." if shared else "",
         "figures": _figures(lines, targets, measure, unit),
-        "difference": _difference(lines, measure, unit) if len(scores) == 2 and shared else None,
+        "difference": _difference(lines, measure, unit) if shared else None,
         "track_columns": _track_columns(scores, targets, shared, measure),
     }
 
 
 def _difference(lines: Sequence[Line], measure: str, unit: str) -> dict | None:
-    """Draw the paired comparison of two models, the better minus the other."""
+    """Draw the paired comparison of the best two models, the better minus the other; None for one model."""
     models = [line.result for line in lines if line.is_model]
     if len(models) < 2:
         return None
-    second, first = models
+    second, first = models[:2]
     found = compare(first, second, measure)
     rows = [(target, one.values, one.value, one.low, one.high) for target, one in found.items()]
     counts = [
