@@ -114,6 +114,16 @@ def test_stems_of_unknown_names_belong_to_the_song_beside(tmp_path, caplog):
     assert "no names of sources, left out: A - Song.wav." in caplog.text
 
 
+def test_words_before_a_source_are_a_song_s_name_unless_the_source_lies_beside(tmp_path):
+    stems = ("vocals", "drums", "backing_vocals", "Lead guitar")
+    expected = _files(tmp_path, "{track}/{stem}.wav", stems)
+    assert find_songs(tmp_path) == expected
+    for paths in expected.values():
+        paths["vocals"].unlink()
+        paths["drums"].unlink()
+    assert {tuple(paths) for paths in find_songs(tmp_path / TRACKS[0]).values()} == {("vocals",), ("guitar",)}
+
+
 def test_a_folder_is_a_song_on_request_where_no_name_is_known(tmp_path):
     expected = _files(tmp_path, "{track}/{stem}.wav", ("flute", "kazoo"))
     assert find_songs(tmp_path, by_folder=True) == expected

@@ -84,7 +84,10 @@ def find_songs(
         ValueError: if no source is found, or a source of a song more than once.
     """
     known = known_names(_SOURCES, names)
-    stems = [(path, *_place_and_source(folder, path, known)) for path in _files(folder)]
+    paths = _files(folder)
+    # Beside `vocals`, `backing_vocals` is a stem, not the vocals of a song `backing`.
+    whole = {path.parent for path in paths if known.get(words(path.stem), "mixture") != "mixture"}
+    stems = [(path, *_place_and_source(folder, path, known, whole)) for path in paths]
     places = {place for _, place, _ in stems if place is not None}
     songs: dict[str, dict[str, Path]] = {}
     unknown = []
@@ -201,13 +204,15 @@ def _track(name, paths, sources):
     return Track(name, {source: stems.get(source) for source in sources}, stems.get("mixture"))
 
 
-def _place_and_source(folder, path, names):
+def _place_and_source(folder, path, names, whole):
     """Return the song's place, the folder of its stems or how their paths begin, and the source; None without one."""
     if words(path.stem) in names:
         return path.parent, names[words(path.stem)]
     for text, place in _bracketed(path):
         if words(text) in names:
             return place, names[words(text)]
+    if path.parent in whole:
+        return None, None
     for part in reversed(path.relative_to(folder).parent.parts):
         if words(part) in names:
             return folder / path.stem, names[words(part)]
