@@ -98,6 +98,7 @@ def test_whole_tracks_are_called_so_and_summed_up_by_their_protocol(tmp_path):
     assert "NSDR in dB, bsseval_v3, whole tracks: mean over tracks, weighted by their length" in text
     mean = json.loads((results / "summary.json").read_text())["rows"]["model"]["scores"]["vocals"]["NSDR"]["mean"]
     assert f">{mean:.2f} <span" in text
+    assert "windows" not in text.split("over tracks</h2>")[1].split("<footer>")[0]
 
 
 def test_failed_tracks_are_named(results, tmp_path):

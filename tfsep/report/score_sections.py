@@ -73,6 +73,7 @@ def score_sections(scores: Sequence[Scores], playable: Sequence[str]) -> dict:
         "protocol": f"{first.protocol}, {first.windows_in_words}",
         "aggregation": protocol(first.protocol).aggregation,
         "windows": " ".join(map(_windows, scores)),
+        "windowed": not math.isinf(first.window),
         "tracks": list(first.tracks),
         "playable": list(playable),
         "failures": [(result.model, *failure) for result in scores for failure in result.failures.items()],
@@ -269,4 +270,5 @@ def mean_of_medians(result: Scores, targets: Sequence[str], measure: str) -> np.
 
 def _windows(result: Scores) -> str:
     total, missing = result.windows()
-    return f"{result.model}: {missing} of {total} windows have no score (a silent source, or a perfect estimate)."
+    unit = "tracks" if math.isinf(result.window) else "windows"
+    return f"{result.model}: {missing} of {total} {unit} have no score (a silent source, or a perfect estimate)."
