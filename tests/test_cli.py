@@ -922,6 +922,8 @@ class TestReport:
         (songs / "song0.info.json").write_text("{}")  # of a program that downloads
         code, _, err = run("report", songs, "--data", "embedded")
         assert (code, "do not apply to stems" in message(err)) == (2, True)
+        code, _, err = run("report", tmp_path / "nowhere")
+        assert (code, "nowhere is not a folder" in message(err)) == (2, True)
         (tmp_path / "empty").mkdir()
         code, _, err = run("report", tmp_path / "empty")
         assert (code, "contains no stems" in message(err)) == (2, True)

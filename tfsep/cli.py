@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tfsep import __version__, console
-from tfsep.checks import check_choice
+from tfsep.checks import check_choice, existing_folder
 from tfsep.datasets import NOTATION
 from tfsep.options import given, with_options
 from tfsep.portable.separators import is_portable
@@ -548,9 +548,9 @@ def _holds_stems(folder: Path) -> bool:
     """Return whether a folder is one of stems: others contain JSON alone, or the summary of an evaluation."""
     from tfsep.datasets.folders import SUFFIXES
 
+    folder = existing_folder(folder, "a folder of results or of stems")
     suffixes = {path.suffix.lower() for path in folder.rglob("*")}
-    scores = ".json" in suffixes and (suffixes.isdisjoint(SUFFIXES) or any(folder.rglob("summary.json")))
-    return folder.is_dir() and not scores
+    return ".json" not in suffixes or not (suffixes.isdisjoint(SUFFIXES) or any(folder.rglob("summary.json")))
 
 
 @app.command()
