@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("tfsep", "tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
-OPTIONAL = ("musdb", "museval", "tensorflow-io", "nussl")
+OPTIONAL = ("musdb", "museval", "onnxruntime", "tf2onnx", "ai-edge-litert", "tensorflow-io", "nussl")
 _SIZE = 2048
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfsep.layers import real_valued
 from tfsep.models import Separator
 
 POLICIES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
@@ -29,11 +30,13 @@ class SeparatorCase:
         model_class: the subclass of `Separator`.
         options: dict of its arguments: as small as it works.
         parameters: int, `count_params()` with these options.
+        portable: bool, whether the model computes in float32 alone, as LiteRT does. Defaults to True.
     """
 
     model_class: type[Separator]
     options: dict
     parameters: int
+    portable = True
 
     # A subclass that needs it otherwise overrides these.
 
@@ -259,6 +262,18 @@ class SeparatorCase:
             _assert_same_estimates(other, model, mixture)
         other.load_weights(tmp_path / "model.weights.h5")
         _assert_same_estimates(other, model, mixture)
+
+    def test_graph_of_a_window_has_what_all_formats_have(self, tmp_path):
+        model = self.make()
+        with pytest.raises(ValueError, match=r"must end in \.tflite"):
+            model.export(tmp_path / "model", "litert", weights="float16")
+        window = tf.TensorSpec((1, model.segment + 2 * model.context, model.channels))
+        with real_valued():
+            graph = tf.function(model.separate_window).get_concrete_function(window).graph
+        tensors = [tensor for operation in graph.get_operations() for tensor in operation.outputs]
+        assert not [tensor.name for tensor in tensors if tensor.dtype.is_complex]
+        if self.portable:
+            assert not [tensor.name for tensor in tensors if tensor.dtype == tf.float64 or len(tensor.shape) > 5]
 
     def test_exports_what_plain_tensorflow_runs(self, tmp_path, script):
         model = self.make()

@@ -155,13 +155,27 @@ class Decomposing(Separator):
         return {name: self.centre(window) * keras.ops.sum(scale) for name in self.sources}
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_what_a_format_cannot_do_is_one_line(format, tmp_path):
+class Double(Separator):
+    """A model that computes in double precision."""
+
+    def estimate(self, window, training=False):
+        return {name: keras.ops.sqrt(keras.ops.cast(self.centre(window), "float64")) for name in self.sources}
+
+
+@pytest.mark.parametrize(
+    ("network", "format", "cause"),
+    [
+        (Decomposing, "onnx", "the format has no Svd"),
+        (Decomposing, "litert", "the format has no Svd"),
+        (Double, "litert", "the format does not compute in float64"),
+    ],
+)
+def test_what_a_format_cannot_do_is_one_line(network, format, cause, tmp_path):
     for package in PACKAGES[format]:
         pytest.importorskip(package)
-    model = Decomposing(("vocals", "rest"), 8000, 1, segment=16)
+    model = network(("vocals", "rest"), 8000, 1, segment=16)
     path = tmp_path / f"model{FORMATS[format][0]}"
-    with pytest.raises(RuntimeError, match=f"^Decomposing cannot be exported as {format}: the format has no Svd.$"):
+    with pytest.raises(RuntimeError, match=f"^{network.__name__} cannot be exported as {format}: {cause}.$"):
         model.export(path, format)
     assert not path.exists()
 

@@ -121,8 +121,10 @@ class RotaryTransformer(keras.layers.Layer):
 
     def _attend(self, block: dict, inputs, waves):
         _, sequences, tokens, _ = inputs.shape
-        parts = ops.reshape(block["to_qkv"](inputs), (-1, sequences, tokens, 3, self.heads, self.head_size))
-        query, key, value = ops.unstack(ops.transpose(parts, (3, 0, 1, 4, 2, 5)), 3, axis=0)
+        query, key, value = (
+            ops.transpose(ops.reshape(part, (-1, sequences, tokens, self.heads, self.head_size)), (0, 1, 3, 2, 4))
+            for part in ops.split(block["to_qkv"](inputs), 3, axis=-1)
+        )
         query, key = _rotated(query * self.head_size**-0.5, waves), _rotated(key, waves)
         # All sequences at once may take gigabytes.
         count = max(1, _MOST_SCORES // (self.heads * tokens**2))
@@ -149,7 +151,6 @@ def _rotated(inputs, waves):
     The result has the first channels of all pairs, then the second ones. Products of queries and keys do not depend on
     the order.
     """
-    pairs = ops.reshape(inputs, (*ops.shape(inputs)[:-1], -1, 2))
-    first, second = pairs[..., 0], pairs[..., 1]
+    first, second = inputs[..., ::2], inputs[..., 1::2]
     cosine, sine = waves
     return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)

@@ -40,12 +40,12 @@ class SubpixelConv2DTranspose(layers.Conv2DTranspose):
         """Transform `[batch, height, width, channels]` to `[batch, 2 * height, 2 * width, filters]`."""
         kernel = ops.pad(self.kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])
         kernel = ops.take(ops.take(kernel, _TAPS, axis=0), _TAPS, axis=1)
-        kernel = ops.reshape(kernel, (2, 3, 2, 3, self.filters, -1))
-        kernel = ops.reshape(ops.transpose(kernel, (1, 3, 5, 0, 2, 4)), (3, 3, -1, 4 * self.filters))
+        quarters = [kernel[row : row + 3, column : column + 3] for row in (0, 3) for column in (0, 3)]
+        kernel = ops.concatenate([ops.swapaxes(quarter, 2, 3) for quarter in quarters], axis=-1)
         outputs = ops.conv(inputs, ops.cast(kernel, inputs.dtype), padding="same", data_format="channels_last")
         height, width = ops.shape(inputs)[1:3]
-        outputs = ops.reshape(outputs, (-1, height, width, 2, 2, self.filters))
-        outputs = ops.reshape(ops.transpose(outputs, (0, 1, 3, 2, 4, 5)), (-1, 2 * height, 2 * width, self.filters))
+        outputs = ops.swapaxes(ops.reshape(outputs, (-1, width, 2, 2 * self.filters)), 1, 2)
+        outputs = ops.reshape(outputs, (-1, 2 * height, 2 * width, self.filters))
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, outputs.dtype)
         return self.activation(outputs)

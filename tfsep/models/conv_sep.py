@@ -136,7 +136,7 @@ class ConvSep(MaskSeparator):
         padded = ops.pad(magnitudes, [[0, 0], [shift, -(total + shift) % self.frames], [0, 0], [0, 0]])
         patches = ops.reshape(padded, (-1, self.frames, bins, channels))
         masks = ratio_masks(self.outputs(patches, training), self.mask)
-        masks = ops.reshape(masks, (batch, -1, len(self.sources), self.frames, bins, channels))
+        masks = ops.reshape(masks, (batch, -1, len(self.sources), self.frames * bins * channels))
         masks = ops.reshape(ops.swapaxes(masks, 1, 2), (batch, len(self.sources), -1, bins, channels))
         return masks[:, :, shift : shift + total]
 

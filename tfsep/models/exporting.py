@@ -122,4 +122,6 @@ def _failures_told(network: str, format: str) -> Iterator[None]:
     except Exception as error:  # of many kinds
         names = {name for match in _OPERATION.findall(str(error)) for name in match if name}
         cause = f"the format has no {', '.join(sorted(names))}" if names else reason(error)
+        if "xf64>" in str(error):
+            cause = "the format does not compute in float64"
         raise RuntimeError(f"{network} cannot be exported as {format}: {cause}.") from error

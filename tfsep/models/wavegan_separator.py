@@ -160,10 +160,10 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
         copy.generator.set_weights(self.generator.get_weights())
         return copy
 
-    def export(self, filepath: str | Path, format: str = "tf_saved_model", verbose: bool = False) -> None:
+    def export(self, filepath: str | Path, format: str = "tf_saved_model", **options) -> None:
         # Without the networks that only training needs.
         model = self.inference_copy() if self.compiled else self
-        super(WaveGANSeparator, model).export(filepath, format, verbose)
+        super(WaveGANSeparator, model).export(filepath, format, **options)
 
     # Training: networks and optimizers.
 
