@@ -1,6 +1,7 @@
 """In a process of its own: runs SavedModels with TensorFlow alone. See separator_case.py."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ def run(folder: Path) -> None:
         for name, estimate in model.separate(mixture).items():
             estimates[f"{index} {name}"] = estimate
             np.testing.assert_array_equal(serve(mixture=tf.constant(mixture))[name], estimate)
+    with ThreadPoolExecutor(8) as pool:  # as a server runs it
+        for served in pool.map(lambda _: serve(mixture=tf.constant(mixture)), range(8)):
+            for name, estimate in served.items():
+                np.testing.assert_allclose(estimate, estimates[f"{index} {name}"], atol=1e-6)
     np.savez(folder / "estimates.npz", **estimates)
 
 
