@@ -200,6 +200,12 @@ def test_models_in_half_precision_are_refused(tmp_path, model):
         half.export(tmp_path / "model.onnx", "onnx")
 
 
+def test_backends_other_than_tensorflow_are_refused(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match=r"onnx is written by TensorFlow\. Received: KERAS_BACKEND=jax\."):
+        model.export(tmp_path / "model.onnx", "onnx")
+
+
 @pytest.mark.parametrize(("weights", "tolerance"), [("float16", 1e-2), ("int8", 3e-2)])
 def test_litert_has_smaller_weights(model, tmp_path, weights, tolerance):
     pytest.importorskip("ai_edge_litert")
