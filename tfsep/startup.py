@@ -39,12 +39,15 @@ def use_device(device: str = "auto", threads: int | None = None, tensorflow: boo
         tensorflow: bool, whether TensorFlow is used. Defaults to True.
 
     Raises:
-        ValueError: for another device, no GPU where one is asked for, or less than one thread.
+        ValueError: for another device, no GPU where one is asked for, or less than one thread; for `"gpu"` without
+            TensorFlow.
     """
     check_choice("device", device, DEVICES)
     check_integer("threads", threads, optional=True)
     global _device, _threads
     _device, _threads = device, threads
+    if not tensorflow and device == "gpu":
+        raise ValueError("For ONNX and LiteRT files, the runtime itself decides on a GPU: give device=auto.")
     if not tensorflow or (device == "auto" and threads is None):
         return
     import tensorflow as tf

@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 
 from tfsep.layers import real_valued
+from tfsep.loading import load_model
 from tfsep.models import Separator
 
 POLICIES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
@@ -288,6 +289,11 @@ class SeparatorCase:
                 np.testing.assert_allclose(found[f"{index} {name}"], estimate, atol=1e-5)
         with pytest.raises(FileExistsError, match="exported exists"):
             model.export(tmp_path / "exported")
+        if model.context:
+            window = self.mixture(model)
+            expected = model.separate_window(window)
+            for name, estimate in load_model(tmp_path / "exported").separate_window(window).items():
+                np.testing.assert_allclose(estimate, expected[name], atol=1e-6)
 
 
 class SlowToTraceCase(SeparatorCase):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tfsep
-from tfsep import loading
+from tfsep import loading, startup
 from tfsep.models import ConvSep, Separator
 from tfsep.portable import LiteRTSeparator, ONNXSeparator
 from tfsep.portable.embedded_facts import append_facts, read_facts
@@ -112,7 +112,11 @@ def test_facts_out_of_range_are_an_error(tmp_path, path):
     wrong = tmp_path / "model.tflite"
     wrong.write_bytes(b"")
     append_facts(wrong, read_facts(path) | {"segment": 0})
-    with pytest.raises(ValueError, match="segment must be"):
+    with pytest.raises(ValueError, match=f"^{wrong}: segment must be"):
+        tfsep.load_model(wrong)
+    wrong.write_bytes(b"")
+    append_facts(wrong, {"sources": ["vocals"]})
+    with pytest.raises(ValueError, match=f"^{wrong}: the facts in the file have no 'sample_rate'.$"):
         tfsep.load_model(wrong)
 
 
@@ -198,6 +202,21 @@ def test_models_in_half_precision_are_refused(tmp_path, model):
     half = ConvSep.from_config(model.get_config() | {"dtype": "mixed_float16"})
     with pytest.raises(ValueError, match=r"onnx needs a float32 model\. Received: dtype='mixed_float16'"):
         half.export(tmp_path / "model.onnx", "onnx")
+
+
+def test_device_and_threads_are_those_that_were_chosen(path, monkeypatch):
+    monkeypatch.setattr(startup, "_device", "auto")
+    monkeypatch.setattr(startup, "_threads", None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert startup.chosen_threads() == 3
+    startup.use_device("cpu", 1, tensorflow=False)
+    assert (startup.chosen_device(), startup.chosen_threads()) == ("cpu", 1)
+    loaded = tfsep.load_model(path)
+    if path.suffix == ".onnx":
+        assert loaded._session.get_providers() == ["CPUExecutionProvider"]
+        assert loaded._session.get_session_options().intra_op_num_threads == 1
+    with pytest.raises(ValueError, match="give device=auto"):
+        startup.use_device("gpu", tensorflow=False)
 
 
 def test_backends_other_than_tensorflow_are_refused(tmp_path, model, monkeypatch):

@@ -79,6 +79,8 @@ class ExportedSeparator:
 
     def separate_window(self, window) -> dict:
         """See `Separator.separate_window`."""
+        if hasattr(self._saved_model, "separate_window"):
+            return self._saved_model.separate_window(window)
         estimates = self._saved_model.separate(window)
         end = window.shape[1] - self.context
         return {name: estimates[name][:, self.context : end] for name in self.sources}

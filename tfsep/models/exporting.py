@@ -60,6 +60,8 @@ def _write_saved_model(model, path: Path, verbose: bool) -> None:
     archive.track(model)
     signature = [keras.InputSpec(shape=(None, None, model.channels), dtype="float32", name="mixture")]
     archive.add_endpoint("separate", separate, signature)  # Keras calls the first one serving_default too
+    if model.context:  # `separate` would add zeros to a window, and measure its level with them
+        archive.add_endpoint("separate_window", model.separate_window, signature)
     archive.write_out(str(path), verbose=verbose)
     (path / FACTS).parent.mkdir()
     (path / FACTS).write_text(json.dumps(model.describe_any_length(), indent=2) + "\n", encoding="utf-8")

@@ -166,7 +166,9 @@ def _read(path: str | Path) -> dict:
         raise _damaged(path, error) from error
     try:
         check_facts({name: facts[name] for name in _NAMES})
-    except (ValueError, KeyError) as error:
+    except KeyError as error:
+        raise ValueError(f"{path}: the facts in the file have no {error}.") from error
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return facts
 
