@@ -8,6 +8,7 @@ from tfsep.doctor import report
 def test_healthy_installation():
     findings = dict(report())
     assert {"python", "tfsep", "tensorflow", "FFmpeg libraries", "TensorFlow build", "ffmpeg"} <= findings.keys()
+    assert findings["training"].endswith(", under TensorFlow")
     assert not [finding for finding in findings.values() if "cannot be used" in finding]
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -311,6 +312,7 @@ def train(
 ) -> None:
     """Train a model; the run is kept in a folder and can be resumed."""
     from tfsep.training import train as run
+    from tfsep.training.strategies import WorkerLostError
 
     options = given(fields(TrainConfig), options)
     if resume and config is None and Path(options.get("output", ""), CONFIG).is_file():
@@ -330,6 +332,10 @@ def train(
             run(TrainConfig(**settings), resume=resume, verbose=1 if sys.stdout.isatty() else 2)
     except KeyboardInterrupt:
         console.fail_interrupted(f"Continue after the last complete epoch with --resume --output {settings['output']}.")
+    except WorkerLostError:
+        print("A worker was lost; waiting for it, to continue after the last complete epoch.", file=sys.stderr)
+        time.sleep(1)
+        console.restart("--resume")
     print(f"The best model is in {Path(settings['output'], 'best')}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import errno
 import logging
 import os
@@ -12,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 
@@ -94,6 +96,16 @@ def interrupts_told() -> Iterator[None]:
         if _signal is None:
             raise
         raise KeyboardInterrupt from error
+
+
+def restart(*options: str) -> NoReturn:
+    """Replace this process by another one of the same command with further options."""
+    sys.stdout.flush()
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.dup2(sys.stderr.fileno(), 2)  # see `_silence_libraries`
+    arguments = sys.argv[1:]
+    added = [option for option in options if option not in arguments]
+    os.execv(sys.executable, [sys.executable, "-m", "tfsep", *arguments, *added])
 
 
 def _fail(message: str, code: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("tfsep", "tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
-OPTIONAL = ("musdb", "museval", "onnxruntime", "tf2onnx", "ai-edge-litert", "tensorflow-io", "nussl")
+OPTIONAL = ("jax", "musdb", "museval", "onnxruntime", "tf2onnx", "ai-edge-litert", "tensorflow-io", "nussl")
 _SIZE = 2048
 
 
@@ -24,6 +24,7 @@ def report() -> Iterator[tuple[str, str]]:
         found = shutil.which(program)
         yield program, found or "not found (only the packages musdb and museval need it)"
     yield from _unless_broken("TensorFlow", _devices)
+    yield from _unless_broken("training", _training)
 
 
 def _unless_broken(subject: str, findings: Callable[[], Iterator[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
@@ -68,6 +69,12 @@ def _devices() -> Iterator[tuple[str, str]]:
         details = next((d for d in tf.config.list_physical_devices() if d.name.endswith(device.name[-5:])), None)
         name = tf.config.experimental.get_device_details(details).get("device_name", "") if details else ""
         yield device.name, f"{name} {_multiplication_rate(device.name):.0f} GFLOP/s in float32".strip()
+
+
+def _training() -> Iterator[tuple[str, str]]:
+    from tfsep.training.strategies import describe
+
+    yield "training", describe()
 
 
 def _multiplication_rate(device: str) -> float:

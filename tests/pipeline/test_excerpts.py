@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tfsep import audio, datasets, pipeline
-from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, batches, cache, prepare, windows
+from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, Share, cache, excerpt_reader, prepare, windows
 
 # Compiling takes longer than all else in these small cases, so only one test does it.
 excerpts = functools.partial(pipeline.excerpts, jit_compile=False)
@@ -221,13 +221,13 @@ def test_batches_do_not_depend_on_the_threads(make_songs, make_model, monkeypatc
     songs, model = make_songs(), make_model()
     expected = arrays(excerpts(songs, model, 4, steps_per_epoch=20))
     # Every third batch is late, so that batches are completed in another order.
-    load, calls = batches._Stems.load, itertools.count()
+    load, calls = excerpt_reader.ExcerptReader.load, itertools.count()
 
     def late(stems, places):
         time.sleep(0.01 * (next(calls) % 3 == 0))
         return load(stems, places)
 
-    monkeypatch.setattr(batches._Stems, "load", late)
+    monkeypatch.setattr(excerpt_reader.ExcerptReader, "load", late)
     monkeypatch.setattr(tf.data, "AUTOTUNE", parallel)
     options = tf.data.Options()
     options.threading.private_threadpool_size = parallel
@@ -337,6 +337,33 @@ def test_weighted_examples_depend_on_seed_and_number_alone(make_songs, make_mode
 def test_weights_that_are_no_frequencies_are_errors(make_songs, make_model, weights, message):
     with pytest.raises(ValueError, match=message):
         excerpts(make_songs(), make_model(), weights=weights)
+
+
+def test_replicas_share_every_batch(make_songs, make_model):
+    songs, model = make_songs(), make_model()
+
+    def batches(augment=(), *share):
+        share = Share(*share)
+        return arrays(excerpts(songs, model, 6, seed=3, augment=augment, share=share, steps_per_epoch=3))
+
+    def joined(parts):
+        """Every batch of parts, which are mixture, vocals and drums in turn."""
+        return [np.concatenate([part[place] for part in parts]) for place in range(len(parts[0]))]
+
+    whole = batches()
+    # One machine with two devices gets the batch in two parts, and two machines get one each.
+    halves = batches((), 0, 2, 2)
+    assert [array.shape for array in halves] == [(3, 8, 1)] * 18
+    pairs = [joined([halves[step : step + 3], halves[step + 3 : step + 6]]) for step in range(0, 18, 6)]
+    assert same(whole, [array for pair in pairs for array in pair])
+    workers = [batches((), first, 1, 2) for first in (0, 1)]
+    assert same(whole, joined(workers))
+    # Remixed as a whole on one machine, and by different numbers on two.
+    assert same(batches((Gain(),))[:3], joined([batches((Gain(),), 0, 2, 2)[at : at + 3] for at in (0, 3)]))
+    first, second = (batches((Gain(),), first, 1, 2) for first in (0, 1))
+    assert not np.isclose(first[1] / workers[0][1], second[1] / workers[1][1]).any()
+    with pytest.raises(ValueError, match=r"batch_size must be a multiple of 4, the replicas\. Received: batch_size=6"):
+        batches((), 0, 4, 4)
 
 
 def test_default_epoch_is_as_long_as_the_audio(make_songs, make_model):

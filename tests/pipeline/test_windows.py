@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfsep.pipeline import windows
+from tfsep.pipeline import Share, windows
 
 ALL = ("vocals", "drums", "bass")
 
@@ -51,6 +51,23 @@ def test_context_is_real_neighbours_and_zeros_beyond_the_ends(make_songs, make_m
     batches = units(windows(make_songs((20,)), make_model(context=3), batch_size=2))
     song = np.pad(np.arange(1, 21), (3, 8))
     np.testing.assert_array_equal(joined(batches, "vocals"), [song[at : at + 14] for at in (0, 8, 16)])
+
+
+@pytest.mark.parametrize(("batch_size", "replicas"), [(4, 2), (2, 2), (8, 4), (4, 4), (16, 2), (16, 16)])
+def test_replicas_get_every_window_once_and_never_none(make_songs, make_model, units, batch_size, replicas):
+    songs, model = make_songs((60, 70)), make_model(("vocals",))
+    whole = joined(units(windows(songs, model)), "vocals")  # 17 windows
+    parts = [units(windows(songs, model, batch_size, share=Share(at, 1, replicas))) for at in range(replicas)]
+    assert len({len(part) for part in parts}) == 1
+    lengths = [len(mixture) for part in parts for mixture, _ in part]
+    assert min(lengths) >= 1 and max(lengths) <= max(2, batch_size // replicas)
+    found = np.concatenate([joined(part, "vocals") for part in parts])
+    np.testing.assert_array_equal(np.sort(found, axis=0), np.sort(whole, axis=0))
+    # A machine with several devices feeds them in turn.
+    devices = units(windows(songs, model, batch_size, share=Share(0, replicas, replicas)))
+    np.testing.assert_array_equal(joined(devices, "vocals"), whole)
+    with pytest.raises(ValueError, match=r"fewer windows than replicas\. Received: 17 windows, 18 replicas"):
+        windows(songs, model, batch_size, share=Share(0, 1, 18))
 
 
 def test_song_of_one_sample(make_songs, make_model, units):

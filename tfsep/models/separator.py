@@ -243,8 +243,12 @@ class Separator(_Steps, keras.Model):
         for callback in keras.tree.flatten(callbacks):
             if getattr(callback, "mode", None) == "auto":
                 callback.mode = modes.get(callback.monitor.removeprefix("val_"), "auto")
-        # Keras warns about its own default, True, for datasets.
-        shuffle = not hasattr(x, "element_spec") if shuffle is None else shuffle
+        if hasattr(x, "next_epoch"):  # excerpts under JAX
+            start = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: x.next_epoch())
+            callbacks = [start, *keras.tree.flatten(callbacks or [])]
+        # Keras's own default, True, would reorder a PyDataset and warns about others.
+        if shuffle is None:
+            shuffle = not hasattr(x, "element_spec") and not isinstance(x, keras.utils.PyDataset)
         return super().fit(x, *args, callbacks=callbacks, shuffle=shuffle, **kwargs)
 
     def _loss_values(self, references, estimates):

@@ -32,6 +32,21 @@ class TensorFlowSteps:
         self.ensure_built()
         return tf.function(self.separate_window)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras would take a batch for it, which fails with several workers.
+        if self._distribute_strategy is not None:
+            with self.distribute_strategy.scope():
+                self.ensure_built()
+                self.optimizer.build(self.trainable_variables)
+
+    def _make_function(self, step_function):
+        if self.distribute_strategy.cluster_resolver is None:
+            return super()._make_function(step_function)
+        # With several workers, Keras averages logs over their first axis.
+        return super()._make_function(
+            lambda data: {name: tf.reshape(value, (1,)) for name, value in step_function(data).items()}
+        )
+
     def make_train_function(self, force: bool = False):
         self._check_strategy()
         if self.distribute_strategy.num_replicas_in_sync > 1:

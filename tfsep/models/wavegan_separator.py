@@ -197,6 +197,11 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
             freeze(self, self.frozen_when_saved)
         self.compile(**keras.saving.deserialize_keras_object(config))
 
+    def get_metrics_result(self) -> dict:
+        # Those of validation, which Keras reads over all replicas if the test step logs them all.
+        logs = {log.name for log in self.training_logs}
+        return {name: value for name, value in super().get_metrics_result().items() if name not in logs}
+
     def default_optimizer(self, learning_rate, **arguments) -> keras.optimizers.Optimizer:
         return keras.optimizers.Adam(learning_rate, **{"beta_1": 0.5, "beta_2": 0.9, **arguments})
 

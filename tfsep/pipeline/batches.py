@@ -1,34 +1,30 @@
-"""Batches of (mixture, sources) from tracks, as `tf.data`."""
+"""Batches of (mixture, sources) from tracks: `tf.data` datasets, or `keras.utils.PyDataset` under another backend."""
 
 from __future__ import annotations
 
-import functools
-import itertools
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from tfsep.checks import check_choice, check_integer, check_number
-from tfsep.datasets import Track, components
-from tfsep.datasets.store import DTYPE, SCALE
-from tfsep.datasets.track import LEFT_OVER, RESIDUAL, track_list
+from tfsep.checks import check_choice, check_integer
+from tfsep.datasets import Track
+from tfsep.datasets.store import SCALE
 from tfsep.pipeline.augment import Gain, Remix
-from tfsep.pipeline.cache import open_audio
-from tfsep.pipeline.python_calls import numpy_function
+from tfsep.pipeline.excerpt_reader import ExcerptReader
+from tfsep.pipeline.random_numbers import fold_in
+from tfsep.pipeline.share import ALL, Share
 
-_log = logging.getLogger("tfsep")
+if keras.backend.backend() == "tensorflow":
+    from tfsep.pipeline import tensorflow_batches as backend
+else:
+    from tfsep.pipeline import python_batches as backend
 
-# Excerpts without a sample above -60 dB of full scale are silent and are drawn again, up to three times.
-_SILENCE = 1e-3
-_ATTEMPTS = 4
-# Step of a quick first search for such a sample.
-_STRIDE = 97
-
-# Largest number of tracks in a message.
-_NAMED = 3
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def excerpts(
@@ -44,7 +40,8 @@ def excerpts(
     active: str | None = None,
     cache: str | Path | None = None,
     jit_compile: bool = True,
-) -> tf.data.Dataset:
+    share: Share = ALL,
+) -> tf.data.Dataset | keras.utils.PyDataset:
     """Return random excerpts for training.
 
     Every track is drawn equally often, or in proportion to its weight, at random positions. An excerpt in which all of
@@ -67,14 +64,17 @@ def excerpts(
         cache: path of the folder of decoded audio. Defaults to `$TFSEP_CACHE`, else `~/.cache/tfsep`.
         jit_compile: bool, compile the augmentations with XLA, which is several times as fast; False is for your own
             augmentations if XLA cannot compile them. Defaults to True.
+        share: `tfsep.pipeline.Share`, the replicas that this process feeds. Each gets an equal part of every batch,
+            and the sources of a worker's part are remixed among themselves. Defaults to all of the only replica.
 
     Returns:
         A `tf.data.Dataset` of `(mixture, {source: audio})`, float32
-        `[batch_size, segment + 2 * context, channels]` each; every iteration over it yields the next epoch.
+        `[batch_size, segment + 2 * context, channels]` each; every iteration over it yields the next epoch. Under
+        JAX a `keras.utils.PyDataset` of the same excerpts as NumPy arrays, which needs no TensorFlow.
 
     Raises:
         ValueError: if `tracks` are no tracks, or empty; if a source of the model is in none of them, or all are silent;
-            if the batch is larger than the data, or `active` is no source of the model.
+            if the batch is larger than the data or no multiple of the replicas, or `active` is no source of the model.
 
     Example:
 
@@ -86,56 +86,59 @@ def excerpts(
     """
     check_integer("steps_per_epoch", steps_per_epoch, optional=True)
     check_choice("active", active, (*model.sources, None))
-    stems = _Stems(tracks, model, batch_size, cache, active, weights)
-    stems.check_sound()
+    reader = ExcerptReader(tracks, model, batch_size, cache, active, weights)
+    if batch_size % share.total:
+        raise ValueError(
+            f"batch_size must be a multiple of {share.total}, the replicas. Received: batch_size={batch_size}."
+        )
+    reader.check_sound()
     if steps_per_epoch is None:
-        steps_per_epoch = stems.windows // batch_size
+        steps_per_epoch = reader.windows // batch_size
         if steps_per_epoch == 0:
             raise ValueError(
-                f"A batch of {batch_size} is larger than the data: {stems.windows} windows of {model.segment} "
-                f"samples at {model.sample_rate} Hz in {len(stems.tracks)} tracks. Lower batch_size, or set "
+                f"A batch of {batch_size} is larger than the data: {reader.windows} windows of {model.segment} "
+                f"samples at {model.sample_rate} Hz in {len(reader.tracks)} tracks. Lower batch_size, or set "
                 "steps_per_epoch."
             )
-    epochs = itertools.count(first_epoch)
+    part = batch_size // share.total
 
-    def batch_numbers(_) -> tf.data.Dataset:
-        epoch = tf.ensure_shape(tf.numpy_function(lambda: np.int64(next(epochs)), [], tf.int64), [])
-        return tf.data.Dataset.range(epoch * steps_per_epoch, (epoch + 1) * steps_per_epoch)
+    def load(number: int) -> np.ndarray:
+        first = number * batch_size + share.first * part
+        return reader.draw(seed, range(first, first + share.count * part))
 
-    def load(number: np.int64) -> np.ndarray:
-        return stems.draw(seed, range(number * batch_size, (number + 1) * batch_size))
-
-    # XLA combines the augmentations into one pass over memory.
-    @tf.function(jit_compile=jit_compile)
-    def assemble(batch: tf.Tensor, number: tf.Tensor) -> tuple:
-        batch = stems.to_float(batch)
+    def assemble(batch, number) -> tuple:
+        batch = _to_float(batch)
         for index, augmentation in enumerate(augment):
-            key = tf.random.fold_in(tf.constant([seed, index], tf.int32), tf.cast(number, tf.int32), alg="philox")
-            batch = augmentation(batch, key)
-        return stems.split(batch)
+            key = fold_in([seed, index], number)
+            # Workers differ.
+            batch = augmentation(batch, fold_in(key, share.first) if share.first else key)
+        return reader.mixed(batch)
 
-    # Dataset.from_generator would call Python once more when it is finalised, at which the interpreter can hang.
-    numbers = tf.data.Dataset.from_tensors(0).flat_map(batch_numbers)
-    dataset = numbers.map(
-        lambda number: assemble(stems.with_shape(numpy_function(load, [number], DTYPE), batch_size), number),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps_per_epoch))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    shape = (share.count * part, *reader.shape)
+    return backend.excerpts(load, assemble, shape, part, steps_per_epoch, first_epoch, jit_compile)
 
 
 def windows(
-    tracks: Sequence[Track], model, batch_size: int = 16, *, cache: str | Path | None = None
-) -> tf.data.Dataset:
+    tracks: Sequence[Track],
+    model,
+    batch_size: int = 16,
+    *,
+    cache: str | Path | None = None,
+    share: Share = ALL,
+) -> tf.data.Dataset | keras.utils.PyDataset:
     """Return every window of every track once, in order and without augmentation, for validation.
 
     Args:
-        tracks, model, batch_size, cache: see `excerpts`; the last batch may be smaller.
+        tracks, model, batch_size, cache, share: see `excerpts`; the last batch may be smaller, and several replicas
+            get parts that differ by one window at most. Under JAX the last windows are left out, so that all devices
+            get as many.
 
     Returns:
-        A `tf.data.Dataset` of `(mixture, {source: audio})`, float32 `[batch, segment + 2 * context, channels]`.
-        The last window of a track is padded with zeros.
+        A dataset of `(mixture, {source: audio})` as that of `excerpts`, float32
+        `[batch, segment + 2 * context, channels]`. The last window of a track is padded with zeros.
+
+    Raises:
+        ValueError: if `tracks` are no tracks or empty, or have fewer windows than there are replicas.
 
     Example:
 
@@ -144,161 +147,17 @@ def windows(
     >>> [len(mixture) for mixture, sources in dataset]
     [3]
     """
-    stems = _Stems(tracks, model, batch_size, cache)
+    reader = ExcerptReader(tracks, model, batch_size, cache)
     positions = [
-        (track, start) for track, samples in enumerate(stems.samples) for start in range(0, samples, model.segment)
+        (track, start) for track, samples in enumerate(reader.samples) for start in range(0, samples, model.segment)
     ]
+    return backend.windows(
+        lambda first, end: reader.load(positions[first:end]),
+        lambda batch: reader.mixed(_to_float(batch)),
+        (None, *reader.shape),
+        backend.bounds(len(positions), batch_size, share),
+    )
 
-    def assemble(places: tf.Tensor) -> tuple:
-        batch = stems.with_shape(numpy_function(stems.load, [places], DTYPE), None)
-        return stems.split(stems.to_float(batch))
 
-    dataset = tf.data.Dataset.from_tensor_slices(np.array(positions)).batch(batch_size)
-    return dataset.map(assemble, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
-class _Stems:
-    """The decoded stems of a model's training data, as excerpts of int16 rows, one per source."""
-
-    def __init__(
-        self,
-        tracks: Sequence[Track],
-        model,
-        batch_size: int,
-        cache: str | Path | None,
-        active: str | None = None,
-        weights: Sequence[float] | None = None,
-    ):
-        check_integer("batch_size", batch_size)
-        tracks = track_list(tracks)
-        if not tracks:
-            raise ValueError("There are no tracks. Expected at least one Track.")
-        self.weights = weights
-        if weights is not None:
-            if len(weights) != len(tracks):
-                raise ValueError(f"weights must be one for each of {len(tracks)} tracks. Received: {len(weights)}.")
-            for weight in weights:
-                check_number("weights", weight, above=0)
-        self.tracks = tracks
-        self.sources = tuple(dict.fromkeys(source for track in tracks for source in track.sources))
-        self.parts = self._parts(model.sources)
-        self.segment, self.context = model.segment, model.context
-        self.shape = (len(self.sources) + 1, model.segment + 2 * model.context, model.channels)
-        self.audio = open_audio(tracks, model.sample_rate, model.channels, cache)
-        self.samples = [audio.samples for audio in self.audio]
-        self.windows = sum(-(-samples // self.segment) for samples in self.samples)
-        # For each track the rows of its sources and of its residual.
-        self.rows = [
-            [*(self.sources.index(source) for source in track.sources), self._residual_row(track)] for track in tracks
-        ]
-        names = self.parts if active is None else (active,)
-        rows = (*self.sources, RESIDUAL)
-        self.active_rows = sorted({rows.index(part) for name in names for part in self.parts[name]})
-        self._order = functools.lru_cache(maxsize=8)(self._shuffled)
-
-    def _parts(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Return the rows whose sum is each name; a sum such as accompaniment may be a stem of some tracks only."""
-        try:
-            parts = components(names, self.sources, residual=any(track.mixture is not None for track in self.tracks))
-        except ValueError as error:
-            raise ValueError(f"{error} Tracks: {', '.join(self._some_tracks())}.") from None
-        for name in parts.keys() & set(LEFT_OVER) & set(self.sources):
-            others = [track for track in self.tracks if name not in track.sources]
-            left = {source for track in others for source in track.sources} - set(names) | {name}
-            parts[name] = tuple(source for source in self.sources if source in left)
-        return parts
-
-    def check_sound(self) -> None:
-        """Log which of the model's sources are silent in all tracks; raise ValueError if all are."""
-        silent, rows = dict(self.parts), (*self.sources, RESIDUAL)
-        for track, samples in enumerate(self.samples):
-            present = {source for source, stem in self.tracks[track].stems.items() if stem is not None}
-            present.add(rows[self.rows[track][-1]])
-            for start in range(0, samples, self.segment):
-                if present.isdisjoint(itertools.chain(*silent.values())):
-                    break
-                (window,) = self.load([(track, start)])
-                for name, parts in list(silent.items()):
-                    if any(window[rows.index(part)].any() for part in parts):
-                        del silent[name]
-        if len(silent) == len(self.parts):
-            raise ValueError(
-                f"{', '.join(silent)}: silent in all tracks: there is nothing to learn. Check the files of "
-                f"{', '.join(self._some_tracks())}."
-            )
-        if silent:
-            _log.warning("%s: silent in all tracks; the model will learn silence.", ", ".join(silent))
-
-    def _some_tracks(self) -> list[str]:
-        return [track.name for track in self.tracks[:_NAMED]] + ["..."] * (len(self.tracks) > _NAMED)
-
-    def _residual_row(self, track: Track) -> int:
-        """Return the last row, or that of a sum if all else of the track is estimated, as accompaniment of vocals."""
-        sums = [name for name in self.parts if name in LEFT_OVER and name in self.sources]
-        if len(sums) == 1 and set(track.sources) == self.parts.keys() - set(sums):
-            return self.sources.index(sums[0])
-        return -1
-
-    def _shuffled(self, seed: int, turn: int) -> np.ndarray:
-        """Return the order of tracks in a turn, which has as many examples as there are tracks."""
-        generator = np.random.default_rng((seed, 0, turn))
-        tracks = np.arange(len(self.audio))
-        if self.weights is not None:
-            # Systematic sampling: equally spaced points on a line that the tracks divide by their weights. So a turn
-            # has a track as often as expected, rounded down or up. With float32, no point is rounded to the end.
-            points = (float(generator.random(dtype=np.float32)) + tracks) / len(tracks)
-            ends = np.cumsum(self.weights)
-            tracks = np.searchsorted(ends / ends[-1], points, side="right")
-        return generator.permutation(tracks)
-
-    def draw(self, seed: int, examples: Iterable[int]) -> np.ndarray:
-        """Return the windows of training examples as `load` does; each depends on the seed and its number alone."""
-        examples = list(examples)
-        batch = self.load(self._place(seed, example, 0) for example in examples)
-        for attempt in range(1, _ATTEMPTS):
-            silent = [place for place, window in enumerate(batch) if self._is_silent(window)]
-            if not silent:
-                break
-            batch[silent] = self.load(self._place(seed, examples[place], attempt) for place in silent)
-        return batch
-
-    def _place(self, seed: int, example: int, attempt: int) -> tuple[int, int]:
-        """Return track and start of an example: every turn has its order of tracks, and positions are random."""
-        turn, place = divmod(int(example), len(self.audio))
-        track = self._order(seed, turn)[place]
-        last = max(0, self.samples[track] - self.segment)
-        return track, np.random.default_rng((seed, 1, int(example), attempt)).integers(last + 1)
-
-    def _is_silent(self, window: np.ndarray) -> bool:
-        loudest = _SILENCE * SCALE
-        steps = ((step, row) for step in (_STRIDE, 1) for row in self.active_rows)
-        return not any((np.abs(window[row, ::step]) > loudest).any() for step, row in steps)
-
-    def load(self, places: Iterable[tuple[int, int]]) -> np.ndarray:
-        """Return windows at (track, start) with their context, int16 `[batch, sources + residual, samples, channels]`.
-
-        Samples beyond the ends of a song, and of sources that it lacks, are zero.
-        """
-        places = list(places)
-        batch = np.zeros((len(places), *self.shape), DTYPE)
-        for window, (track, start) in zip(batch, places, strict=True):
-            begin, end = start - self.context, start + self.segment + self.context
-            first, last = max(begin, 0), min(end, self.samples[track])
-            inside = [window[row, first - begin : last - begin] for row in self.rows[track]]
-            self.audio[track].copy_into(inside, first)
-        return batch
-
-    def with_shape(self, batch: tf.Tensor, batch_size: int | None) -> tf.Tensor:
-        """Set the shape of windows from `load`, which TensorFlow cannot know."""
-        return tf.ensure_shape(batch, [batch_size, *self.shape])
-
-    def to_float(self, batch: tf.Tensor) -> tf.Tensor:
-        """Convert windows from `load` to float32 audio."""
-        return tf.cast(batch, tf.float32) / SCALE
-
-    def split(self, batch: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Return the mixture and the model's sources of rows `[batch, sources + residual, samples, channels]`."""
-        *sources, residual = tf.unstack(batch, axis=1)
-        rows = {RESIDUAL: residual, **dict(zip(self.sources, sources, strict=True))}
-        references = {name: tf.add_n([rows[part] for part in parts]) for name, parts in self.parts.items()}
-        return tf.reduce_sum(batch, axis=1), references
+def _to_float(batch):
+    return ops.cast(batch, "float32") / SCALE

@@ -12,11 +12,28 @@ if TYPE_CHECKING:
     from tfsep.training.fitting import fit
     from tfsep.training.lbfgs import fit_lbfgs
     from tfsep.training.run import train
+    from tfsep.training.strategies import Strategy, find_strategy
 
-__all__ = ["CONFIG", "Recipe", "TrainConfig", "fit", "fit_lbfgs", "read_config", "train"]
+__all__ = [
+    "CONFIG",
+    "Recipe",
+    "Strategy",
+    "TrainConfig",
+    "find_strategy",
+    "fit",
+    "fit_lbfgs",
+    "read_config",
+    "train",
+]
 
 # Loaded at first use: the command line takes its options from the configuration alone, without TensorFlow.
-_FUNCTIONS = {"fit": "fitting", "fit_lbfgs": "lbfgs", "train": "run"}
+_FUNCTIONS = {
+    "Strategy": "strategies",
+    "find_strategy": "strategies",
+    "fit": "fitting",
+    "fit_lbfgs": "lbfgs",
+    "train": "run",
+}
 
 
 def __getattr__(name: str):

@@ -28,13 +28,22 @@ class RunCheckpoint(keras.callbacks.Callback):
         monitor: str, the log by which the best model is chosen; smaller is better. Defaults to `"val_loss"`.
         patience: int, epochs without a better value before stopping. Defaults to None, no limit.
         state: dict from `read_state`, the state of the run to resume. Defaults to None, a new run.
+        write: bool; False for all but one of several processes that train together. Defaults to True.
     """
 
-    def __init__(self, folder: str | Path, monitor: str = "val_loss", patience: int | None = None, state=None):
+    def __init__(
+        self,
+        folder: str | Path,
+        monitor: str = "val_loss",
+        patience: int | None = None,
+        state: dict | None = None,
+        write: bool = True,
+    ):
         super().__init__()
         self.folder = Path(folder)
         self.monitor = monitor
         self.patience = patience
+        self.write = write
         self.state = state or {"epoch": 0, "best": None, "best_epoch": 0, "history": {}}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -48,10 +57,10 @@ class RunCheckpoint(keras.callbacks.Callback):
             state["history"].setdefault(name, []).append(value)
         if state["best"] is None or logs[self.monitor] < state["best"]:
             state["best"], state["best_epoch"] = logs[self.monitor], epoch + 1
-            facts = {"epoch": epoch + 1, "validation": logs}
-            with averaged(self.model):
-                self.model.save_to_preset(self.folder / BEST, _card(self.model, epoch + 1), training=facts)
-        self._write()
+            if self.write:
+                self._write_best(epoch + 1, logs)
+        if self.write:
+            self._write_state()
         self.model.stop_training |= self.out_of_patience
 
     @property
@@ -64,7 +73,12 @@ class RunCheckpoint(keras.callbacks.Callback):
         values = [logs["loss"], logs[self.monitor], *self.model.get_weights()]
         return all(np.isfinite(value).all() for value in values)
 
-    def _write(self) -> None:
+    def _write_best(self, epoch: int, logs: dict) -> None:
+        facts = {"epoch": epoch, "validation": logs}
+        with averaged(self.model):
+            self.model.save_to_preset(self.folder / BEST, _card(self.model, epoch), training=facts)
+
+    def _write_state(self) -> None:
         name = f"checkpoint-{self.state['epoch']:04d}.keras"
         path = self.folder / name
         variables = (*self.model.variables, *self.model.optimizer.variables)

@@ -9,18 +9,16 @@ import keras
 
 from tfsep import models, pipeline
 from tfsep.datasets import Track
-from tfsep.pipeline.python_calls import original_errors
 from tfsep.training.averaging import averages
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 from tfsep.training.recipe import Recipe, takes
-from tfsep.training.summaries import AudioSummaries
+from tfsep.training.strategies import Strategy, find_strategy, strategy_of
 
 # Fraction of the learning rate at the end of each cycle: 5e-6 of 1e-3.
 _LOWEST = 5e-3
 
 
 @takes(Recipe)
-@original_errors()
 def fit(
     model: models.Separator,
     train: Sequence[Track],
@@ -40,8 +38,8 @@ def fit(
     optimizer's state, `state.json` (history), `loss.png` and TensorBoard's `logs/`.
 
     Args:
-        model: the model. A compiled model keeps its optimizer and loss; else it gets its default optimizer, which is
-            Adam, and its published loss or `loss`.
+        model: the model, made in the scope of its strategy. A compiled model keeps its optimizer and loss; else it gets
+            its default optimizer, which is Adam, and its published loss or `loss`.
         train: tracks to train on.
         valid: tracks to choose the best model by, or None to choose it by the training loss.
         output: path of the run's folder.
@@ -58,7 +56,8 @@ def fit(
     Raises:
         FileExistsError: if the folder contains a run and `resume` is False.
         ValueError: for invalid data or arguments.
-        RuntimeError: if the loss becomes infinite or not a number, or the run to resume is damaged.
+        RuntimeError: if the loss becomes infinite or not a number, the run to resume is damaged, or another machine
+            of the training is lost.
 
     Example:
 
@@ -77,6 +76,7 @@ def fit(
             f"{output} contains a run ({state['epoch']} epochs). Resume it, or choose another folder."
         )
     first_epoch = state["epoch"] if state else 0
+    strategy = _strategy(model, recipe.strategy)
     batches = pipeline.excerpts(
         train,
         model,
@@ -87,33 +87,42 @@ def fit(
         augment=augment,
         active=recipe.active,
         weights=weights,
+        share=strategy.share,
     )
-    validation = pipeline.windows(valid, model, recipe.batch_size) if valid is not None else None
-    if state:
-        model = models.load_keras(output / state["checkpoint"], compile=True)
-    elif not model.compiled:
-        rate = _learning_rate(recipe, model.default_learning_rate, len(batches))
-        averaging = {} if recipe.average is None else {"use_ema": True, "ema_momentum": recipe.average}
-        optimizer = model.default_optimizer(rate, clipnorm=recipe.clipnorm, **averaging)
-        model.compile(optimizer, loss=loss, jit_compile=recipe.jit_compile)
+    data, steps = strategy.distribute(batches)
+    validation, valid_data, valid_steps = None, None, None
+    if valid is not None:
+        validation = pipeline.windows(valid, model, recipe.batch_size, share=strategy.share)
+        valid_data, valid_steps = strategy.distribute(validation)
+    with strategy.scope():
+        if state:
+            model = models.load_keras(output / state["checkpoint"], compile=True)
+        elif not model.compiled:
+            rate = _learning_rate(recipe, model.default_learning_rate, steps or len(batches))
+            averaging = {} if recipe.average is None else {"use_ema": True, "ema_momentum": recipe.average}
+            optimizer = model.default_optimizer(rate, clipnorm=recipe.clipnorm, **averaging)
+            model.compile(optimizer, loss=loss, jit_compile=recipe.jit_compile)
 
-    checkpoint = RunCheckpoint(output, "val_loss" if validation else "loss", recipe.patience, state)
+    monitor = "loss" if validation is None else "val_loss"
+    checkpoint = RunCheckpoint(output, monitor, recipe.patience, state, write=strategy.is_chief)
     callbacks = [keras.callbacks.TerminateOnNaN(), checkpoint]
     if averages(model):
         callbacks += [keras.callbacks.SwapEMAWeights()]  # while validating
-    callbacks += [keras.callbacks.TensorBoard(str(output / "logs"), write_graph=False)]
-    if validation is not None:
-        callbacks += [AudioSummaries(output / "logs" / "audio", validation)]
-    history = model.fit(
-        batches,
-        validation_data=validation,
-        initial_epoch=first_epoch,
-        # A run that stopped early is not continued.
-        epochs=first_epoch if checkpoint.out_of_patience else recipe.epochs,
-        callbacks=callbacks,
-        shuffle=False,
-        verbose=verbose,
-    )
+    with strategy.running():
+        if strategy.is_chief:
+            callbacks += _summaries(output / "logs", validation)
+        history = model.fit(
+            data,
+            steps_per_epoch=steps,
+            validation_data=valid_data,
+            validation_steps=valid_steps,
+            initial_epoch=first_epoch,
+            # A run that stopped early is not continued.
+            epochs=first_epoch if checkpoint.out_of_patience else recipe.epochs,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=verbose,
+        )
     if len(history.epoch) > checkpoint.state["epoch"] - first_epoch:
         done = checkpoint.state["epoch"]
         kept = f"{output} keeps the epochs before" if done else "no epoch was finished"
@@ -122,6 +131,26 @@ def fit(
             f"{kept}."
         )
     return model
+
+
+def _strategy(model: models.Separator, name: str) -> Strategy:
+    """Return the devices that a model was made for, which must be those of the name."""
+    made = strategy_of(model)
+    if name != "auto" and find_strategy(name).native is not made.native:
+        raise ValueError(
+            f"The model was not made for strategy={name!r}. Make it in tfsep.training.find_strategy({name!r}).scope()."
+        )
+    return made
+
+
+def _summaries(folder: Path, validation) -> list[keras.callbacks.Callback]:
+    """Return what writes TensorBoard's logs, for which Keras needs TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        return []
+    from tfsep.training.summaries import AudioSummaries
+
+    summaries = [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+    return summaries if validation is None else [*summaries, AudioSummaries(folder / "audio", validation)]
 
 
 def _learning_rate(recipe: Recipe, default: float, steps_per_epoch: int):

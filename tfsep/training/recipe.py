@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from tfsep.checks import check_choice, check_integer, check_number
 
+STRATEGIES = ("auto", "mirrored", "multiworker", "cpu")
+
 _positive = partial(check_number, above=0)
 
 _TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "None": NoneType}
@@ -109,7 +111,7 @@ class Recipe:
     """
 
     epochs: int = option(50, "Number of epochs.", check=check_integer)
-    batch_size: int = option(16, "Excerpts in a batch.", check=check_integer)
+    batch_size: int = option(16, "Excerpts in a batch, which several devices divide.", check=check_integer)
     steps_per_epoch: int | None = option(
         None, "Batches in an epoch. Defaults to as many as the audio has windows for.", check=check_integer
     )
@@ -137,6 +139,11 @@ class Recipe:
     )
     seed: int = option(0, "Seed of excerpts and augmentations.", check=partial(check_integer, least=0, most=2**31 - 1))
     jit_compile: bool | str = option("auto", "Compile with XLA; auto leaves it to Keras.")
+    strategy: str = option(
+        "auto",
+        "Devices: mirrored, all of this machine; multiworker, the machines of TF_CONFIG; cpu; or auto, what there is.",
+        check=partial(check_choice, choices=STRATEGIES),
+    )
 
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tfsep.training.checkpoint import read_state
 from tfsep.training.config import CONFIG, TrainConfig, read_config, spec_and_weight
 from tfsep.training.fitting import fit
 from tfsep.training.recipe import Recipe, fields
+from tfsep.training.strategies import find_strategy
 from tfsep.training.transfer import carry_over
 from tfsep.user_modules import import_class
 
@@ -38,7 +39,8 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
 
     Args:
         config: a `TrainConfig`.
-        resume: bool, continue the run in `config.output`; only `epochs` may differ from its configuration. Defaults
+        resume: bool, continue the run in `config.output`; only `epochs` and `strategy` may differ from its
+            configuration. Defaults
             to False.
         verbose: see `tfsep.training.fit`. Defaults to `"auto"`.
 
@@ -60,6 +62,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     if not config.output:
         raise ValueError("No output. Give the folder that will hold the run.")
     output = Path(config.output)
+    strategy = find_strategy(config.strategy)  # machines wait for each other here, and then read the same state
     state = read_state(output)
     if resume and not state and not config.data:
         raise ValueError(f"{output} contains no run to resume.")
@@ -75,14 +78,15 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     valid_specs = config.valid or [spec_and_weight(entry)[0] for entry in config.data]
     valid_tracks = [track for spec in valid_specs for track in datasets.from_spec(spec, "valid")]
     keras.utils.set_random_seed(config.seed)
-    model = _model(config)
+    with strategy.scope():
+        model = _model(config)
     # Write defaults out, so that the run stays the same if they change.
     rate = model.default_learning_rate if config.learning_rate is None else config.learning_rate
     config = dataclasses.replace(config, options=_options(model), learning_rate=rate)
     if state and (output / CONFIG).exists():
         _check_same(config, TrainConfig(**read_config(output / CONFIG)), output)
     recipe = {field.name: getattr(config, field.name) for field in fields(Recipe)}
-    with _described(config, output):
+    with strategy.running(), _described(config, output) if strategy.is_chief else nullcontext():
         return fit(
             model,
             train_tracks,
@@ -199,7 +203,7 @@ def _options(model: Separator) -> dict:
 
 
 def _check_same(config: TrainConfig, saved: TrainConfig, output: Path) -> None:
-    free = {"output", "epochs"} if config.schedule == "constant" else {"output"}
+    free = {"output", "strategy"} | ({"epochs"} if config.schedule == "constant" else set())
     names = [field.name for field in fields(TrainConfig) if field.name not in free]
     differing = [name for name in names if getattr(config, name) != getattr(saved, name)]
     if differing:
@@ -211,4 +215,4 @@ def _check_same(config: TrainConfig, saved: TrainConfig, output: Path) -> None:
 
 
 def _versions() -> dict:
-    return {name: version(name) for name in ("tfsep", "tensorflow", "keras", "numpy")}
+    return {name: version(name) for name in ("tfsep", keras.backend.backend(), "keras", "numpy")}
