@@ -10,7 +10,7 @@ import pytest
 
 import tfsep
 from tfsep import loading, startup
-from tfsep.models import ConvSep, Separator
+from tfsep.models import ConvSep, Separator, Spleeter
 from tfsep.portable import LiteRTSeparator, ONNXSeparator
 from tfsep.portable.embedded_facts import append_facts, read_facts
 
@@ -234,3 +234,27 @@ def test_litert_has_smaller_weights(model, tmp_path, weights, tolerance):
     for name, estimate in tfsep.load_model(tmp_path / "model.tflite").separate_window(window).items():
         error = np.abs(estimate - np.asarray(expected[name])).max()
         assert 0 < error < tolerance
+
+
+class Tiny(Separator):
+    """A model with a constant that is zero in half precision."""
+
+    def estimate(self, window, training=False):
+        power = keras.ops.mean(keras.ops.square(window), axis=(1, 2), keepdims=True)
+        return {name: self.centre(window) / keras.ops.maximum(power, 1e-10) for name in self.sources}
+
+
+def test_weights_with_which_silence_gives_nan_are_refused(tmp_path):
+    model = Tiny(("vocals", "rest"), 8000, 1, segment=16)
+    with pytest.raises(RuntimeError, match=r"Tiny cannot be exported with weights='float16': silence would give NaN"):
+        model.export(tmp_path / "model.tflite", "litert", weights="float16")
+
+
+def test_spleeter_keeps_its_floor_in_half_precision(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    model = Spleeter(n_fft=256, bins=64, filters=2, segment=4096)
+    model.export(tmp_path / "model.tflite", "litert", weights="float16")
+    silence = np.zeros((1, 4096, 2), "float32")
+    silence[:, 2000:] = 1e-6
+    for estimate in tfsep.load_model(tmp_path / "model.tflite").separate_window(silence).values():
+        assert np.isfinite(estimate).all()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfsep import __version__
@@ -19,6 +20,7 @@ from tfsep.models.preset_files import reason
 from tfsep.portable.embedded_facts import KEY, append_facts
 from tfsep.portable.facts import FACTS
 from tfsep.portable.formats import check_export
+from tfsep.startup import notes_dropped
 
 OPSET = 18
 
@@ -58,13 +60,17 @@ def _write_saved_model(model, path: Path, verbose: bool) -> None:
 
     archive = keras.export.ExportArchive()
     archive.track(model)
-    signature = [keras.InputSpec(shape=(None, None, model.channels), dtype="float32", name="mixture")]
-    archive.add_endpoint("separate", separate, signature)  # Keras calls the first one serving_default too
+    archive.add_endpoint("separate", separate, _signature(model, None))  # Keras calls it serving_default too
     if model.context:  # `separate` would add zeros to a window, and measure its level with them
-        archive.add_endpoint("separate_window", model.separate_window, signature)
+        samples = model.segment + 2 * model.context if model.fixed_length else None
+        archive.add_endpoint("separate_window", model.separate_window, _signature(model, samples))
     archive.write_out(str(path), verbose=verbose)
     (path / FACTS).parent.mkdir()
     (path / FACTS).write_text(json.dumps(model.describe_any_length(), indent=2) + "\n", encoding="utf-8")
+
+
+def _signature(model, samples: int | None, batch: int | None = None) -> list[keras.InputSpec]:
+    return [keras.InputSpec(shape=(batch, samples, model.channels), dtype="float32", name="mixture")]
 
 
 class _Windows(keras.Model):
@@ -79,8 +85,7 @@ class _Windows(keras.Model):
         return self.separator.separate_window(mixture)
 
     def write(self, path: Path, format: str, **options) -> None:
-        shape = (1, self.separator.segment + 2 * self.separator.context, self.separator.channels)
-        signature = [keras.InputSpec(shape=shape, dtype="float32", name="mixture")]
+        signature = _signature(self.separator, self.separator.segment + 2 * self.separator.context, batch=1)
         with _failures_told(type(self.separator).__name__, format), real_valued(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of converters about themselves
             self.export(path, format, input_signature=signature, verbose=False, **options)
@@ -114,7 +119,26 @@ def _write_litert(model, path: Path, weights: str) -> None:
     options = {} if weights == "float32" else {"optimizations": [tf.lite.Optimize.DEFAULT]}
     windows = _Windows(model)
     windows.write(path, "litert", target_spec=target, **options)
+    if weights != "float32" and not _is_finite_at_silence(path):
+        raise RuntimeError(
+            f"{type(model).__name__} cannot be exported with weights={weights!r}: silence would give NaN, as constants "
+            "round to zero."
+        )
     append_facts(path, windows.facts())
+
+
+def _is_finite_at_silence(path: Path) -> bool:
+    import tensorflow as tf
+
+    with warnings.catch_warnings(), notes_dropped():
+        warnings.simplefilter("ignore")  # TensorFlow's interpreter is to move to another package
+        interpreter = tf.lite.Interpreter(str(path))
+        interpreter.allocate_tensors()
+    (entry,) = interpreter.get_input_details()
+    interpreter.set_tensor(entry["index"], np.zeros(entry["shape"], np.float32))
+    interpreter.invoke()
+    outputs = interpreter.get_output_details()
+    return all(np.isfinite(interpreter.get_tensor(output["index"])).all() for output in outputs)
 
 
 @contextmanager

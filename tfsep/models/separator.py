@@ -202,7 +202,8 @@ class Separator(_Steps, keras.Model):
         """Bring a mixture to the level of the network; return it and the gain to apply to the output."""
         window = ops.cast(window, "float32")
         power = ops.mean(ops.square(window), axis=(1, 2), keepdims=True)
-        gain = ops.sqrt(ops.maximum(power, _LEVEL_FLOOR**2)) / _LEVEL
+        # The square of the floor itself would be zero in half precision, in which LiteRT can store constants.
+        gain = ops.sqrt(ops.maximum(power / _LEVEL_FLOOR, _LEVEL_FLOOR)) * (_LEVEL_FLOOR**0.5 / _LEVEL)
         return window / gain, gain
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -18,6 +18,7 @@ _DEPTH = 6
 # Frames that extend beyond one end of a window.
 _EDGE = 4
 _MASK_FLOOR = 1e-10
+_SCALE = 1024.0
 # That of norbert for spectrograms in single precision.
 _WIENER_FLOOR = 2.0**-23
 
@@ -213,9 +214,9 @@ class Spleeter(Separator):
             magnitudes, *mixture = (ops.moveaxis(part, -3, -1) for part in (ops.pad(outputs, above), *spectrogram))
             parts = wiener_filter(magnitudes, tuple(mixture), self.wiener, softmask=True, eps=_WIENER_FLOOR)
             return [ops.moveaxis(part, -1, -3) for part in parts]
-        squares = ops.square(outputs)
-        floor = _MASK_FLOOR / len(self.sources)
-        masks = (squares + floor) / (ops.sum(squares, axis=1, keepdims=True) + _MASK_FLOOR)
+        # Scaled, for the floor would be zero in half precision, in which LiteRT can store constants.
+        squares, total = ops.square(_SCALE * outputs), _SCALE**2 * _MASK_FLOOR
+        masks = (squares + total / len(self.sources)) / (ops.sum(squares, axis=1, keepdims=True) + total)
         mixture = [ops.expand_dims(part, 1) for part in spectrogram]
         parts = [masks * part[..., : self.bins] for part in mixture]
         if self.extension == "zeros":
