@@ -573,7 +573,7 @@ class TestSeparate:
         while not [path for path in out.rglob("vocals.wav") if path.stat().st_size] and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=200)
         if number == signal.SIGKILL:
             assert len(list(out.rglob("vocals.wav"))) == 1
             audio.write(tmp_path / "long.wav", noise[:RATE], RATE, overwrite=True)
@@ -683,7 +683,7 @@ class TestTrain:
             time.sleep(0.1)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=200)
         assert process.returncode == 1, err
         assert "--resume" in message(err)
         epoch = json.loads(state.read_text())["epoch"]
@@ -842,7 +842,7 @@ class TestEvaluate:
         while not list(output.glob("*.json")) and process.poll() is None:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=200)
         assert process.returncode == 1, err
         assert f"The tracks that are done are in {output}: the same command with --resume goes on." in message(err)
         done = {path: path.stat().st_mtime_ns for path in output.iterdir()}
@@ -1096,7 +1096,7 @@ def work(**options):
 cli.app = work
 cli.main()
 """
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=200)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == "tfsep: Interrupted. Nothing half-written was left behind.\n"
 

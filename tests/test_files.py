@@ -247,4 +247,4 @@ def test_a_second_process_waits_for_a_locked_folder(tmp_path):
         )
         assert "another process writes into this folder; waiting" in process.stderr.readline()
         assert process.poll() is None
-    assert process.communicate(timeout=30)[0] == "in\n"
+    assert process.communicate(timeout=200)[0] == "in\n"

@@ -212,7 +212,7 @@ print("done")
     environment = {**os.environ, "TFSEP_CACHE": str(tmp_path)}
     for _ in range(2):
         command = [sys.executable, "-c", script]
-        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=250)
         assert (run.returncode, run.stdout) == (0, "done\n"), run.stderr
 
 
