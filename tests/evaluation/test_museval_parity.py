@@ -37,8 +37,10 @@ def _filtered(mixture):
     return {"vocals": mixture - low, "accompaniment": low}
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(7, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", PREVIEWS)
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [(PREVIEWS[0], 2), *(pytest.param(name, 7, marks=pytest.mark.slow) for name in PREVIEWS)],
+)
 def test_previews_score_as_by_museval_through_musdb(museval, real_data, previews, name, seconds):
     """Each library separates the mixture that it reads itself."""
     import musdb
