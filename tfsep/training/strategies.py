@@ -31,6 +31,12 @@ class Strategy:
         scope: function that returns the context in which models are made.
         running: function that returns the context in which they are trained.
         share: `tfsep.pipeline.Share`, the replicas that this process feeds. Defaults to the only one.
+
+    Example:
+
+    >>> strategy = tfsep.training.find_strategy("cpu")
+    >>> strategy.is_chief
+    True
     """
 
     native: Any
