@@ -1,4 +1,4 @@
-"""Checks of arguments, whose errors name the argument, what is expected and what was received."""
+"""Checks of arguments, whose errors name the argument, what is expected and what was received; reasons of errors."""
 
 from __future__ import annotations
 
@@ -72,3 +72,8 @@ def existing_folder(root: str | Path, expected: str) -> Path:
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder. Expected {expected}.")
     return root
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of an error's message; those of Keras have many."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

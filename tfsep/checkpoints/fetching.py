@@ -18,8 +18,8 @@ from tfsep.checkpoints.checkpoint import CheckpointError
 from tfsep.checkpoints.configuration import read_configuration
 from tfsep.checkpoints.conversion import convert
 from tfsep.checkpoints.reading import check_hash
+from tfsep.checks import reason
 from tfsep.files import replacing, write_text
-from tfsep.models.preset_files import reason
 
 # Environment variables: no downloads, and an address that is tried before the published ones.
 OFFLINE, MIRROR = "TFSEP_OFFLINE", "TFSEP_MIRROR"

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from tfsep.checkpoints.checkpoint import Checkpoint, CheckpointError
+from tfsep.checks import reason
 
 
 def read_tensorflow(path: str | Path) -> Checkpoint:
@@ -47,6 +48,5 @@ def read_tensorflow(path: str | Path) -> Checkpoint:
         tensors = {name: reader.get_tensor(name) for name in sorted(shapes)}
     except Exception as error:
         # Many kinds, such as an IndexError for data that is cut short.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{prefix} is not a readable TensorFlow checkpoint: {reason}.") from error
+        raise CheckpointError(f"{prefix} is not a readable TensorFlow checkpoint: {reason(error)}.") from error
     return Checkpoint(prefix, tensors)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfsep.models.preset_files import reason
+from tfsep.checks import reason
 from tfsep.models.separator import Separator
 from tfsep.portable.facts import FACTS, SONG_RULES, check_facts
 

@@ -14,9 +14,9 @@ import numpy as np
 from keras import ops
 
 from tfsep import __version__
+from tfsep.checks import reason
 from tfsep.files import check_space, replacing
 from tfsep.layers import real_valued
-from tfsep.models.preset_files import reason
 from tfsep.portable.embedded_facts import KEY, append_facts
 from tfsep.portable.facts import FACTS
 from tfsep.portable.formats import check_export

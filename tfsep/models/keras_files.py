@@ -8,8 +8,9 @@ from pathlib import Path
 
 import keras
 
+from tfsep.checks import reason
 from tfsep.models.own_classes import custom_objects
-from tfsep.models.preset_files import check_safe, reason
+from tfsep.models.preset_files import check_safe
 from tfsep.models.separator import Separator
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfsep import __version__
+from tfsep.checks import reason
 from tfsep.files import check_space, replacing
 from tfsep.models.own_classes import custom_objects
 from tfsep.presets import CARD, CONFIG, TERMS, WEIGHTS, read_config
@@ -88,11 +89,6 @@ def check_safe(path: str | Path, error: Exception) -> None:
             f"{path} holds Python code, such as a Lambda layer, which is never run. Write the layer as a registered "
             "class (keras.saving.register_keras_serializable) and save the model again."
         ) from error
-
-
-def reason(error: Exception) -> str:
-    """Return the first line of an error's message; those of Keras have many."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _save_half(model: keras.Model, path: Path) -> None:

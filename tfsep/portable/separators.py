@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfsep.checks import reason
 from tfsep.portable.embedded_facts import read_facts
 from tfsep.portable.facts import SONG_RULES, check_facts
 from tfsep.startup import chosen_device, chosen_threads, notes_dropped
@@ -174,5 +175,4 @@ def _read(path: str | Path) -> dict:
 
 
 def _damaged(path: str | Path, error: Exception) -> RuntimeError:
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return RuntimeError(f"{path} is not a complete model of tfsep: it is damaged ({text}).")
+    return RuntimeError(f"{path} is not a complete model of tfsep: it is damaged ({reason(error)}).")
