@@ -131,6 +131,17 @@ class TestOwnModels:
 
 
 class TestSeparate:
+    @pytest.mark.parametrize(
+        ("arguments", "before"),
+        [([""], "separate"), (["song.wav", "-o", ""], "-o"), (["song.wav", "--list="], "--list=")],
+    )
+    def test_an_empty_argument_is_not_the_current_folder(self, run, song, arguments, before, monkeypatch):
+        monkeypatch.chdir(song.parent)
+        code, _, err = run("separate", *arguments)
+        assert code == 2
+        assert f"nothing after {before}. " in message(err)
+        assert list(song.parent.iterdir()) == [song]
+
     def test_writes_stems_of_the_same_rate_and_length(self, run, song, tmp_path, small_preset):
         code, out, _ = run("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--residual", "rest", "--plot")
         assert code == 0
@@ -435,7 +446,7 @@ class TestSeparate:
         assert run("separate", *both, "-o", tmp_path / "out", "-m", small_preset, *distinct)[0] == 0
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["song flac", "song wav"]
 
-    @pytest.mark.parametrize("residual", ["../evil", "a/b", "..", ""])
+    @pytest.mark.parametrize("residual", ["../evil", "a/b", ".."])
     def test_residual_that_is_no_file_name_writes_nothing(self, run, song, tmp_path, small_preset, residual):
         out = tmp_path / "out"
         code, _, err = run("separate", song, "-o", out, "-m", small_preset, "--residual", residual)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import signal
@@ -44,6 +45,7 @@ def run(app: Callable) -> None:
         if hasattr(stream, "reconfigure"):  # print `?` for what the encoding lacks rather than fail
             stream.reconfigure(errors="replace")
     try:
+        _refuse_empty(sys.argv[1:])
         with interrupts_told(), _interrupts_kept(), _signals_as_interrupts(), _warnings_printed():
             code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -106,6 +108,13 @@ def restart(*options: str) -> NoReturn:
     arguments = sys.argv[1:]
     added = [option for option in options if option not in arguments]
     os.execv(sys.executable, [sys.executable, "-m", "tfsep", *arguments, *added])
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Raise ValueError for an empty argument: as a path it would be the current folder."""
+    for before, argument in itertools.pairwise(["tfsep", *arguments]):
+        if not argument or (argument.startswith("--") and argument.endswith("=")):
+            raise ValueError(f"There is nothing after {argument or before}. Is a variable of the shell not set?")
 
 
 def _fail(message: str, code: int) -> None:

@@ -267,6 +267,7 @@ def test_folders_that_overlap_are_an_error(folders, tmp_path):
 def test_notation_takes_two_folders(folders, tmp_path):
     folders([50] * 8, [50] * 8)
     assert len(datasets.from_spec(f"mixing:{tmp_path}/piano,{tmp_path}/rest", "all")) == 8
-    for spec in (f"mixing:{tmp_path}/piano", f"mixing:{tmp_path}/piano,{tmp_path}/rest,{tmp_path}"):
+    piano = f"mixing:{tmp_path}/piano"
+    for spec in (piano, f"{piano},", f"{piano},{tmp_path}/rest,{tmp_path}"):
         with pytest.raises(ValueError, match="Unknown data"):
             datasets.from_spec(spec)

@@ -80,7 +80,7 @@ def from_spec(spec: str, split: str = "train", names: Mapping[str, str] | None =
         split = None
         if kind in ("musdb18", "dsd100", "mir1k"):
             raise ValueError(f"{spec} is divided by its authors. Use split 'train', 'valid' or 'test'.")
-    if kind == "mixing" and path.count(",") == 1:
+    if kind == "mixing" and path.count(",") == 1 and all(path.split(",")):
         return Mixing(*path.split(","), split=split)
     if kind in _KINDS and path:
         return _KINDS[kind](path, split=split)
