@@ -66,6 +66,9 @@ DEFAULT_SPLITS = ("train", "valid")
 # Of the stems of a song, which `--report` expects.
 _NAME = "{track}/{stem}{ext}"
 
+Runner = Annotated[str | None, typer.Option(help="Share the work by Apache Beam's runner, such as DirectRunner.")]
+RunnerOptions = Annotated[str, typer.Option(help="Further options of Beam, in one string.")]
+
 Overlap = Annotated[
     float | None, typer.Option(help="Fraction of each segment that overlaps the next. Defaults to the model's.")
 ]
@@ -150,7 +153,12 @@ def separate(
         str | None,
         typer.Option(help="Pattern of the stems' paths in the folder. Defaults to {track}/{stem}{ext}."),
     ] = None,
-    exist: Annotated[str, typer.Option(help="What to do with stems that exist: error, skip or overwrite.")] = "error",
+    exist: Annotated[
+        str | None,
+        typer.Option(
+            help="What to do with stems that exist: error, skip or overwrite. Defaults to error; with --runner to skip."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="The same as --exist overwrite.")] = False,
     stdout: Annotated[str | None, typer.Option(help="Write this stem of one song to standard output, as wav.")] = None,
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Separate the readable part of damaged files.")] = False,
@@ -159,6 +167,8 @@ def separate(
     embed: Annotated[bool, typer.Option("--embed", help="As --report, with the sound in the page: one file.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads that compute. Defaults to the number of cores.")] = None,
+    runner: Runner = None,
+    runner_options: RunnerOptions = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings alone.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each song.")] = False,
     trust: Trust = False,
@@ -174,7 +184,8 @@ def separate(
     from tfsep.separation.songs import find_songs, output_folders, read_list
     from tfsep.song_batch import SongBatch, standard_input, to_standard_output
 
-    exist, report = "overwrite" if overwrite else exist, report or embed
+    report = report or embed
+    exist = "overwrite" if overwrite else exist or ("skip" if runner else "error")
     format, subtype = format.lower().removeprefix("."), subtype and subtype.upper()
     check_choice("format", format, [suffix[1:] for suffix in SUBTYPES])
     if bitrate is not None and bitrate >= 8000:
@@ -189,6 +200,8 @@ def separate(
                 raise ValueError("--stdout writes one wav. Leave out --output, --format, --json, --plot and --report.")
             quiet, output = True, Path(stack.enter_context(tempfile.TemporaryDirectory()))
         inputs = [*(inputs or []), *(read_list(listed) if listed else [])]
+        if runner is not None and (output is None or stdout is not None or "-" in inputs or exist == "error"):
+            raise ValueError("--runner needs --output, songs in files, and --exist skip or overwrite.")
         if inputs == ["-"]:
             if output is None:
                 raise ValueError("Standard input is in no folder. Give --output, or --stdout STEM.")
@@ -242,7 +255,12 @@ def separate(
         )
         if stdout is not None and stdout not in batch.names:
             raise ValueError(f"No stem {stdout!r}. Choose of {', '.join(batch.names)}.")
-        batch.run(folders)
+        if runner is None:
+            batch.run(folders)
+        else:
+            from tfsep.song_workers import run_on_workers
+
+            run_on_workers(batch, folders, output, runner, runner_options)
         if stdout is not None and batch.done:
             to_standard_output(next(iter(batch.done.values()))[stdout])
         if report and (batch.done or batch.skipped):
@@ -350,8 +368,8 @@ def prepare(
     channels: Annotated[int | None, typer.Option(help="Defaults to the most that a track has.")] = None,
     format: Annotated[str, typer.Option(help="tfrecord or lmdb.")] = "tfrecord",
     shards: Annotated[int | None, typer.Option(help="Number of files. Defaults to files of about 256 MB.")] = None,
-    runner: Annotated[str | None, typer.Option(help="Apache Beam's runner, such as DirectRunner.")] = None,
-    runner_options: Annotated[str, typer.Option(help="Further options of Beam, in one string.")] = "",
+    runner: Runner = None,
+    runner_options: RunnerOptions = "",
 ) -> None:
     """Decode and resample data into a store that is read at memory speed; a killed run continues."""
     from tfsep import datasets

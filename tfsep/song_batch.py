@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ class SongBatch:
     Attributes:
         done: dict from the path of each song that has been separated to the paths of its stems.
         skipped: the same of the songs that were skipped.
-        failures: list of the errors of songs.
+        failures: list of the exit codes of songs that failed.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SongBatch:
         self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
         self.done: dict[Path, dict[str, Path]] = {}
         self.skipped: dict[Path, dict[str, Path]] = {}
-        self.failures: list[Exception] = []
+        self.failures: list[int] = []
         self._songs = 0
         self._seconds, self._started = 0.0, time.perf_counter()
         described = models[0] if len(models) == 1 else Bag(models, sources=[model_sources(name) for name in models])
@@ -80,13 +80,31 @@ class SongBatch:
         Args:
             folders: dict from the path of a song to the folder of its stems.
         """
-        self._songs += len(folders)
-        possible = {path: folder for path, folder in folders.items() if self._is_possible(path, folder)}
-        if possible and len(self.models) == 1:
-            self._separation = Separation(load_model(self.models[0], self.trust), **self.options)
+        possible = {}
+        for path, folder in folders.items():
+            if facts := self.check(path, folder):
+                self.tell(facts, folder)
+            else:
+                possible[path] = folder
+        if possible:
+            self.load()
         for path, folder in possible.items():
-            with self._failures_said(path):
-                self._separate(path, folder)
+            with song_bar(path.name, self.quiet) as progress:
+                facts = self.separate(path, folder, progress)
+            self.tell(facts, folder)
+
+    def load(self) -> None:
+        """Load the model; a bag loads its models one after the other."""
+        if len(self.models) == 1:
+            self._separation = Separation(load_model(self.models[0], self.trust), **self.options)
+
+    def check(self, path: Path, folder: Path) -> dict:
+        """Return the facts of a song that has been separated or cannot be; none for others."""
+        return self._caught(path, self._check, folder)
+
+    def separate(self, path: Path, folder: Path, progress: Callable | None = None) -> dict:
+        """Separate a song, and return what was done as facts for `tell`, which JSON can store."""
+        return self._caught(path, self._separate, folder, progress)
 
     def finish(self) -> int:
         """Print a summary, and return the exit code."""
@@ -102,7 +120,7 @@ class SongBatch:
             self._recommend()
         if not self.failures:
             return 0
-        return console.exit_code(self.failures[-1]) if self._songs == 1 else 1
+        return self.failures[0] if self._songs == 1 else 1
 
     def _recommend(self) -> None:
         better = presets.best_to_fetch(model_sources(presets.DEFAULT))
@@ -111,61 +129,71 @@ class SongBatch:
             weights = f"downloaded once ({megabytes} MB; its weights: {better['licence']})"
             self._say(f"Better stems: --model {name}, {weights}. All models: tfsep presets.")
 
-    def _is_possible(self, path: Path, folder: Path) -> bool:
-        with self._failures_said(path):
-            if self.exist == "skip" and (stems := self._existing(path, folder)):
-                self.skipped[path] = stems
-                self._line(path, skipped=True)
-                return False
-            self._separation.check_file(path, folder, **self.files)
-            return True
-        return False
+    def tell(self, facts: dict, folder: Path) -> None:
+        """Count a song, and print what was done.
 
-    def _existing(self, path: Path, folder: Path) -> dict[str, Path]:
-        """Return the stems of a song if all of them exist, else none; those of another model are an error."""
-        paths = stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
-        existing = {name: stem for name, stem in paths.items() if stem.is_file()}
-        if other := other_model(dict.fromkeys(existing.values()), self.files["made_by"]):
-            raise FileExistsError(f"{other[0]}: was made by {other[1]}. --exist overwrite replaces it.")
-        return paths if existing == paths else {}
-
-    def _separate(self, path: Path, folder: Path) -> None:
-        started = time.perf_counter()
-        with song_bar(path.name, self.quiet) as progress:
-            paths = self._separation.file(path, folder, progress=progress, **self.files)
-        info = audio.info(next(iter(paths.values())))
-        seconds = info.samples / info.sample_rate
-        self._seconds += seconds
-        self.done[path] = paths
-        self._say(f"{path.name}: {', '.join(paths)} -> {next(iter(paths.values())).parent}")
-        self._line(
-            path,
-            stems={name: str(stem) for name, stem in paths.items()},
-            seconds=round(seconds, 3),
-            times_real_time=round(seconds / (time.perf_counter() - started), 2),
-            peak=round(_peak(paths, FileOptions(**self.files).one_file), 6) if self.as_json else None,
-            licences={model: _licence(model) for model in self.models},
-        )
-
-    def _line(self, path: Path, **facts) -> None:
+        Args:
+            facts: dict as `check` and `separate` return it.
+            folder: path of the folder of its stems.
+        """
+        self._songs += 1
+        path = Path(facts["song"])
+        stems = self._stems(path, folder)
+        if "error" in facts:
+            self.failures.append(facts["code"])
+            place = "" if path.name in facts["error"] else f"{path}: "
+            print(f"tfsep: {console.printable(place)}{facts['error']}", file=sys.stderr)
+        elif "skipped" in facts:
+            self.skipped[path] = stems
+        else:
+            self.done[path] = stems
+            self._seconds += facts["seconds"]
+            self._say(f"{path.name}: {', '.join(stems)} -> {next(iter(stems.values())).parent}")
         if self.as_json:
-            print(json.dumps({"song": str(path), **facts}), flush=True)
+            print(json.dumps(facts), flush=True)
+
+    def _check(self, path: Path, folder: Path) -> dict:
+        if self.exist == "skip" and self._are_done(path, folder):
+            return {"skipped": True}
+        self._separation.check_file(path, folder, **self.files)
+        return {}
+
+    def _stems(self, path: Path, folder: Path) -> dict[str, Path]:
+        return stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
+
+    def _are_done(self, path: Path, folder: Path) -> bool:
+        """Whether all stems of a song exist; those of another model are an error."""
+        stems = dict.fromkeys(self._stems(path, folder).values())
+        existing = [stem for stem in stems if stem.is_file()]
+        if other := other_model(existing, self.files["made_by"]):
+            raise FileExistsError(f"{other[0]}: was made by {other[1]}. --exist overwrite replaces it.")
+        return len(existing) == len(stems)
+
+    def _separate(self, path: Path, folder: Path, progress: Callable | None) -> dict:
+        started = time.perf_counter()
+        stems = self._separation.file(path, folder, progress=progress, **self.files)
+        info = audio.info(next(iter(stems.values())))
+        seconds = info.samples / info.sample_rate
+        return {
+            "stems": {name: str(stem) for name, stem in stems.items()},
+            "seconds": round(seconds, 3),
+            "times_real_time": round(seconds / (time.perf_counter() - started), 2),
+            "peak": round(_peak(stems, FileOptions(**self.files).one_file), 6) if self.as_json else None,
+            "licences": {model: _licence(model) for model in self.models},
+        }
 
     def _say(self, text: str) -> None:
         if not self.quiet:
             print(console.printable(text))
 
-    @contextlib.contextmanager
-    def _failures_said(self, path: Path) -> Iterator[None]:
+    def _caught(self, path: Path, function: Callable[..., dict], *arguments) -> dict:
+        """Return the facts that a function returns with the name of the song, or its error as facts."""
         try:
             with console.interrupts_told():
-                yield
+                facts = function(path, *arguments)
         except (OSError, ValueError, RuntimeError) as error:
-            self.failures.append(error)
-            message = console.one_line(error)
-            place = "" if path.name in message else f"{path}: "
-            print(f"tfsep: {console.printable(place)}{message}", file=sys.stderr)
-            self._line(path, error=message)
+            facts = {"error": console.one_line(error), "code": console.exit_code(error)}
+        return {"song": str(path), **facts} if facts else {}
 
 
 @contextlib.contextmanager

@@ -61,6 +61,11 @@ def use_device(device: str = "auto", threads: int | None = None, tensorflow: boo
         tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
+def chosen() -> tuple[str, int | None]:
+    """Return device and threads as `use_device` was given them."""
+    return _device, _threads
+
+
 def chosen_device() -> str:
     """Return the device that `use_device` was given."""
     return _device

@@ -1,9 +1,10 @@
-"""Preparation of a store on many machines with Apache Beam."""
+"""Apache Beam, and the preparation of a store on many machines with it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from types import ModuleType
 
 from tfsep.pipeline.preparation import Plan, write_shard
 
@@ -23,15 +24,27 @@ def runner(name: str = "DirectRunner", options: str = "") -> Callable[[Plan, lis
     Raises:
         RuntimeError: if Apache Beam is not installed.
     """
-    try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-    except ImportError as error:
-        raise RuntimeError("A runner needs Apache Beam: pip install 'tfsep[beam]'.") from error
+    beam = import_beam()
 
     def run(plan: Plan, shards: list[int]) -> None:
-        with beam.Pipeline(options=PipelineOptions([f"--runner={name}", *shlex.split(options)])) as pipeline:
+        with new_pipeline(name, options) as pipeline:
             numbers = pipeline | "shards" >> beam.Create(shards) | beam.Reshuffle()
             numbers | "write" >> beam.Map(lambda shard: write_shard(plan, shard))
 
     return run
+
+
+def import_beam() -> ModuleType:
+    """Import Apache Beam; raise RuntimeError if it is not installed."""
+    try:
+        import apache_beam
+    except ImportError as error:
+        raise RuntimeError("A runner needs Apache Beam: pip install 'tfsep[beam]'.") from error
+    return apache_beam
+
+
+def new_pipeline(name: str, options: str):
+    """Return an empty pipeline of Beam for a runner with further options; see `runner`."""
+    beam = import_beam()
+    arguments = [f"--runner={name}", *shlex.split(options)]
+    return beam.Pipeline(options=beam.options.pipeline_options.PipelineOptions(arguments))
