@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -43,6 +44,7 @@ def write_page(
     environment = Environment(
         loader=FileSystemLoader(str(folder / "templates")), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["without_modules"] = _without_modules
     environment.filters["decibels"] = lambda value: "-" if math.isnan(value) else f"{value:.2f}"
     assets = {asset.name: asset.read_text(encoding="utf-8") for asset in (folder / "assets").iterdir()}
     sounds = path.with_name(f"{path.stem}-sound")
@@ -67,6 +69,11 @@ def write_page(
         write_text(path, page)
     except OSError as error:
         raise OSError(error.errno, f"cannot write ({error.strerror})", str(path)) from error
+
+
+def _without_modules(script: str) -> str:
+    """Return a module without its imports and exports: a page from disk has all of them in one."""
+    return re.sub(r"^(?:import .*;\n|export )", "", script, flags=re.MULTILINE)
 
 
 def _write_beside(folder: Path, number: int, song: Sound) -> dict[str, str]:

@@ -1,20 +1,24 @@
 // The player of one song: what is seen and touched. Sound and position are the engine's.
 
+import { audioContext, Engine, MIXTURE } from "./playback.js";
+import { saveFile, wavFile } from "./sounds.js";
+
 const SHORTEST_LOOP = 0.05; // seconds
 const SPEEDS = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2];
 const QUIETEST = -40; // dB, the end of a stem's slider, which is silence
 // The page's colours of the usual stems; the others take what is free.
 const COLORS = { vocals: 4, drums: 1, bass: 2, other: 0, accompaniment: 0, instrumental: 0, piano: 3, guitar: 5 };
 
-let activePlayer = null; // the one that the keyboard acts on
+export const players = []; // all of the page
+export let activePlayer = null; // the one that the keyboard acts on
 
-function clock(seconds) {
+export function clock(seconds) {
   const tenths = Math.floor(seconds * 10 + 1e-6);
   const rest = ((tenths % 600) / 10).toFixed(1).padStart(4, "0");
   return `${Math.floor(tenths / 600)}:${rest}`;
 }
 
-function fromTemplate(id) {
+export function fromTemplate(id) {
   return document.getElementById(id).content.firstElementChild.cloneNode(true);
 }
 
@@ -22,15 +26,20 @@ function press(button, pressed) {
   button.setAttribute("aria-pressed", String(pressed));
 }
 
+// Of a file: its address, or that and a name where the address has none.
+function linkTo(file) {
+  return typeof file === "string" ? { href: file, download: "" } : { href: file.url, download: file.filename };
+}
+
 function label(control, name, title) {
   control.setAttribute("aria-label", name);
   control.title = title;
 }
 
-class Player {
+export class Player {
   constructor(song, number) {
     this.song = song;
-    this.engine = new Engine(song, number);
+    this.engine = new Engine(song);
     this.engine.onerror = (error) => this.showFailure(error);
     this.element = fromTemplate("player");
     this.element.id = `song-${number}`;
@@ -57,7 +66,8 @@ class Player {
     const part = duration < total - 0.05 ? `${clock(start)} to ${clock(start + duration)} of ${clock(total)}` : clock(total);
     this.find("h3").textContent = name;
     this.find(".length").textContent = caption ? `${part} · ${caption}` : part;
-    this.find(".scale").textContent = scale;
+    this.find(".scale").textContent = scale ?? "";
+    this.find(".spectrograms").hidden = !scale;
     this.box.setAttribute("aria-label", `Player of ${name}`);
     this.ruler.setAttribute("aria-valuemin", start.toFixed(1));
     this.ruler.setAttribute("aria-valuemax", (start + duration).toFixed(1));
@@ -105,13 +115,13 @@ class Player {
     lane.element.addEventListener("pointerdown", () => this.select(number - 1));
   }
 
-  // The file of the stem itself where it lies beside the page, else what the page plays of it.
+  // The file of the stem itself where there is one, else what the page plays of it.
   addSave(lane, button) {
     const file = this.song.files[lane.name];
     lane.save = button;
     label(button, `Save ${lane.name}`, "Save this stem (D)");
     if (file) {
-      lane.save = Object.assign(document.createElement("a"), { href: file, download: "", className: "button save" });
+      lane.save = Object.assign(document.createElement("a"), { className: "button save", ...linkTo(file) });
       label(lane.save, `Save ${lane.name}`, "Save this stem (D)");
       lane.save.append(...button.childNodes);
       button.replaceWith(lane.save);
@@ -162,6 +172,7 @@ class Player {
     this.on(this.find(".loop-to"), () => this.loopToHere());
     this.on(this.find(".spectrograms"), () => this.toggleSpectrograms());
     this.on(this.find(".save-mix"), () => this.saveMix());
+    if (this.song.zip) Object.assign(this.find(".save-all"), { hidden: false, ...linkTo(this.song.zip) });
     this.speed = this.find(".speed select");
     this.speed.append(...SPEEDS.map((speed) => new Option(`${speed}×`, speed, speed === 1, speed === 1)));
     this.speed.addEventListener("change", () => this.act(() => this.engine.setSpeed(Number(this.speed.value))));
@@ -227,6 +238,15 @@ class Player {
     this.setStatus(`The sound could not be played: ${error.message}`);
   }
 
+  // Takes the player out of the page.
+  close() {
+    this.engine.release();
+    this.waves?.forEach(({ wave }) => wave.destroy());
+    this.element.remove();
+    players.splice(players.indexOf(this), 1);
+    if (activePlayer === this) activePlayer = null;
+  }
+
   stop() {
     this.engine.pause();
     this.setStatus("");
@@ -279,7 +299,13 @@ class Player {
     this.save(name, (stem) => engine.gainOf(stem));
   }
 
+  // By what made the song, if it can mix, in memory that does not grow with the length.
   async save(name, gainOf) {
+    if (this.song.mix && this.engine.speed === 1) {
+      const link = Object.assign(document.createElement("a"), linkTo(this.song.mix(this.engine.recipe(gainOf))));
+      link.click();
+      return;
+    }
     try {
       saveFile(await this.mix(gainOf), `${name}.wav`);
       this.setStatus("");
@@ -304,6 +330,7 @@ class Player {
   }
 
   toggleSpectrograms() {
+    if (!this.song.scale) return;
     const shown = this.box.classList.toggle("shows-spectrograms");
     press(this.find(".spectrograms"), shown);
     this.find(".scale").hidden = !shown;
@@ -372,11 +399,13 @@ class Player {
       const lane = this.lanes.find(({ name }) => name === stem.lane);
       const view = document.createElement("div");
       view.className = "wave";
-      const picture = Object.assign(document.createElement("img"), { alt: `Spectrogram of ${stem.lane}` });
-      picture.dataset.picture = stem.spectrogram;
       lane.element.querySelector(".waves").append(view);
       const wave = this.createWave(stem, view);
-      view.append(picture);
+      if (stem.spectrogram) {
+        const picture = Object.assign(document.createElement("img"), { alt: `Spectrogram of ${stem.lane}` });
+        picture.dataset.picture = stem.spectrogram;
+        view.append(picture);
+      }
       return { stem, view, wave, lane: lane.element };
     });
   }
@@ -513,7 +542,7 @@ function laneColors(lanes) {
   );
 }
 
-function waveColors(lane) {
+export function waveColors(lane) {
   const color = getComputedStyle(lane).getPropertyValue("--stem").trim();
   return { waveColor: `${color}99`, progressColor: color };
 }

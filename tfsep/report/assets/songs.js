@@ -1,50 +1,27 @@
-// All players of the page: their start, and the keyboard, which acts on the active one.
+// The songs that the page itself contains, with their sound in it or in scripts beside it.
 
-function recolorWaves() {
-  players.forEach((player) => player.waves?.forEach(({ wave, lane }) => wave.setOptions(waveColors(lane))));
+import { Player, players } from "./player.js";
+
+// The stems of a span, each as a file.
+async function embeddedSound(id, folder) {
+  const stems = (await soundText(id, folder)).split(",");
+  return stems.map((stem) => Uint8Array.from(atob(stem), (character) => character.charCodeAt(0)).buffer);
 }
 
-const KEYS = {
-  " ": (player) => player.act(() => player.playOrPause()),
-  ArrowLeft: (player, shift) => player.seek(player.engine.position - (shift ? 5 : 1)),
-  ArrowRight: (player, shift) => player.seek(player.engine.position + (shift ? 5 : 1)),
-  ArrowUp: (player) => player.select(player.selected - 1),
-  ArrowDown: (player) => player.select(player.selected + 1),
-  "+": (player) => player.changeDecibels(1),
-  "-": (player) => player.changeDecibels(-1),
-  Home: (player) => player.seek(0),
-  End: (player) => player.seek(player.song.duration),
-  ",": (player) => player.act(() => player.changeSpeed(-1)),
-  ".": (player) => player.act(() => player.changeSpeed(1)),
-  c: (player) => player.nextVersion(),
-  d: (player) => player.selectedLane.save.click(),
-  i: (player) => player.act(() => player.loopFromHere()),
-  l: (player) => player.act(() => player.toggleLoop()),
-  m: (player) => player.soloOrMute(player.selected, true),
-  o: (player) => player.act(() => player.loopToHere()),
-  s: (player) => player.act(() => player.toggleSpectrograms()),
-  t: (player) => player.act(() => player.toggleOriginal()),
-  w: (player) => player.saveMix(),
-  x: (player) => player.act(() => player.toggleRange(player.selectedLane.name)),
-  Escape: (player) => player.act(() => player.engine.setLoop(null)),
-};
-
-// A control that has the focus keeps the keys that it understands itself.
-function isControls(key, target) {
-  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
-  if (target.matches("input, select, textarea")) return key !== "Escape";
-  return [" ", "Enter"].includes(key) && target.matches("button, summary, a");
-}
-
-function handleKey(event) {
-  if (!activePlayer?.element.open || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (isControls(event.key, event.target)) return;
-  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
-  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!digit && !action) return;
-  event.preventDefault();
-  if (digit) activePlayer.soloOrMute(Number(digit[1]) - 1, event.shiftKey);
-  else action(activePlayer, event.shiftKey);
+// The text of a span: in the page, or in a script beside it.
+async function soundText(id, folder) {
+  if (!folder) return document.getElementById(`sound-${id}`).textContent;
+  const script = document.createElement("script");
+  script.src = `${folder}/${id}.js`;
+  await new Promise((resolve, reject) => {
+    script.onload = resolve;
+    script.onerror = () => reject(new Error(`${folder}/${id}.js is missing. Keep the folder ${folder} beside this page.`));
+    document.head.append(script);
+  });
+  script.remove();
+  const text = tfsepSounds[id];
+  delete tfsepSounds[id];
+  return text;
 }
 
 function openLinkedSong() {
@@ -52,16 +29,15 @@ function openLinkedSong() {
   if (player) player.element.open = true;
 }
 
-const players = [...document.querySelectorAll("script.song-data")].map(
-  (script, number) => new Player(JSON.parse(script.textContent), number),
-);
+document.querySelectorAll("script.song-data").forEach((script, number) => {
+  const song = JSON.parse(script.textContent);
+  song.sound = (span) => embeddedSound(`${number}-${span}`, song.beside);
+  players.push(new Player(song, number));
+});
 const songs = document.getElementById("songs");
 songs.hidden = players.length === 0;
 songs.classList.toggle("single", players.length === 1);
 document.getElementById("players").append(...players.map((player) => player.element));
 if (players.length) players[0].element.open = true;
 openLinkedSong();
-document.addEventListener("keydown", handleKey);
 addEventListener("hashchange", openLinkedSong);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolorWaves);
-globalThis.tfsepPlayers = players; // for tests and a browser's console: a module keeps its names to itself

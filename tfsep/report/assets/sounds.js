@@ -6,7 +6,7 @@ const COARSE = 8; // samples that the search takes together
 
 // Another speed at the same pitch, by overlapping frames (WSOLA; Verhelst and Roelands 1993). All buffers are cut at
 // the same places, so that stems stay in step to the sample, as players of one element a stem do not.
-function stretch(buffers, speed) {
+export function stretch(buffers, speed) {
   const { length, sampleRate } = buffers[0];
   const hop = COARSE * Math.round((FRAME * sampleRate) / 2 / COARSE);
   const starts = frameStarts(coarse(buffers), hop / COARSE, speed, Math.round((SEARCH * sampleRate) / COARSE));
@@ -69,7 +69,7 @@ function overlapAdd(sound, result, starts, hop, window) {
 }
 
 // Blocks of [left, right] as a wav file of 16 bits; what is beyond full scale lowers the whole.
-function wavFile(blocks, sampleRate) {
+export function wavFile(blocks, sampleRate) {
   const peak = blocks.flat().reduce((most, sound) => sound.reduce((top, sample) => Math.max(top, Math.abs(sample)), most), 1);
   const samples = blocks.reduce((sum, [left]) => sum + left.length, 0);
   const header = new DataView(new ArrayBuffer(44));
@@ -86,7 +86,7 @@ function wavFile(blocks, sampleRate) {
   return new Blob([header, ...parts], { type: "audio/wav" });
 }
 
-function saveFile(blob, name) {
+export function saveFile(blob, name) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);

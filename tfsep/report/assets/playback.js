@@ -2,7 +2,9 @@
 // All stems of a span start at one moment of one clock, so that nothing can fall out of step. Spans are decoded shortly
 // before they are due and cross-faded, so that a long song starts at once and takes little memory.
 
-const MIXTURE = "mixture";
+import { stretch } from "./sounds.js";
+
+export const MIXTURE = "mixture";
 const AHEAD = 0.03; // seconds between asking the sources to start and their start
 const HORIZON = 3; // seconds that are scheduled in advance
 const FADE = 0.004; // seconds, time constant of every change of a gain
@@ -11,16 +13,16 @@ const KEPT = 4; // decoded spans
 
 let sharedContext = null;
 
-function audioContext() {
+export function audioContext() {
   sharedContext ??= new AudioContext();
   return sharedContext;
 }
 
-class Engine {
-  // song: its data, in which a stem's version of null sounds under every version; number: its place in the page.
-  constructor(song, number) {
+export class Engine {
+  // song: its data, in which a stem's version of null sounds under every version, and `sound`, which gives the encoded
+  // stems of a span in a promise of as many ArrayBuffers.
+  constructor(song) {
     this.song = song;
-    this.number = number;
     this.duration = song.duration;
     this.lanes = [...new Set(song.stems.map((stem) => stem.lane))].filter((lane) => lane !== MIXTURE);
     this.hasMixture = song.stems.some((stem) => stem.lane === MIXTURE);
@@ -61,9 +63,8 @@ class Engine {
   }
 
   async decode(span, speed) {
-    const text = await soundText(`${this.number}-${span}`, this.song.beside);
-    const bytes = text.split(",").map((stem) => Uint8Array.from(atob(stem), (character) => character.charCodeAt(0)));
-    const buffers = await Promise.all(bytes.map((stem) => audioContext().decodeAudioData(stem.buffer)));
+    const stems = await this.song.sound(span);
+    const buffers = await Promise.all(stems.map((stem) => audioContext().decodeAudioData(stem)));
     return speed === 1 ? buffers : stretch(buffers, speed);
   }
 
@@ -295,6 +296,18 @@ class Engine {
 
   // Mixing down
 
+  // What is heard now in numbers, for those who mix elsewhere: `gainOf` gives each stem's gain.
+  recipe(gainOf) {
+    const [from, to] = this.loop ?? [0, this.duration];
+    const heard = this.song.stems.filter((stem) => gainOf(stem) > 0);
+    return {
+      from,
+      to,
+      gains: Object.fromEntries(heard.map((stem) => [stem.lane, gainOf(stem)])),
+      muted: Object.fromEntries(heard.map(({ lane }) => [lane, this.ranges.get(lane)])),
+    };
+  }
+
   // What is heard now, within the loop or to the end of the song, as blocks of [left, right]; the volume is left out.
   // `gainOf` gives each stem's gain.
   async render(gainOf, onProgress) {
@@ -324,22 +337,6 @@ class Engine {
     }
     return blocks;
   }
-}
-
-// The text of a span: in the page, or in a script beside it.
-async function soundText(id, folder) {
-  if (!folder) return document.getElementById(`sound-${id}`).textContent;
-  const script = document.createElement("script");
-  script.src = `${folder}/${id}.js`;
-  await new Promise((resolve, reject) => {
-    script.onload = resolve;
-    script.onerror = () => reject(new Error(`${folder}/${id}.js is missing. Keep the folder ${folder} beside this page.`));
-    document.head.append(script);
-  });
-  script.remove();
-  const text = tfsepSounds[id];
-  delete tfsepSounds[id];
-  return text;
 }
 
 // The parts of a stretch of time outside of ranges.
