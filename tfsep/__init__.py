@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         report,
         separation,
         training,
+        web,
     )
     from tfsep.evaluation import evaluate
     from tfsep.loading import load_model
@@ -62,6 +63,7 @@ __all__ = [
     "separate_file",
     "separation",
     "training",
+    "web",
 ]
 
 

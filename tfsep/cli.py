@@ -578,6 +578,22 @@ def _holds_stems(folder: Path) -> bool:
 
 
 @app.command()
+def web(
+    port: Annotated[int, typer.Option(help="Port of 127.0.0.1; 0 for any that is free.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Open a page on this machine to drop songs on, and to play, mix and save their stems (extra `web`).
+
+    Songs are kept in a temporary folder until the page removes them or the command ends.
+    """
+    try:
+        from tfsep.web.server import serve
+    except ModuleNotFoundError as error:
+        raise RuntimeError(f"The page needs {error.name}: pip install 'tfsep[web]'.") from error
+    serve(port, browser)
+
+
+@app.command()
 def export(
     model: Annotated[str, typer.Argument(help="Preset, preset folder or .keras file.")],
     output: Annotated[

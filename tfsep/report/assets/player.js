@@ -103,7 +103,7 @@ export class Player {
     this.on(lane.solo, () => this.engine.toggleSolo(name));
     this.on(lane.mute, () => this.engine.toggleMute(name));
     lane.range = find(".mute-range");
-    label(lane.range, `Mute ${name} from A to B`, "Mute from A to B (X)");
+    label(lane.range, `Mute ${name} A–B`, "Mute from A to B (X)");
     this.on(lane.range, () => this.toggleRange(name));
     lane.gain = find(".gain input");
     lane.gainText = find(".gain output");

@@ -1,0 +1,59 @@
+// The page: songs come in, wait for each other, are separated and can be played.
+
+import "./keys.js";
+import { takeSongs } from "./drop.js";
+import { earlier, models } from "./engine.js";
+import { chosen, showOptions } from "./options.js";
+import { Item } from "./item.js";
+import { players } from "./player.js";
+
+const list = document.getElementById("queue");
+const section = document.getElementById("songs");
+const announcement = document.getElementById("announcement");
+
+let running = null;
+
+function add(item) {
+  list.append(item.element);
+  item.onend = (sentence) => {
+    announcement.textContent = sentence;
+    if (item.player && players.filter(({ element }) => element.open).length === 0) item.open();
+    refresh();
+  };
+  item.onready = run; // again after it failed
+  item.onremove = refresh;
+  refresh();
+}
+
+function refresh() {
+  section.hidden = list.children.length === 0;
+  section.querySelector(".keys").hidden = players.length === 0;
+  document.body.classList.toggle("busy", list.children.length > 0);
+}
+
+// One song after the other, in the order of the list.
+async function run() {
+  if (running) return;
+  while ((running = [...list.children].map((element) => element.item).find((item) => item.isWaiting))) {
+    await running.run();
+  }
+}
+
+function addFiles(files) {
+  for (const file of files) add(Item.of(file, chosen()));
+  if (files.length === 0) announcement.textContent = "There are no songs among these files.";
+  run();
+}
+
+addEventListener("beforeunload", (event) => {
+  if (running) event.preventDefault();
+});
+
+try {
+  showOptions(await models());
+  for (const song of await earlier()) add(Item.again(song));
+  takeSongs(addFiles);
+  run();
+} catch (error) {
+  document.querySelector(".invitation").textContent = error.message;
+}

@@ -1,0 +1,63 @@
+"""The models to choose from, with what a user decides by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import mean
+
+from tfsep import presets
+
+# Multiples of real time on two cores of a server, for models that have not separated on this machine yet.
+_SPEEDS: dict[str, float] = {}
+
+
+def names() -> list[str]:
+    """Return the names that the page may ask for."""
+    return [*(row["name"] for row in presets.table()), *presets.TRAINING_FREE]
+
+
+def is_here(name: str) -> bool:
+    """Whether a model needs no download."""
+    return name not in presets.catalogue() or presets.is_model(presets.fetched_folder(name))
+
+
+def rows(measured: Mapping[str, float]) -> list[dict]:
+    """Return the facts of all models, those first that need no download.
+
+    Args:
+        measured: dict from model to the multiple of real time at which it has separated here.
+    """
+    from tfsep.loading import model_sources
+
+    found = [_row(facts) for facts in presets.table()]
+    found += [_free(name, model_sources(name)) for name in presets.TRAINING_FREE]
+    speeds = _SPEEDS | dict(measured)
+    for row in found:
+        row |= {"speed": speeds.get(row["name"]), "default": row["name"] == presets.DEFAULT}
+    return sorted(found, key=lambda row: (not row["default"], not row["here"]))
+
+
+def _row(facts: dict) -> dict:
+    return {
+        "name": facts["name"],
+        "stems": facts["sources"],
+        "score": _score(facts["scores"]),
+        "licence": facts["licence"],
+        "commercialUse": facts["commercial_use"],
+        "sampleRate": facts["sample_rate"],
+        "bytes": facts["bytes"],
+        "here": is_here(facts["name"]),
+    }
+
+
+def _free(name: str, sources: tuple[str, ...]) -> dict:
+    """Return the facts of a method without weights."""
+    facts = {"name": name, "stems": list(sources), "score": None, "licence": "no weights", "commercialUse": "allowed"}
+    return facts | {"sampleRate": None, "bytes": 0, "here": True}
+
+
+def _score(scores: dict | None) -> dict | None:
+    if not scores or "values" not in scores:
+        return None
+    measure = f"{scores.get('protocol', '')} {scores.get('measure', 'SDR')}".strip()
+    return {"value": mean(scores["values"].values()), "measure": measure, "data": scores["data"]}
