@@ -140,11 +140,11 @@ def test_network_receives_patches_of_normalised_magnitudes_by_plain_numpy(small)
     padded = np.pad(inputs, ((0, 0), (0, -frames % 10), (0, 0), (0, 0)))
     patches = padded.reshape(2, -1, 10, 33, 2)
     outputs = np.stack([np.asarray(small.network(patches[:, number])) for number in range(patches.shape[1])], axis=2)
-    outputs = np.maximum(outputs.reshape(2, 4, -1, 33, 2)[:, :, :frames], 0) + 1e-7
-    expected = outputs / outputs.sum(axis=1, keepdims=True) * spectrum[:, None]
+    outputs = np.maximum(outputs.reshape(4, 2, -1, 33, 2)[:, :, :frames], 0) + 1e-7
+    expected = outputs / outputs.sum(axis=0) * spectrum
     estimates = small(audio, training=True)
     for index, name in enumerate(small.sources):
-        np.testing.assert_allclose(estimates[name], expected[:, index], atol=1e-4)
+        np.testing.assert_allclose(estimates[name], expected[index], atol=1e-4)
 
 
 @pytest.mark.parametrize("frames", [10, 7])
@@ -153,7 +153,7 @@ def test_overlapping_patches_cross_fade_by_plain_numpy(frames, total):
     keras.utils.set_random_seed(0)
     model = ConvSep(**{**SMALL, "frames": frames})
     spectrum = np.random.default_rng(0).uniform(0, 1, (1, total, 33, 2)).astype("float32")
-    expected, norm = np.zeros((1, 4, total, 33, 2)), np.zeros(total)
+    expected, norm = np.zeros((4, 1, total, 33, 2)), np.zeros(total)
     for first in range(-(frames // 2), total, 1):
         if first % frames not in (0, frames - frames // 2):
             continue
@@ -169,7 +169,7 @@ def test_overlapping_patches_cross_fade_by_plain_numpy(frames, total):
     assert (norm > 0).all()
     found = np.asarray(model.masks(spectrum, training=False))
     np.testing.assert_allclose(found, expected / norm[:, None, None], atol=1e-5)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
 
 
 def test_pooling_is_undone_where_the_largest_stood():

@@ -49,7 +49,7 @@ def test_every_source_has_its_own_mask(small):
     masks = np.asarray(small.masks(magnitudes(), False))
     outputs = np.asarray(small.network(magnitudes()[:, :, :-1] ** np.float32(0.3)))
     shares = np.exp(outputs) / np.exp(outputs).sum(axis=-1, keepdims=True)
-    np.testing.assert_allclose(masks[0, :, :, :-1, 0], np.moveaxis(shares[0], -1, 0), rtol=1e-4)
+    np.testing.assert_allclose(masks[:, 0, :, :-1, 0], np.moveaxis(shares[0], -1, 0), rtol=1e-4)
     assert np.array_equal(masks[:, :, :, -1], masks[:, :, :, -2])
 
 

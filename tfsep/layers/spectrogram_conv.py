@@ -94,16 +94,16 @@ class SpectrogramConv2DTranspose(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(self.channels,), initializer="zeros")
 
     def call(self, inputs):
-        outputs = self._transposed(inputs)
-        return outputs + self.bias if self.use_bias else outputs
-
-    def _transposed(self, inputs):
         frames, width, filters = inputs.shape[1:]
         height, bins = self.kernel_size
         if width > 1 or height > 1:
-            return ops.conv_transpose(inputs, self.kernel, self.strides, "valid")
+            outputs = ops.conv_transpose(inputs, self.kernel, self.strides, "valid")
+            return outputs + self.bias if self.use_bias else outputs
         matrix = ops.transpose(ops.reshape(ops.convert_to_tensor(self.kernel), (bins * self.channels, filters)))
-        return ops.reshape(ops.matmul(inputs, matrix), (-1, frames, bins, self.channels))
+        outputs = ops.matmul(inputs, matrix)
+        if self.use_bias:  # in long rows, as TensorFlow adds rows of the few channels slowly
+            outputs = outputs + ops.tile(self.bias, bins)
+        return ops.reshape(outputs, (-1, frames, bins, self.channels))
 
     def get_config(self) -> dict:
         return {

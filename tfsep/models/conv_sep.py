@@ -111,34 +111,34 @@ class ConvSep(MaskSeparator):
         self.network = self._network()
         self.built = True
 
-    def masks(self, magnitudes, training: bool):
-        """Compute masks `[batch, source, frames, bins, channels]`; in separation, patches overlap and cross-fade."""
+    def masks(self, magnitudes, training: bool) -> list:
+        """Compute a mask `[batch, frames, bins, channels]` for each source.
+
+        Patches are side by side in training; in separation they overlap by half and cross-fade.
+        """
         if training:
-            return self._patch_masks(magnitudes, 0, True)
-        total, half = ops.shape(magnitudes)[1], self.frames // 2
-        weighted = norm = 0
-        for shift in (0, half):
-            places = (ops.arange(total) + shift) % self.frames
-            weights = ops.cast(ops.minimum(places + 1, self.frames - places), "float32")[:, None, None]
-            weighted += weights * self._patch_masks(magnitudes, shift, False)
-            norm += weights
-        return weighted / norm
+            return super().masks(magnitudes, training)
+        inputs, shifts = self._inputs(magnitudes), (0, self.frames // 2)
+        early, late = (ratio_masks(self._outputs(inputs, shift, False), self.mask) for shift in shifts)
+        places = [(ops.arange(ops.shape(inputs)[1]) + shift) % self.frames for shift in shifts]
+        weights = [ops.cast(ops.minimum(place + 1, self.frames - place), "float32")[:, None, None] for place in places]
+        fades = [weight / sum(weights[1:], weights[0]) for weight in weights]
+        return [fades[0] * first + fades[1] * second for first, second in zip(early, late, strict=True)]
 
-    def outputs(self, magnitudes, training: bool):
-        """Compute the outputs of the network for patches `[batch, frames, bins, channels]`."""
-        inputs = (magnitudes * self._tilt) ** self.compression
-        return self.network(ops.cast(inputs, self.compute_dtype), training=training)
+    def outputs(self, magnitudes, training: bool) -> Sequence:
+        return self._outputs(self._inputs(magnitudes), 0, training)
 
-    def _patch_masks(self, magnitudes, shift: int, training: bool):
-        """Compute the masks of patches, the first of which begins `shift` frames before the magnitudes."""
-        batch, total = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
-        bins, channels = self.stft.bins, self.channels
-        padded = ops.pad(magnitudes, [[0, 0], [shift, -(total + shift) % self.frames], [0, 0], [0, 0]])
-        patches = ops.reshape(padded, (-1, self.frames, bins, channels))
-        masks = ratio_masks(self.outputs(patches, training), self.mask)
-        masks = ops.reshape(masks, (batch, -1, len(self.sources), self.frames * bins * channels))
-        masks = ops.reshape(ops.swapaxes(masks, 1, 2), (batch, len(self.sources), -1, bins, channels))
-        return masks[:, :, shift : shift + total]
+    def _inputs(self, magnitudes):
+        """Return what the network receives of magnitudes."""
+        return ops.cast((magnitudes * self._tilt) ** self.compression, self.compute_dtype)
+
+    def _outputs(self, inputs, shift: int, training: bool) -> list:
+        """Compute the outputs of patches, the first of which begins `shift` frames before the inputs."""
+        batch, total = ops.shape(inputs)[0], ops.shape(inputs)[1]
+        padded = ops.pad(inputs, [[0, 0], [shift, -(total + shift) % self.frames], [0, 0], [0, 0]])
+        shape = (self.stft.bins, self.channels)
+        outputs = self.network(ops.reshape(padded, (-1, self.frames, *shape)), training=training)
+        return [ops.reshape(output, (batch, -1, *shape))[:, shift : shift + total] for output in outputs]
 
     def _network(self) -> keras.Model:
         dtype, bins = self.dtype_policy, self.stft.bins
@@ -161,7 +161,7 @@ class ConvSep(MaskSeparator):
             if self.blocks:
                 x = layers.Add(dtype=dtype, name=f"{name}_skip")([x, timbre])
             decoded.append(self._transposed(vertical, inputs, name)(x))
-        return keras.Model(inputs, ops.stack(decoded, axis=1), name="network")
+        return keras.Model(inputs, decoded, name="network")
 
     def _bottleneck(self, course):
         flat = layers.Flatten(dtype=self.dtype_policy, name="flatten")(course)

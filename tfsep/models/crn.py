@@ -105,7 +105,7 @@ class CRN(MaskSeparator):
         self.network = self._network()
         self.built = True
 
-    def outputs(self, magnitudes, training: bool):
+    def outputs(self, magnitudes, training: bool) -> Sequence:
         batch, frames = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
         inputs = channels_as_examples(magnitudes[:, :, : self.heard_bins] ** self.compression)
         padded = ops.pad(inputs, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0]])
@@ -113,7 +113,7 @@ class CRN(MaskSeparator):
         above = ops.repeat(outputs[:, :, -1:], self.stft.bins - self.heard_bins, axis=2)
         outputs = ops.concatenate([outputs, above], axis=2)
         outputs = ops.reshape(outputs, (batch, self.channels, frames, self.stft.bins, len(self.sources)))
-        return ops.transpose(outputs, (0, 4, 2, 3, 1))
+        return ops.unstack(ops.transpose(outputs, (4, 0, 2, 3, 1)))
 
     def _network(self) -> keras.Model:
         dtype = self.dtype_policy

@@ -132,13 +132,13 @@ class DRNN(MaskSeparator):
         # At 1e-3, three rectified recurrent layers diverge.
         return 5e-4 if self.cell == "rnn" and len(self.recurrent_layers) > 1 else super().default_learning_rate
 
-    def outputs(self, magnitudes, training: bool):
+    def outputs(self, magnitudes, training: bool) -> Sequence:
         batch, frames, bins = (ops.shape(magnitudes)[axis] for axis in range(3))
         compressed = magnitudes if self.compression == 1 else magnitudes**self.compression
         inputs = with_neighbours(channels_as_examples(compressed), self.context_frames)
         outputs = self.network(ops.cast(inputs, self.compute_dtype), training=training)
         outputs = ops.reshape(outputs, (batch, self.channels, frames, len(self.sources), bins))
-        return ops.transpose(outputs, (0, 3, 2, 4, 1))
+        return ops.unstack(ops.transpose(outputs, (3, 0, 2, 4, 1)))
 
     def _network(self) -> keras.Model:
         dtype, bins = self.dtype_policy, self.stft.bins

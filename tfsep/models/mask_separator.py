@@ -34,7 +34,7 @@ class MaskSeparator(Separator):
     >>> class Crossover(tfsep.models.MaskSeparator):
     ...     def outputs(self, magnitudes, training):
     ...         low = ops.ones_like(magnitudes) * np.less(range(self.stft.bins), 8)[:, None]
-    ...         return ops.stack([low, 1 - low], axis=1)
+    ...         return [low, 1 - low]
     >>> model = Crossover(("bass", "rest"), 8000, 1, segment=4096, n_fft=256, hop=64, window="hann", mask="abs")
     >>> model(np.zeros((1, 5000, 1), "float32"))["bass"].shape
     TensorShape([1, 5000, 1])
@@ -63,7 +63,7 @@ class MaskSeparator(Separator):
         self.spectral_loss = bool(spectral_loss)
         self.stft = STFT(n_fft, hop, window)
 
-    def outputs(self, magnitudes, training: bool):
+    def outputs(self, magnitudes, training: bool) -> Sequence:
         """Compute the output of the network for each source.
 
         Args:
@@ -71,12 +71,12 @@ class MaskSeparator(Separator):
             training: bool, whether the model is trained.
 
         Returns:
-            float tensor `[batch, source, frames, bins, channels]`.
+            float tensor `[batch, frames, bins, channels]` for each source.
         """
         raise NotImplementedError
 
-    def masks(self, magnitudes, training: bool):
-        """Compute float32 masks `[batch, source, frames, bins, channels]`, which add up to one over the sources."""
+    def masks(self, magnitudes, training: bool) -> list:
+        """Compute a float32 mask `[batch, frames, bins, channels]` for each source; they add up to one."""
         return ratio_masks(self.outputs(magnitudes, training), self.mask)
 
     def estimate(self, window, training: bool = False) -> dict:
@@ -84,31 +84,33 @@ class MaskSeparator(Separator):
 
         With `spectral_loss`, return masked spectrograms, with real and imaginary part as a last axis.
         """
-        spectrogram, masks, gain = self._masked(window, training)
-        if self.spectral_loss:
-            masks = ops.expand_dims(masks, -1)
-        mixture = self._in_domain(spectrogram) * ops.reshape(gain, (-1, *[1] * (3 + self.spectral_loss)))
-        return {name: masks[:, index] * mixture for index, name in enumerate(self.sources)}
-
-    def separate_window(self, window) -> dict:
-        # As `synthesize` of `estimate`, without the domain of the loss.
-        window = self._checked(window)
-        spectrogram, masks, gain = self._masked(window, training=False)
-        mixture = [part * ops.reshape(gain, (-1, 1, 1, 1)) for part in spectrogram]
-        samples = ops.shape(window)[1]
-        return {
-            name: self.stft.inverse(*(masks[:, index] * part for part in mixture), samples)
-            for index, name in enumerate(self.sources)
-        }
-
-    def _masked(self, window, training: bool) -> tuple:
-        """Return the spectrogram at the level of the network, the masks, and the gain to apply."""
         level, gain = self.normalize(window)
         spectrogram = self.stft(level)
-        masks = self.masks(magnitude(*spectrogram), training)
-        if self.binary_mask and not training:
-            masks = binary_masks(masks)
-        return spectrogram, masks, gain
+        masks = self._masks(magnitude(*spectrogram), training)
+        if self.spectral_loss:
+            masks = [ops.expand_dims(mask, -1) for mask in masks]
+        mixture = self._in_domain(spectrogram) * ops.reshape(gain, (-1, *[1] * (3 + self.spectral_loss)))
+        return {name: mask * mixture for name, mask in zip(self.sources, masks, strict=True)}
+
+    def separate_window(self, window) -> dict:
+        # As `synthesize` of `estimate`, without the domain of the loss and in the order of the FFT.
+        window = self._checked(window)
+        level, gain = self.normalize(window)
+        spectrogram = self.stft.transform(level)
+        masks = self._masks(ops.transpose(magnitude(*spectrogram), (0, 2, 3, 1)), training=False)
+        mixture = [part * ops.reshape(gain, (-1, 1, 1, 1)) for part in spectrogram]
+        samples = ops.shape(window)[1]
+
+        def separated(mask):
+            mask = ops.transpose(mask, (0, 3, 1, 2))
+            return self.stft.inverse_transform(*(mask * part for part in mixture), samples)
+
+        return {name: separated(mask) for name, mask in zip(self.sources, masks, strict=True)}
+
+    def _masks(self, magnitudes, training: bool) -> list:
+        """Compute the masks that are applied."""
+        masks = self.masks(magnitudes, training)
+        return binary_masks(masks) if self.binary_mask and not training else masks
 
     def targets(self, sources: dict) -> dict:
         return {name: self._in_domain(self.stft(sources[name])) for name in self.sources}
