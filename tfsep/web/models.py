@@ -9,6 +9,7 @@ from tfsep import presets
 
 # Multiples of real time on two cores of a server, for models that have not separated on this machine yet.
 _SPEEDS: dict[str, float] = {}
+_PROTOCOLS = {"bsseval_v3": "BSS Eval v3", "bsseval_v4": "BSS Eval v4"}
 
 
 def names() -> list[str]:
@@ -59,5 +60,6 @@ def _free(name: str, sources: tuple[str, ...]) -> dict:
 def _score(scores: dict | None) -> dict | None:
     if not scores or "values" not in scores:
         return None
-    measure = f"{scores.get('protocol', '')} {scores.get('measure', 'SDR')}".strip()
+    protocol = _PROTOCOLS.get(scores.get("protocol"))
+    measure = f"{scores['measure']} ({protocol})" if protocol else scores["measure"]
     return {"value": mean(scores["values"].values()), "measure": measure, "data": scores["data"]}

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from tfsep.checks import check_choice
+from tfsep.console import one_line
 from tfsep.datasets.folders import SUFFIXES
 from tfsep.files import check_space, file_name, scratch
 from tfsep.web import models, sound
@@ -99,8 +100,9 @@ def application(jobs: Jobs, token: str) -> Guard:
 
 
 def _said(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 400
-    return JSONResponse({"error": error.detail if isinstance(error, HTTPException) else str(error)}, status)
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
+    return JSONResponse({"error": one_line(error)}, 400)
 
 
 class _Handlers:

@@ -43,7 +43,7 @@ export async function separate(file, { model, stems, format, residual }, { signa
   const query = new URLSearchParams({ name: file.name, model, format });
   if (stems) query.set("stems", stems.join(","));
   if (residual) query.set("residual", residual);
-  const { address } = await ask(`songs?${query}`, { method: "POST", body: file, signal });
+  const { address } = await ask(`songs?${query}`, { method: "POST", body: file }); // whole, to know what to cancel
   return follow(address, signal, progress);
 }
 

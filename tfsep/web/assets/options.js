@@ -12,7 +12,7 @@ export function showOptions({ models, formats }) {
   rows = models;
   const notes = [...new Set(models.filter(({ score }) => score).map(({ score }) => noteOf(score)))];
   document.getElementById("models").append(...models.map((model) => row(model, notes)));
-  document.getElementById("model-notes").append(...notes.map(note), note(words.comparable));
+  document.getElementById("model-notes").append(...notes.map(note), note(words.comparable), note(words.speeds));
   document.getElementById("format").append(...formats.map((format) => new Option(format)));
   choose(models.find((model) => model.default) ?? models[0]);
 }
@@ -39,39 +39,37 @@ function row(model, notes) {
   label.append(radio, text("b", model.name), text("small", words.place(model)));
   name.scope = "row";
   name.append(label);
-  line.append(name, cell(model.stems.join(", ")), scoreCell(model.score, notes));
-  line.append(cell(model.licence || "–", words.use(model)), cell(model.speed ? `${number(model.speed)}×` : "–"));
+  line.append(name, cell("Stems", model.stems.join(", ")), scoreCell(model.score, notes));
+  line.append(cell("Licence", model.licence, words.use(model)), cell("Speed", words.speed(model)));
   line.addEventListener("click", (event) => event.target.closest("label") || radio.click());
   return line;
 }
 
 function scoreCell(score, notes) {
-  if (!score) return cell("–");
-  const made = cell(`${score.value.toFixed(1)} dB`);
+  if (!score) return cell("Score", "–");
+  const made = cell("Score", `${score.value.toFixed(1)} dB`);
   made.append(text("sup", ` ${notes.indexOf(noteOf(score)) + 1}`));
   return made;
 }
 
 function noteOf({ measure, data }) {
-  return `${measure}, ${data}`;
+  return `${measure} on ${data}`;
 }
 
 function note(content, index) {
   return text("p", index === undefined ? content : `${index + 1}: ${content}`);
 }
 
-function cell(content, small) {
+// A phone shows the label beside the content instead of a heading above it.
+function cell(label, content, small) {
   const made = text("td", content);
+  made.dataset.label = label;
   if (small) made.append(text("small", small));
   return made;
 }
 
 function text(tag, content) {
   return Object.assign(document.createElement(tag), { textContent: content });
-}
-
-function number(speed) {
-  return speed < 10 ? speed.toFixed(1) : String(Math.round(speed));
 }
 
 function choose(model) {

@@ -4,6 +4,7 @@ const SUFFIXES = /\.(wav|flac|ogg|opus|mp3|m4a|aac|mp4|aiff?|mkv|mov|webm|avi)$/
 
 export const words = {
   comparable: "Score: the mean over stems. Compare models with the same stems and the same note alone.",
+  speeds: "Speed: seconds of a song in one second, once a model has run here; before that on two cores of a server.",
 
   use({ commercialUse }) {
     return { allowed: "any use", "not allowed": "no commercial use" }[commercialUse] ?? "commercial use not stated";
@@ -12,6 +13,11 @@ export const words = {
   place({ here, bytes }) {
     if (here) return "";
     return `downloads ${Math.max(1, Math.round(bytes / 1e6))} MB, once`;
+  },
+
+  speed({ speed }) {
+    if (!speed) return "–";
+    return `${speed < 10 ? speed.toFixed(1) : Math.round(speed)}×`;
   },
 
   timeLeft(seconds) {
