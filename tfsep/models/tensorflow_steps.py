@@ -30,7 +30,8 @@ class TensorFlowSteps:
     def compiled_separate_window(self):
         """Return `separate_window` as a TensorFlow function, traced once for each shape."""
         self.ensure_built()
-        return tf.function(self.separate_window)
+        # Half of the time of tracing is to convert Python conditions on tensors, which only models of users may have.
+        return tf.function(self.separate_window, autograph=not type(self).__module__.startswith("tfsep."))
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras would take a batch for it, which fails with several workers.
