@@ -139,7 +139,8 @@ def test_convsep_ablation_script(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.name)
 def test_notebook(path):
-    """It runs without an error for a step of training, and was committed with the outputs of a whole run."""
+    """It runs without an error for a step of training, and was committed with the small outputs of a whole run."""
+    assert path.stat().st_size < 300_000
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs for cell in code)
