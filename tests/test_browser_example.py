@@ -121,7 +121,7 @@ def test_stems_are_those_of_python(browser, page, song):
         content = fetched(browser, stem["url"])
         estimate, rate = sound(content)
         assert rate == 44100
-        np.testing.assert_allclose(estimate, expected[stem["name"]], rtol=0, atol=1e-3)
+        np.testing.assert_allclose(estimate, expected[stem["name"]], rtol=0, atol=1e-5)
         assert stem["filename"] == f"a song_({stem['name']}).wav"
         assert archive.read(f"{stem['name']}.wav") == content
         assert max(map(max, stem["peaks"])) <= 100
