@@ -76,8 +76,9 @@ def test_linked_files_exist():
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
-def test_picture_is_small():
+def test_pictures_are_small():
     assert (ROOT / "examples" / "separated.jpg").stat().st_size < 200_000
+    assert (ROOT / "examples" / "page.jpg").stat().st_size < 120_000
 
 
 def test_preset_table_is_that_of_the_presets():

@@ -19,6 +19,9 @@ def material(tmp_path_factory):
     folder = tmp_path_factory.mktemp("material")
     song, rate = audio.read(datasets.embedded()[0].mixture.path)
     audio.write(folder / f"{NAME}.wav", song, rate)
+    (folder / "folder" / "inner").mkdir(parents=True)
+    audio.write(folder / "folder" / "inner" / "song.ogg", 0.5 * song, rate)
+    (folder / "folder" / "notes.txt").write_text("no audio")
     audio.write(folder / "long.wav", song.repeat(10, axis=0)[: 60 * rate], rate)
     (folder / "notes.mp3").write_text("no audio")
     return folder
@@ -49,10 +52,12 @@ def script(browser, text, *arguments):
     return browser.execute_script(text, *arguments)
 
 
-def wait(browser, condition, seconds=60):
+def wait(browser, condition, seconds=120):
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(browser, seconds, poll_frequency=0.02).until(lambda browser: script(browser, f"return {condition}"))
+    WebDriverWait(browser, seconds, poll_frequency=0.02).until(
+        lambda browser: script(browser, f"return {condition}"), condition
+    )
 
 
 def find(browser, selector):
@@ -129,10 +134,23 @@ def test_songs_wait_and_fail_and_are_cancelled(browser, running, material):
     assert browser.switch_to.active_element.accessible_name == "Try again with notes.mp3"
 
 
-def test_options_and_a_page_that_is_loaded_again(browser, material):
+def test_a_file_is_dropped(browser):
+    script(
+        browser,
+        """
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(["no audio"], "dropped.mp3"));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+        """,
+    )
+    wait_for(browser, "failed")
+    assert find(browser, ".item h3").text == "dropped.mp3"
+
+
+def test_options_of_a_folder_and_a_page_that_is_loaded_again(browser, material):
     script(browser, "for (const stem of ['bass', 'other']) document.querySelector(`#stems [value=${stem}]`).click()")
     find(browser, "#residual").click()
-    choose(browser, material / f"{NAME}.wav")
+    find(browser, "#folder").send_keys(str(material / "folder"))
     wait_for(browser, "done")
     browser.refresh()
     wait_for(browser, "done")

@@ -176,12 +176,12 @@ class Jobs:
         clock = _Clock(job)
         paths = separation.file(job.upload, self.folder(job) / "stems", suffix=job.format, progress=clock)
         self.speeds[job.model] = info.samples / info.sample_rate / clock.elapsed
-        told("Drawing")
         paths = {MIXTURE: job.upload} | paths
         peaks = {}
         for name, path in paths.items():
-            peaks[name] = sound.peaks(path)
             told("Drawing")
+            job.fraction = len(peaks) / len(paths)
+            peaks[name] = sound.peaks(path)
         job.paths, job.peaks = paths, peaks
 
 

@@ -82,6 +82,7 @@ export class Item {
     this.find(".item-status").textContent = parts.filter(Boolean).join(" · ");
     if (fraction === null) this.bar.removeAttribute("value");
     else this.bar.value = fraction;
+    this.onprogress(fraction);
   }
 
   addPlayer() {

@@ -6,6 +6,7 @@ import { earlier, models } from "./engine.js";
 import { chosen, showOptions } from "./options.js";
 import { Item } from "./item.js";
 import { players } from "./player.js";
+import { words } from "./words.js";
 
 const list = document.getElementById("queue");
 const section = document.getElementById("songs");
@@ -17,9 +18,11 @@ function add(item) {
   list.append(item.element);
   item.onend = (sentence) => {
     announcement.textContent = sentence;
+    document.title = "tfsep";
     if (item.player && players.filter(({ element }) => element.open).length === 0) item.open();
     refresh();
   };
+  item.onprogress = (fraction) => (document.title = `${words.percent(fraction)} tfsep`.trim());
   item.onready = run; // again after it failed
   item.onremove = refresh;
   refresh();
@@ -50,9 +53,10 @@ addEventListener("beforeunload", (event) => {
 });
 
 try {
-  showOptions(await models());
-  for (const song of await earlier()) add(Item.again(song));
+  const [found, songs] = [await models(), await earlier()];
+  songs.forEach((song) => add(Item.again(song)));
   takeSongs(addFiles);
+  showOptions(found);
   run();
 } catch (error) {
   document.querySelector(".invitation").textContent = error.message;
