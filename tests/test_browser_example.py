@@ -192,7 +192,7 @@ def test_error_in_words(browser, tmp_path):
 class Rules:
     """A model that shows which samples a window contains, with the rules of `tfsep.separation`."""
 
-    sources, channels, batch_size = ("a", "b"), 2, 1
+    sources, channels, batch_size, sample_rate = ("a", "b"), 2, 1, 8000
 
     def __init__(self, **rules):
         for name, value in rules.items():
@@ -243,6 +243,46 @@ def test_songs_are_cut_and_joined_as_in_python(browser):
             expected = np.moveaxis(np.concatenate(list(blocks)), 1, 0).reshape(2, -1)
             made = call(browser, CUT, mixture.ravel().tolist(), [1, 30, 200], rules)
             np.testing.assert_allclose(made, expected, rtol=0, atol=1e-6, err_msg=json.dumps([rules, samples]))
+
+
+SONG = """async (values, channels, sampleRate, facts) => {
+    const { separateSong } = await import("./separation.js");
+    async function* blocks() {
+        for (let place = 0; place < values.length; place += 300) {
+            yield Float32Array.from(values.slice(place, place + 300));
+        }
+    }
+    const run = (window) => {
+        const mean = window.reduce((sum, value) => sum + value, 0) / window.length;
+        return [window.map((value) => value + mean), window.map((value) => value * value)];
+    };
+    const stems = [[], [], [], []];
+    for await (const parts of separateSong({ sampleRate, channels, blocks }, { facts, run }, ["a", "b"], "rest")) {
+        parts.forEach((part, index) => stems[index].push(...part));
+    }
+    return stems;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("channels", "sample_rate", "facts"),
+    [
+        (2, 8000, {"normalize_song": True}),
+        (1, 8000, {}),
+        (2, 8000, {"channels": 1}),
+        (2, 16000, {}),
+        (1, 4000, {"normalize_song": True}),
+    ],
+)
+def test_song_of_any_rate_and_channels_as_in_python(browser, noise, channels, sample_rate, facts):
+    song = noise(3001, channels) + np.float32(0.1)
+    rules = {"segment": 400, "context": 0, "overlap": 0.25, "lead": 0, "fade": "overlap", "edges": "zeros", **facts}
+    expected = tfsep.separate(song, Rules(**rules), sample_rate, residual="rest")
+    facts = {"channels": 2, "sample_rate": 8000, "normalize_song": False, **rules}
+    mixture, *stems = call(browser, SONG, song.ravel().tolist(), channels, sample_rate, facts)
+    np.testing.assert_allclose(mixture, song.ravel(), rtol=0, atol=1e-7)
+    for made, name in zip(stems, expected, strict=True):
+        np.testing.assert_allclose(made, expected[name].ravel(), rtol=0, atol=1e-5, err_msg=name)
 
 
 RESAMPLE = """async (values, from, to) => {
