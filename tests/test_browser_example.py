@@ -228,7 +228,7 @@ CUT = """async (values, sizes, rules) => {
 
 def test_songs_are_cut_and_joined_as_in_python(browser):
     cases = [
-        {"fade": "overlap", "edges": "zeros", "segment": 50},  # whose hop is rounded from 37.5
+        {"fade": "overlap", "edges": "zeros", "segment": 46},  # whose hop of 34.5 is rounded to 34
         {"fade": "overlap", "edges": "zeros", "context": 7},
         {"fade": "triangle", "edges": "centred", "context": 4},
         {"fade": "tenth", "edges": "reflect", "overlap": 0.5},
