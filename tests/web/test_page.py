@@ -39,6 +39,8 @@ def browser(chromium, running, saved):
     running.clear()
     allow = {"behavior": "allow", "downloadPath": str(saved)}
     chromium.execute_cdp_cmd("Browser.setDownloadBehavior", allow)
+    chromium.get("about:blank")
+    chromium.get_log("browser")  # what other tests have left
     chromium.get(running.address)
     wait(chromium, "document.querySelectorAll('#models tr').length > 9")
     script(chromium, f"document.querySelector('#models [value={MODEL}]').click()")
@@ -126,6 +128,7 @@ def test_songs_wait_and_fail_and_are_cancelled(browser, running, material):
     assert states(browser) == ["running", "waiting", "waiting"]
     assert re.fullmatch(r"Separating · \d+ % · \d+ s left", find(browser, ".item-status").text)
     find(browser, ".cancel").click()
+    assert browser.switch_to.active_element.accessible_name == "Try again with long.wav"
     wait_for(browser, "cancelled", "failed", "done")
     assert "Cannot be read as audio" in browser.find_elements("css selector", ".item-status")[1].text
     assert len(list(running.folder.iterdir())) == 1

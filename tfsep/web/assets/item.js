@@ -71,9 +71,12 @@ export class Item {
     this.find(".item-status").textContent = text;
     this.bar.hidden = state !== "running";
     this.bar.removeAttribute("value");
+    const focused = document.activeElement?.closest(".item-buttons button");
     for (const button of this.element.querySelectorAll(".item-buttons button")) {
       button.hidden = !buttons.includes(button.classList[0]);
     }
+    // Whose button is gone finds the next one in its place.
+    if (focused?.hidden && this.element.contains(focused)) this.find(".item-buttons button:not([hidden])").focus();
   }
 
   showProgress({ state, fraction, secondsLeft }) {
@@ -113,7 +116,6 @@ export class Item {
   cancel() {
     this.abort.abort();
     this.show("cancelled", "Cancelled", ["again", "remove"]);
-    this.find(".again").focus();
     this.onend(`${this.name} is cancelled.`);
   }
 
