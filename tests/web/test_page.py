@@ -137,17 +137,15 @@ def test_songs_wait_and_fail_and_are_cancelled(browser, running, material):
     assert browser.switch_to.active_element.accessible_name == "Try again with notes.mp3"
 
 
-def test_a_file_is_dropped(browser):
-    script(
-        browser,
-        """
-        const dataTransfer = new DataTransfer();
-        dataTransfer.items.add(new File(["no audio"], "dropped.mp3"));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
-        """,
-    )
-    wait_for(browser, "failed")
-    assert find(browser, ".item h3").text == "dropped.mp3"
+def test_a_folder_is_dropped(browser, material):
+    files = {"items": [], "files": [str(material / "folder"), str(material / "notes.mp3")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 200, "data": files})
+    wait_for(browser, "done", "failed")
+    assert [title.text for title in browser.find_elements("css selector", ".item-title h3")] == [
+        "song.ogg",
+        "notes.mp3",
+    ]
 
 
 def test_options_of_a_folder_and_a_page_that_is_loaded_again(browser, material):

@@ -130,6 +130,18 @@ def test_errors_are_in_words_and_leave_no_upload(server):
     assert list(server.folder.iterdir()) == []
 
 
+def test_songs_wait_for_each_other_and_warnings_are_passed_on(server, song, tmp_path):
+    sound, rate = audio.read(song)
+    audio.write(tmp_path / "loud.wav", 2 * sound, rate)
+    first = server.add((tmp_path / "loud.wav").read_bytes(), "model=hpss&name=loud.wav&format=flac")
+    second = server.add(song.read_bytes(), "model=hpss&name=song.wav")
+    assert server.json(second)["state"] == "Waiting for another song"
+    assert server.finished(first)["warnings"][0].startswith("All stems are scaled by")
+    assert server.finished(second)["warnings"] == []
+    server.jobs.remove(server.jobs[first.rpartition("/")[2]])
+    assert server.ask(first)[0] == 404 and len(list(server.folder.iterdir())) == 1
+
+
 def test_names_are_no_paths(server, song):
     address = server.add(song.read_bytes()[:2000], f"model=hpss&name={urllib.parse.quote('../../evil.wav')}")
     server.finished(address)
@@ -149,6 +161,13 @@ def test_uploads_are_bounded(server, monkeypatch):
     monkeypatch.setattr("tfsep.web.server.MOST_SONGS", 0)
     assert server.ask("songs?model=hpss", method="POST", body=b"a")[0] == 413
     assert list(server.folder.iterdir()) == [] and server.json("songs") == []
+
+
+def test_other_machines_cannot_connect(running):
+    from tfsep.web.server import _listen
+
+    with _listen(0) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
 
 
 def test_only_the_page_itself_may_ask(running):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import queue
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +56,7 @@ class Job:
     error: str = ""
     paths: dict[str, Path] = field(default_factory=dict)  # of the mixture and the stems, once they are done
     peaks: dict[str, list] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     cancelled: bool = False
 
     def facts(self) -> dict:
@@ -70,6 +73,7 @@ class Job:
         return {
             "name": self.title,
             "caption": self.model,
+            "warnings": self.warnings,
             "duration": info.samples / info.sample_rate,
             "span": sound.SPAN,
             "lead": sound.LEAD,
@@ -150,11 +154,12 @@ class Jobs:
                     continue
                 self._running = job
             try:
-                self._separate(job)
+                with _warnings_of(job):
+                    self._separate(job)
             except _CancelledError:
                 pass
             except Exception as error:
-                job.error = _in_words(error, job)
+                job.error = _in_words(one_line(error), job)
             with self._lock:
                 self._running = None
                 if job.cancelled or job.error:
@@ -185,10 +190,29 @@ class Jobs:
         job.paths, job.peaks = paths, peaks
 
 
-def _in_words(error: Exception, job: Job) -> str:
-    """Return the message of an error without the paths of the server, which the user does not know."""
-    message = one_line(error).removeprefix(f"{job.upload}: ").replace(str(job.upload), job.name)
+def _in_words(message: str, job: Job) -> str:
+    """Return a message without the paths of the server, which the user does not know."""
+    for path in (str(job.upload), job.upload.name):
+        message = message.removeprefix(f"{path}: ")
+    message = message.replace(str(job.upload), job.name)
     return message[:1].upper() + message[1:]
+
+
+@contextlib.contextmanager
+def _warnings_of(job: Job) -> Iterator[None]:
+    """Collect what is logged while a song is separated, such as a level that had to be lowered."""
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == here:
+                job.warnings.append(_in_words(record.getMessage(), job))
+
+    here, collector, log = threading.get_ident(), Collector(logging.WARNING), logging.getLogger("tfsep")
+    log.addHandler(collector)
+    try:
+        yield
+    finally:
+        log.removeHandler(collector)
 
 
 class _Clock:

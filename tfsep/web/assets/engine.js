@@ -12,7 +12,7 @@
 //     signal: an AbortSignal that cancels; an Error's message is shown to the user
 //
 //   A song is {
-//     name, caption, duration (seconds),
+//     name, caption, duration (seconds), warnings: sentences that the user is to read,
 //     stems: [{name, filename, url, peaks}], peaks: the greatest and the least of at most some 2000 parts of the sound,
 //       in hundredths of full height, [[100, ...], [-100, ...]]
 //     mixture: {peaks}, or null if the original is not played

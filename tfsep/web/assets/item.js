@@ -56,7 +56,8 @@ export class Item {
     try {
       this.song = await this.start(this.abort.signal, (facts) => this.showProgress(facts));
       this.addPlayer();
-      this.show("done", [this.song.caption, clock(this.song.duration).slice(0, -2)].filter(Boolean).join(" · "), ["open", "remove"]);
+      const { caption, duration, warnings = [] } = this.song;
+      this.show("done", [caption, clock(duration).slice(0, -2), ...warnings].filter(Boolean).join(" · "), ["open", "remove"]);
       this.onend(`${this.name} is done.`);
     } catch (error) {
       if (this.abort.signal.aborted) return;
