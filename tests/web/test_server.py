@@ -97,7 +97,15 @@ def test_mix(whole, done, song):
 
 @pytest.mark.parametrize(
     "wrong",
-    [recipe(gains={}), recipe(gains={"../song": 1}), recipe(to=-1), recipe(gains=3), "%7B", recipe(muted={"x": [[1]]})],
+    [
+        recipe(gains={}),
+        recipe(gains={"../song": 1}),
+        recipe(to=-1),
+        recipe(gains=3),
+        recipe(to=1e999),
+        "%7B",
+        recipe(muted={"x": [[1]]}),
+    ],
 )
 def test_wrong_mixes_are_refused_in_words(whole, done, wrong):
     status, _, content = whole.ask(f"{done[0]}/mix?recipe={wrong}")

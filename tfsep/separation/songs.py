@@ -10,7 +10,7 @@ from tfsep.datasets.folders import SUFFIXES
 from tfsep.separation.song_files import is_separated, stem_paths
 
 # Video files, whose sound is read, beside the formats of audio.
-_SUFFIXES = (*SUFFIXES, ".caf", ".mka", ".mkv", ".mov", ".webm", ".w64", ".wma")
+SONG_SUFFIXES = (*SUFFIXES, ".caf", ".mka", ".mkv", ".mov", ".webm", ".w64", ".wma")
 
 
 def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
@@ -43,7 +43,7 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
             paths = map(Path, sorted(glob.glob(str(given), recursive=True)))
             found = {song: Path() for song in paths if _is_song(song)}
         if not found:
-            known = ", ".join(_SUFFIXES)
+            known = ", ".join(SONG_SUFFIXES)
             raise ValueError(f"{given}: holds no audio files, or only stems that tfsep wrote. Known suffixes: {known}.")
         songs |= {song: place for song, place in found.items() if song not in songs}
     return songs
@@ -103,4 +103,4 @@ def _search(folder: Path) -> list[Path]:
 
 
 def _is_song(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and path.is_file() and not is_separated(path)
+    return path.suffix.lower() in SONG_SUFFIXES and path.is_file() and not is_separated(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 from tfsep import audio
 from tfsep.console import one_line
 from tfsep.files import file_name
+from tfsep.separation import Separation
 from tfsep.web import sound
 from tfsep.web.models import is_here
 
@@ -166,16 +167,17 @@ class Jobs:
                     self._clean(job)
 
     def _separate(self, job: Job) -> None:
-        from tfsep.separation import Separation  # with all that separates, at the first song
-
         def told(state: str) -> None:
             job.state, job.fraction, job.seconds_left = state, None, None
             if job.cancelled:
                 raise _CancelledError
 
-        told("Loading the model" if is_here(job.model) else "Downloading the model")
+        if not is_here(job.model):
+            told("Downloading the model")
         separation = Separation(job.model, stems=job.stems, residual=job.residual)
+        told("Reading the song")
         info = separation.check_file(job.upload, self.folder(job) / "stems", suffix=job.format)
+        told("Loading the model")
         separation.model  # noqa: B018  loads it
         told("Separating")
         clock = _Clock(job)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statistics import mean
 
 from tfsep import presets
+from tfsep.loading import model_sources
 
 # Multiples of real time on two cores of a busy server, the best of four runs over a minute, for models that have not
 # separated on this machine yet.
@@ -39,8 +40,6 @@ def rows(measured: Mapping[str, float]) -> list[dict]:
     Args:
         measured: dict from model to the multiple of real time at which it has separated here.
     """
-    from tfsep.loading import model_sources
-
     found = [_row(facts) for facts in presets.table()]
     found += [_free(name, model_sources(name)) for name in presets.TRAINING_FREE]
     speeds = _SPEEDS | dict(measured)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mimetypes
+import math
 import secrets
 import socket
 import tempfile
@@ -20,8 +20,8 @@ from starlette.routing import Route
 
 from tfsep.checks import check_choice
 from tfsep.console import one_line
-from tfsep.datasets.folders import SUFFIXES
 from tfsep.files import check_space, file_name, scratch
+from tfsep.separation.songs import SONG_SUFFIXES
 from tfsep.web import models, sound
 from tfsep.web.front_end import page_files
 from tfsep.web.jobs import MIXTURE, Job, Jobs
@@ -31,6 +31,8 @@ FORMATS = ("wav", "flac", "mp3", "m4a", "ogg", "opus")
 # Bytes of one upload, and songs that are kept at a time.
 MOST_BYTES, MOST_SONGS = 4 * 10**9, 200
 _LONGEST_NAME = 200
+# Not of `mimetypes`, which asks the system, and scripts of another type do not run.
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".txt": "text/plain"}
 
 
 def serve(port: int = 0, browser: bool = True) -> None:
@@ -79,7 +81,7 @@ def application(jobs: Jobs, token: str) -> Guard:
         name = request.path_params.get("name") or "index.html"
         if name not in files:
             raise HTTPException(404, "There is no such file.")
-        return Response(files[name], media_type=mimetypes.guess_type(name)[0])
+        return Response(files[name], media_type=_TYPES[Path(name).suffix])
 
     handlers = _Handlers(jobs)
     routes = [
@@ -153,7 +155,7 @@ class _Handlers:
             raise HTTPException(413, f"There are {MOST_SONGS} songs already. Remove some.")
         check_space(tempfile.gettempdir(), size)
         name = _printable(query.get("name", ""))
-        suffix = next((suffix for suffix in (".stem.mp4", *SUFFIXES) if name.lower().endswith(suffix)), "")
+        suffix = next((suffix for suffix in (".stem.mp4", *SONG_SUFFIXES) if name.lower().endswith(suffix)), "")
         return self._jobs.new(
             name,
             name[: len(name) - len(suffix)],
@@ -185,8 +187,16 @@ class _Handlers:
             start, stop = float(recipe["from"]), float(recipe["to"])
             gains = {name: float(gain) for name, gain in recipe["gains"].items()}
             muted = {name: [(float(a), float(b)) for a, b in ranges] for name, ranges in recipe["muted"].items()}
+            numbers = [
+                start,
+                stop,
+                *gains.values(),
+                *(end for ranges in muted.values() for pair in ranges for end in pair),
+            ]
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ValueError("A mix needs `from`, `to`, `gains` and `muted`.") from None
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("A mix needs finite numbers.")
         if not gains.keys() | muted.keys() <= job.paths.keys():
             raise HTTPException(404, "There is no such stem.")
         return _saved(sound.mix(job.paths, start, stop, gains, muted), f"{file_name(job.title)} mix.wav", "audio/wav")

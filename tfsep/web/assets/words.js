@@ -1,6 +1,6 @@
 // Facts in words.
 
-const SUFFIXES = /\.(wav|flac|ogg|opus|mp3|m4a|aac|mp4|aiff?|mkv|mov|webm|avi)$/i;
+const SUFFIXES = /\.(wav|flac|ogg|opus|mp3|m4a|aac|mp4|aiff?|caf|mka|mkv|mov|webm|w64|wma)$/i;
 
 export const words = {
   comparable: "Score: the mean over stems. Compare models with the same stems and the same note alone.",
