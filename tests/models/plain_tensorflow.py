@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+
+sys.modules |= dict.fromkeys(("tfsep", "keras"))  # as where they are not installed
+import tensorflow as tf  # noqa: E402
 
 
 def run(folder: Path) -> None:
@@ -25,6 +27,4 @@ def run(folder: Path) -> None:
 
 for line in sys.stdin:
     run(Path(line.rstrip("\n")))
-    if "tfsep" in sys.modules:
-        raise SystemExit("tfsep was imported")
     print("done", flush=True)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tfsep.layers.activations import gelu
+from tfsep.layers.dense import Dense
 
 _EPSILON = 1e-5
 _COMPRESSION = 8
@@ -84,7 +85,7 @@ class DConv(keras.layers.Layer):
                     hidden, (1, 3), padding="same", dilation_rate=(1, 2**index), name=name + "0", **kinds
                 ),
                 RowNormalization(name=name + "1", **kinds),
-                keras.layers.Dense(2 * channels, name=name + "3", **kinds),
+                Dense(2 * channels, name=name + "3", **kinds),
                 RowNormalization(name=name + "4", **kinds),
                 LayerScale(_SCALE, name=name + "6", **kinds),
             )

@@ -16,6 +16,7 @@ from tfsep.layers.cross_transformer import (
     time_table,
 )
 from tfsep.layers.dconv import DConv, gated
+from tfsep.layers.dense import Dense
 from tfsep.layers.frequency_embedding import FrequencyEmbedding
 from tfsep.layers.segment_stft import SegmentSTFT
 from tfsep.models.separator import Separator
@@ -162,7 +163,7 @@ class HTDemucs(Separator):
         layer = keras.layers.Conv2D(width, kernel, strides, padding="same", name=f"{name}.conv", **kinds)
         outputs = gelu(layer(inputs))
         outputs = DConv(name=f"{name}.dconv", **kinds)(outputs)
-        return gated(keras.layers.Dense(2 * width, name=f"{name}.rewrite", **kinds)(outputs))
+        return gated(Dense(2 * width, name=f"{name}.rewrite", **kinds)(outputs))
 
     def _decode(self, inputs, name: str, index: int, kernel: tuple, strides: tuple, parts: int):
         width, last, kinds = inputs.shape[-1], index == self.depth - 1, {"dtype": self.dtype_policy}
@@ -182,7 +183,7 @@ class HTDemucs(Separator):
         tables = {"": time_frequency_table(frames, rows, inner), "_t": time_table(length, inner)}
         for end, branch in branches.items():
             if self.bottom_filters:
-                branch = keras.layers.Dense(inner, name=f"channel_upsampler{end}", **kinds)(branch)
+                branch = Dense(inner, name=f"channel_upsampler{end}", **kinds)(branch)
             branch = layer_normalization(f"crosstransformer.norm_in{end}", **kinds)(branch)
             branches[end] = branch + ops.cast(tables[end], branch.dtype)
         for index in range(self.transformer_layers):
@@ -198,7 +199,7 @@ class HTDemucs(Separator):
             }
         if self.bottom_filters:
             for end, branch in branches.items():
-                branches[end] = keras.layers.Dense(width, name=f"channel_downsampler{end}", **kinds)(branch)
+                branches[end] = Dense(width, name=f"channel_downsampler{end}", **kinds)(branch)
         tokens = ops.transpose(ops.reshape(branches[""], (-1, frames, rows, width)), (0, 2, 1, 3))
         return tokens, ops.expand_dims(branches["_t"], 1)
 
