@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import io
 import json
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -70,7 +72,9 @@ def browser(chromium, address):
     chromium.get(address)
     wait(chromium, "document.querySelector('#model-name').textContent !== '…'")
     yield chromium
-    assert [entry["message"] for entry in chromium.get_log("browser")] == []
+    messages = [entry["message"] for entry in chromium.get_log("browser")]
+    # Chromium asks nobody who has not clicked, as the page would before its stems are lost, and says so.
+    assert [message for message in messages if "'beforeunload' confirmation" not in message] == []
 
 
 def wait(browser, condition, seconds=60):
@@ -115,15 +119,18 @@ def test_stems_are_those_of_python(browser, page, song):
     made = browser.execute_script("return document.querySelector('.item').item.song")
     expected = tfsep.separate(song, page / "models" / f"{PRESET}.onnx")
     assert [stem["name"] for stem in made["stems"]] == list(expected)
-    archive = zipfile.ZipFile(io.BytesIO(fetched(browser, made["zip"])))
+    assert made["zip"]["filename"] == "a song.zip"
+    archive = zipfile.ZipFile(io.BytesIO(fetched(browser, made["zip"]["url"])))
     assert archive.testzip() is None
+    dates = [datetime.datetime(*entry.date_time) for entry in archive.infolist()]
+    assert all(abs(datetime.datetime.now() - date) < datetime.timedelta(hours=1) for date in dates)
     for stem in made["stems"]:
         content = fetched(browser, stem["url"])
         estimate, rate = sound(content)
         assert rate == 44100
         np.testing.assert_allclose(estimate, expected[stem["name"]], rtol=0, atol=1e-5)
         assert stem["filename"] == f"a song_({stem['name']}).wav"
-        assert archive.read(f"{stem['name']}.wav") == content
+        assert archive.read(f"a song/{stem['name']}.wav") == content
         assert max(map(max, stem["peaks"])) <= 100
         assert 1900 < len(stem["peaks"][0]) <= 2001
 
@@ -187,6 +194,54 @@ def test_error_in_words(browser, tmp_path):
     (tmp_path / "noise.mp3").write_bytes(bytes(range(256)) * 20)
     add(browser, tmp_path / "noise.mp3", "failed")
     assert "no audio that can be read" in browser.find_element("css selector", ".item-status").text
+
+
+LEAVE = """const event = new Event("beforeunload", { cancelable: true });
+    dispatchEvent(event);
+    return event.defaultPrevented;"""
+
+
+def test_page_asks_before_stems_are_lost(browser, song):
+    assert not browser.execute_script(LEAVE)
+    add(browser, song, "done")
+    assert browser.execute_script(LEAVE)
+    browser.find_element("css selector", ".remove").click()
+    assert not browser.execute_script(LEAVE)
+
+
+OPEN = """async (name, text) => {
+    const { openSong } = await import("./song.js");
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return (await openSong(new File([bytes], name))).samples;
+}"""
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "mp3", "ogg", "m4a"])
+def test_song_that_is_cut_off_is_refused(browser, tmp_path, noise, form):
+    path = tmp_path / f"song.{form}"
+    if form == "m4a":  # whose index comes first, as in files for the web
+        with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+            stream = container.add_stream("aac", rate=44100, layout="stereo")
+            for samples in np.split(noise(132096).T, 129, axis=1):
+                frame = av.AudioFrame.from_ndarray(samples.copy(), format="fltp", layout="stereo")
+                frame.rate = 44100
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    else:
+        audio.write(path, noise(132300), 44100)
+    content = path.read_bytes()
+    whole, half = (base64.b64encode(part).decode() for part in (content, content[: len(content) // 2]))
+    assert call(browser, OPEN, path.name, whole) == pytest.approx(132300, abs=2000)
+    assert f"{path.name} is cut off" in call(browser, OPEN, path.name, half)
+
+
+def test_models_are_checked_before_anything_is_written(tmp_path):
+    (tmp_path / "index.html").write_text("the earlier page")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["build.py", PRESET, "hpss", "--output", str(tmp_path)])
+        with pytest.raises(SystemExit, match="hpss has no layers to print or export"):
+            runpy.run_path(str(EXAMPLE / "build.py"), run_name="__main__")
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
 class Rules:

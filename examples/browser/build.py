@@ -15,8 +15,10 @@ import shutil
 import subprocess
 from pathlib import Path
 from statistics import mean
+from tempfile import TemporaryDirectory
 
 import tfsep
+from tfsep.loading import check_network
 from tfsep.portable.embedded_facts import read_facts
 from tfsep.web import page_files
 
@@ -33,6 +35,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("models", nargs="*", default=["convsep-4stems-free"], help="presets, models or ONNX files")
     parser.add_argument("--output", type=Path, default=HERE / "dist", help="folder of the page, which is replaced")
     return parser.parse_args()
+
+
+def check(models: list[str]) -> None:
+    """End the program in one line if a model cannot be part of the page."""
+    try:
+        for model in models:
+            read_facts(model) if model.endswith(".onnx") else check_network(model)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
 
 
 def install_libraries() -> Path:
@@ -78,10 +89,7 @@ def score(name: str) -> dict | None:
     }
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    output, packages = arguments.output, install_libraries()
-    shutil.rmtree(output, ignore_errors=True)
+def write_page(output: Path, packages: Path, models: list[str]) -> list[dict]:
     (output / "models").mkdir(parents=True)
     (output / "libraries").mkdir()
     for library in LIBRARIES:
@@ -90,10 +98,21 @@ def main() -> None:
         (output / name).write_bytes(content)
     for path in HERE.glob("*.js"):  # of which engine.js replaces that of `tfsep web`
         shutil.copy(path, output)
-    models = [write_model(model, output / "models") for model in arguments.models]
-    models = [{**model, "default": index == 0} for index, model in enumerate(models)]
-    (output / "models.json").write_text(json.dumps(models, indent=2) + "\n", encoding="utf-8")
-    print(f"{output}: {', '.join(model['name'] for model in models)}")
+    rows = [{**write_model(model, output / "models"), "default": index == 0} for index, model in enumerate(models)]
+    (output / "models.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return rows
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    check(arguments.models)
+    packages = install_libraries()
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=arguments.output.parent) as folder:  # so that a failure leaves the earlier page
+        models = write_page(Path(folder) / "page", packages, arguments.models)
+        shutil.rmtree(arguments.output, ignore_errors=True)
+        (Path(folder) / "page").rename(arguments.output)
+    print(f"{arguments.output}: {', '.join(model['name'] for model in models)}")
 
 
 if __name__ == "__main__":

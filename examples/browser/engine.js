@@ -10,6 +10,8 @@ const TAIL = 0.05;
 
 let catalogue = null;
 
+export const keepsSongs = false;
+
 export async function models() {
   const found = (await read()).map(({ facts, ...model }) => model);
   return { models: found, formats: ["wav"], mostBytes: Infinity };
@@ -23,9 +25,9 @@ export async function separate(file, options, { signal, progress }) {
   const { model, residual } = options;
   const { facts } = (await read()).find(({ name }) => name === model);
   const url = new URL(`models/${model}.onnx`, import.meta.url).href;
-  const task = { file, facts, url, stems: options.stems ?? facts.sources, residual };
-  const { sampleRate, channels, samples, zip, mixture, stems } = await inWorker(task, signal, progress);
   const name = file.name.replace(/(\.stem)?\.[^.]*$/, "");
+  const task = { file, title: name, facts, url, stems: options.stems ?? facts.sources, residual };
+  const { sampleRate, channels, samples, zip, mixture, stems } = await inWorker(task, signal, progress);
   const urls = [];
   const address = (blob) => urls[urls.push(URL.createObjectURL(blob)) - 1];
   return {
@@ -42,7 +44,7 @@ export async function separate(file, options, { signal, progress }) {
     span: SPAN,
     lead: LEAD,
     sound: (span) => Promise.all([mixture, ...stems].map(({ blob }) => cut(blob, sampleRate, channels, span))),
-    zip: zip && address(zip),
+    zip: zip && { url: address(zip), filename: `${name}.zip` },
     mix: null,
     release: () => urls.forEach((url) => URL.revokeObjectURL(url)),
   };

@@ -19,7 +19,7 @@ self.onmessage = async ({ data }) => {
   }
 };
 
-async function separate({ file, facts, url, stems, residual }) {
+async function separate({ file, title, facts, url, stems, residual }) {
   tell("Opening");
   const song = await openSong(file);
   const { sampleRate, channels } = song;
@@ -47,7 +47,7 @@ async function separate({ file, facts, url, stems, residual }) {
   const [mixture, ...made] = lanes.map(({ name, wav, outline }) => {
     return { name, blob: wav.finish(), peaks: outline.hundredths() };
   });
-  const zip = await zipped(made.map(({ name, blob }) => ({ name: `${name}.wav`, blob })));
+  const zip = await zipped(made.map(({ name, blob }) => ({ name: `${title}/${name}.wav`, blob })));
   return { sampleRate, channels, samples, mixture, stems: made, zip };
 }
 

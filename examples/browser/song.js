@@ -1,6 +1,8 @@
 // Songs as streams of blocks: no more of a file is decoded than the model takes next.
 
+import { checkComplete } from "./complete.js";
 import { ALL_FORMATS, AudioSampleSink, BlobSource, Input } from "./libraries/mediabunny.min.mjs";
+import { xingHeader } from "./xing.js";
 
 // Samples by which every mp3 decoder is late.
 const DECODER = 529;
@@ -16,7 +18,7 @@ const DECODER = 529;
 export async function openSong(file) {
   const input = new Input({ source: new BlobSource(file), formats: ALL_FORMATS });
   const track = await input.getPrimaryAudioTrack().catch(() => null);
-  if (!track) throw new Error(`${file.name} has no audio that can be read. Choose a wav, flac, mp3, ogg or m4a file.`);
+  if (!track) throw new Error(`${file.name} has no audio that can be read, or is damaged. Choose a wav, flac, mp3, ogg or m4a file.`);
   if (!(await track.canDecode())) {
     const codec = (await track.getCodec()) ?? "this format";
     throw new Error(`${file.name}: this browser cannot decode ${codec}. Convert the song to wav.`);
@@ -24,7 +26,9 @@ export async function openSong(file) {
   const sink = new AudioSampleSink(track);
   const { sampleRate, channels } = await layout(sink, file.name);
 
-  const [delay, padding] = await addedByEncoder(file);
+  const xing = await xingHeader(file);
+  await checkComplete(file, input, track, xing !== null);
+  const [delay, padding] = xing?.added ? [xing.added[0] + DECODER, xing.added[1] - DECODER] : [0, 0];
   const samples = Math.round((await track.computeDuration()) * sampleRate) - delay - padding;
 
   async function* blocks() {
@@ -54,22 +58,4 @@ async function layout(sink, name) {
     return { sampleRate, channels };
   }
   throw new Error(`${name} contains no audio.`);
-}
-
-/** Return how many samples an mp3 encoder says that it has put before a song, and behind it; else zeros. */
-async function addedByEncoder(file) {
-  const start = new Uint8Array(await file.slice(0, 10).arrayBuffer());
-  const text = (bytes, place, length) => String.fromCharCode(...bytes.subarray(place, place + length));
-  const tags = text(start, 0, 3) === "ID3" ? 10 + start.subarray(6).reduce((size, byte) => 128 * size + byte, 0) : 0;
-  const frame = new Uint8Array(await file.slice(tags, tags + 256).arrayBuffer());
-  if (frame[0] !== 0xff || frame[1] < 0xe0) return [0, 0];
-  const info = [13, 21, 36].find((place) => ["Xing", "Info"].includes(text(frame, place, 4)));
-  if (!info) return [0, 0];
-  const flags = frame[info + 7];
-  const encoder = info + 8 + [4, 4, 100, 4].reduce((sum, size, bit) => sum + (flags & (1 << bit) ? size : 0), 0);
-  const [first, middle, last] = frame.subarray(encoder + 21);
-  if (!/LAME|Lav[cf]/.test(text(frame, encoder, 4))) return [0, 0];
-  const delay = (first << 4) | (middle >> 4);
-  const padding = ((middle & 15) << 8) | last;
-  return [delay + DECODER, padding - DECODER];
 }

@@ -2,7 +2,6 @@
 
 const MOST_BYTES = 2 ** 32 - 65536; // its sizes have 32 bits
 const NAMES_IN_UTF8 = 1 << 11;
-const NEW_YEAR_1980 = (1 << 5) | 1; // the earliest date
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, value) => {
   for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
@@ -13,10 +12,13 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, value) => {
 export async function zipped(files) {
   const parts = [];
   const directory = [];
+  const now = new Date();
+  const time = (now.getHours() << 11) | (now.getMinutes() << 5) | (now.getSeconds() >> 1);
+  const date = ((now.getFullYear() - 1980) << 9) | ((now.getMonth() + 1) << 5) | now.getDate();
   let place = 0;
   for (const { name, blob } of files) {
     const path = new TextEncoder().encode(name);
-    const shared = [20, NAMES_IN_UTF8, 0, 0, NEW_YEAR_1980];
+    const shared = [20, NAMES_IN_UTF8, 0, time, date];
     const sizes = [await checksum(blob), blob.size, blob.size];
     directory.push(fields([0x02014b50], [20, ...shared], sizes, [path.length, 0, 0, 0, 0], [0, place]), path);
     parts.push(fields([0x04034b50], shared, sizes, [path.length, 0]), path, blob);

@@ -18,7 +18,7 @@
 //     mixture: {peaks}, or null if the original is not played
 //     span, lead: seconds of a span of sound, and by which each but the first begins earlier
 //     sound(span): Promise of an ArrayBuffer a stem, the mixture first, each a file that the browser decodes
-//     zip: address of all stems in one file, or null
+//     zip: address of all stems in one file, {url, filename} if the address has no name, or null
 //     mix: null, or function of {from, to, gains: {stem: factor}, muted: {stem: [[from, to], ...]}} (in seconds) to the
 //       address of a wav file; without it the page mixes
 //     release(): forgets the song, whose addresses are no longer used
@@ -26,8 +26,12 @@
 //
 //   earlier() -> Promise of [{name, start}], songs from before the page was loaded again, where `start` is a function of
 //     (signal, progress) to a Promise of a song
+//
+//   keepsSongs: whether `earlier` gives the songs again that are done; if not, the page asks before it is left
 
 const INTERVAL = 300; // milliseconds between two looks at a song
+
+export const keepsSongs = true;
 
 let mostBytes = Infinity;
 

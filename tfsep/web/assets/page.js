@@ -2,7 +2,7 @@
 
 import "./keys.js";
 import { takeSongs } from "./drop.js";
-import { earlier, models } from "./engine.js";
+import { earlier, keepsSongs, models } from "./engine.js";
 import { chosen, showOptions } from "./options.js";
 import { Item } from "./item.js";
 import { players } from "./player.js";
@@ -49,7 +49,7 @@ function addFiles(files) {
 }
 
 addEventListener("beforeunload", (event) => {
-  if (running) event.preventDefault();
+  if (running || (players.length > 0 && !keepsSongs)) event.preventDefault();
 });
 
 try {
