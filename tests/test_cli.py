@@ -965,7 +965,7 @@ class TestOtherVerbs:
         path = tmp_path / "small.tflite"
         code, out, err = run("export", small_preset, path, "--weights", "float16")
         assert (code, err) == (0, "")
-        assert out == f"{path}: [1, 4096, 1] at 8000 Hz -> vocals, drums\n"
+        assert out == f"{path}: litert, [1, 4096, 1] at 8000 Hz -> vocals, drums\n"
         assert run("separate", song, "-o", tmp_path / "a", "-m", small_preset)[0] == 0
         code, _, err = run("separate", song, "-o", tmp_path / "b", "-m", path)
         assert (code, err) == (0, "")
@@ -975,6 +975,8 @@ class TestOtherVerbs:
         assert (code, "has no layers to print or export" in message(err)) == (2, True)
         code, _, err = run("export", small_preset, tmp_path / "x.onnx", "--format", "litert")
         assert (code, "must end in .tflite" in message(err)) == (2, True)
+        code, _, err = run("export", small_preset, tmp_path / "small.onx")
+        assert (code, "ends neither in .onnx nor in .tflite" in message(err)) == (2, True)
 
     def test_models_without_layers_and_taken_folders_are_refused_before_a_model_is_loaded(
         self, run, tmp_path, small_preset, monkeypatch

@@ -96,17 +96,37 @@ def test_a_damaged_model_is_one_error(run, catalogue, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "words"),
     [
-        ["song.wav"],
-        ["song.wav", "-o", "out", "--exist", "error"],
-        ["-", "-o", "out"],
-        ["song.wav", "--stdout", "drums"],
+        (["song.wav"], "needs an --output"),
+        (["song.wav", "-o", "out", "--exist", "error"], "needs --exist skip or overwrite"),
+        (["-", "-o", "out"], "separates files to files"),
+        (["song.wav", "--stdout", "drums"], "separates files to files"),
     ],
 )
-def test_options_that_do_not_fit(run, options):
+def test_options_that_do_not_fit(run, options, words):
     code, _, errors = run(*options, "-m", "hpss", "--runner", "DirectRunner")
-    assert (code, "--runner needs --output, songs in files" in errors[0]) == (2, True)
+    assert (code, words in errors[0]) == (2, True)
+
+
+def test_options_without_a_runner(run):
+    code, _, errors = run("song.wav", "-m", "hpss", "--runner-options", "--direct_num_workers=2")
+    assert (code, "Give --runner as well" in errors[0]) == (2, True)
+
+
+@pytest.mark.usefixtures("_beam")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--direct_num_workers=abc", "argument --direct_num_workers"),
+        ("--direct_num_workers='2", "No closing quotation"),
+    ],
+)
+def test_wrong_options_of_beam_are_one_line(run, catalogue, tmp_path, options, words):
+    arguments = ("--runner", "DirectRunner", "--runner-options", options)
+    code, _, errors = run("--list", catalogue, "-o", tmp_path / "out", "-m", "hpss", *arguments)
+    assert (code, len(errors)) == (2, 1)
+    assert words in errors[0]
 
 
 def test_without_beam_the_error_says_how_to_install_it(run, catalogue, tmp_path, monkeypatch):

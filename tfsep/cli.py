@@ -101,7 +101,9 @@ def separate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the stems. Defaults to that of each song.")
     ] = None,
-    listed: Annotated[Path | None, typer.Option("--list", help="Text file of further songs, one path a line.")] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--list", help="Text file of further songs, one path a line, from its folder.")
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", "-m", help=f"{MODEL_HELP} Several: their average. Defaults to {DEFAULT_MODEL}."),
@@ -200,8 +202,15 @@ def separate(
                 raise ValueError("--stdout writes one wav. Leave out --output, --format, --json, --plot and --report.")
             quiet, output = True, Path(stack.enter_context(tempfile.TemporaryDirectory()))
         inputs = [*(inputs or []), *(read_list(listed) if listed else [])]
-        if runner is not None and (output is None or stdout is not None or "-" in inputs or exist == "error"):
-            raise ValueError("--runner needs --output, songs in files, and --exist skip or overwrite.")
+        if runner is None and runner_options:
+            raise ValueError("--runner-options are of a runner. Give --runner as well.")
+        if runner is not None:
+            if output is None:
+                raise ValueError("--runner needs an --output, in which its lists lie as well.")
+            if stdout is not None or "-" in inputs:
+                raise ValueError("--runner separates files to files. Leave out - and --stdout.")
+            if exist == "error":
+                raise ValueError("--runner needs --exist skip or overwrite, as a worker may be lost and replaced.")
         if inputs == ["-"]:
             if output is None:
                 raise ValueError("Standard input is in no folder. Give --output, or --stdout STEM.")
@@ -260,7 +269,10 @@ def separate(
         else:
             from tfsep.song_workers import run_on_workers
 
-            run_on_workers(batch, folders, output, runner, runner_options)
+            try:
+                run_on_workers(batch, folders, output, runner, runner_options)
+            except KeyboardInterrupt:
+                console.fail_interrupted("The same command goes on, and removes what workers left half-written.")
         if stdout is not None and batch.done:
             to_standard_output(next(iter(batch.done.values()))[stdout])
         if report and (batch.done or batch.skipped):
@@ -377,6 +389,8 @@ def prepare(
     from tfsep.pipeline import prepare as write
 
     corpora = {name: [t for spec in data for t in datasets.from_spec(spec, name)] for name in split or DEFAULT_SPLITS}
+    if runner is None and runner_options:
+        raise ValueError("--runner-options are of a runner. Give --runner as well.")
     run = beam.runner(runner, runner_options) if runner else None
     write(corpora, output, sample_rate=sample_rate, channels=channels, format=format, shards=shards, run=run)
     manifest = datasets.Store(output, split=None).manifest
@@ -612,7 +626,10 @@ def export(
     from tfsep.portable.formats import FORMATS, check_export
 
     if format is None:
-        format = next((name for name, (_, suffix) in FORMATS.items() if suffix == output.suffix), "savedmodel")
+        suffixes = {suffix: name for name, (_, suffix) in FORMATS.items() if suffix}
+        if output.suffix and output.suffix.lower() not in suffixes:
+            raise ValueError(f"{output} ends neither in {' nor in '.join(suffixes)}. Give --format.")
+        format = suffixes.get(output.suffix.lower(), "savedmodel")
     check_choice("format", format, tuple(FORMATS))
     name, _ = FORMATS[format]
     check_network(model)
@@ -620,7 +637,7 @@ def export(
     loaded = load_model(model)
     loaded.export(output, name, weights=weights)
     shape = "batch, samples" if name == "tf_saved_model" else f"1, {loaded.segment + 2 * loaded.context}"
-    print(f"{output}: [{shape}, {loaded.channels}] at {loaded.sample_rate} Hz -> {', '.join(loaded.sources)}")
+    print(f"{output}: {format}, [{shape}, {loaded.channels}] at {loaded.sample_rate} Hz -> {', '.join(loaded.sources)}")
 
 
 @app.command()

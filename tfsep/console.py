@@ -32,6 +32,9 @@ _ADVICE = {
     errno.ENOSPC: "Free some, or choose another place",
 }
 
+# With it, Python prints no messages of loggers that have no handler.
+_NOWHERE = logging.NullHandler()
+
 # The signal that interrupted the command line: Ctrl-C, SIGTERM or SIGHUP.
 _signal: int | None = None
 
@@ -69,6 +72,8 @@ def one_line(error: BaseException) -> str:
         plain = error.errno in _ADVICE and error.strerror.startswith(os.strerror(error.errno))
         advice = f" {_ADVICE[error.errno]}." if plain else ""
         return printable(f"{error.filename or 'output'}: {error.strerror}.{advice}")
+    if isinstance(error, ModuleNotFoundError) and error.name == "jax":
+        return "KERAS_BACKEND=jax needs another package: pip install 'tfsep[jax]'."
     return printable(" ".join(str(error).split())) or f"{type(error).__name__} (see --debug)"
 
 
@@ -200,7 +205,8 @@ def _interrupts_kept() -> Iterator[None]:
 
 
 def _silence_libraries() -> None:
-    """Reserve standard error for Python: C libraries (TensorFlow, mpg123) print notes there."""
+    """Reserve standard error for tfsep: C libraries (TensorFlow, mpg123) print notes there, and loggers warnings."""
+    logging.getLogger().addHandler(_NOWHERE)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         if sys.stderr.fileno() != 2:

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = ("tfsep", "tensorflow", "keras", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
-OPTIONAL = ("jax", "musdb", "museval", "onnxruntime", "tf2onnx", "ai-edge-litert", "tensorflow-io", "nussl")
+OPTIONAL = (
+    *("jax", "musdb", "museval", "onnxruntime", "tf2onnx", "ai-edge-litert", "apache-beam", "lmdb", "starlette"),
+    *("uvicorn", "huggingface-hub", "tensorflow-io", "nussl"),
+)
 _SIZE = 2048
 
 

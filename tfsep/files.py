@@ -75,7 +75,7 @@ def is_file_name(name: str) -> bool:
 def check_new(path: str | Path) -> None:
     """Raise FileExistsError if a path exists."""
     if Path(path).exists():
-        raise FileExistsError(f"{path} exists. Remove it or choose another folder.")
+        raise FileExistsError(f"{path} exists. Remove it, or choose another name.")
 
 
 def song_folder(folder: str | Path, song: str) -> Path:

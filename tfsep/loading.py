@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Models that `cached_model` keeps.
 _KEPT = 3
+# Of files that are no model, or a damaged one.
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile)
 _cache: OrderedDict[tuple, Separator | ExportedSeparator | PortableSeparator] = OrderedDict()
 _cache_lock = threading.Lock()
 
@@ -113,18 +115,31 @@ def model_sources(model: str | Path | Separator) -> tuple[str, ...]:
     if not isinstance(found, Path):
         return tuple(found.sources)
     try:
-        if (found / presets.CONFIG).is_file():
-            sources = presets.read_config(found)["model"]["config"]["sources"]
-        elif is_portable(found):
-            sources = read_facts(found)["sources"]
-        elif (found / FACTS).is_file():
-            sources = json.loads((found / FACTS).read_text(encoding="utf-8"))["sources"]
-        else:
-            with zipfile.ZipFile(found) as archive:
-                sources = json.loads(archive.read("config.json"))["config"]["sources"]
-        return tuple(map(str, sources))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile):
+        return tuple(map(str, _facts(found)["sources"]))
+    except _UNREADABLE:
         return ()  # loading it will raise the error
+
+
+def model_licence(model: str | Path) -> str | None:
+    """Return the licence of a model's weights, if its files name one."""
+    found = _find(model)
+    try:
+        return _facts(found).get("licence") if isinstance(found, Path) else None
+    except _UNREADABLE:
+        return None
+
+
+def _facts(path: Path) -> dict:
+    """Return what the files of a model say of it: `sources`, and perhaps `licence`."""
+    if (path / presets.CONFIG).is_file():
+        config = presets.read_config(path)
+        return config["model"]["config"] | {"licence": config.get("licence")}
+    if is_portable(path):
+        return read_facts(path)
+    if (path / FACTS).is_file():
+        return json.loads((path / FACTS).read_text(encoding="utf-8"))
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))["config"]
 
 
 def takes_whole_songs(model: str | Path | Separator) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tfsep import audio, console, presets
 from tfsep.checks import check_choice
-from tfsep.loading import load_model, model_sources
+from tfsep.loading import load_model, model_licence, model_sources
 from tfsep.portable.bag import Bag
 from tfsep.progress import progress_bar
 from tfsep.separation import Separation
@@ -179,7 +179,7 @@ class SongBatch:
             "seconds": round(seconds, 3),
             "times_real_time": round(seconds / (time.perf_counter() - started), 2),
             "peak": round(_peak(stems, FileOptions(**self.files).one_file), 6) if self.as_json else None,
-            "licences": {model: _licence(model) for model in self.models},
+            "licences": {model: model_licence(model) for model in self.models},
         }
 
     def _say(self, text: str) -> None:
@@ -216,11 +216,6 @@ def _peak(paths: dict[str, Path], one_file: bool) -> float:
         for index, path in enumerate(paths.values(), 1)
         for block in audio.blocks(path, 1 << 18, stream=index if one_file else 0)
     )
-
-
-def _licence(model: str) -> str | None:
-    """The licence of a model's weights, if it has a name."""
-    return next((row["licence"] for row in presets.table() if row["name"] == model), None)
 
 
 @contextlib.contextmanager

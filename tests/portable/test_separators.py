@@ -62,6 +62,7 @@ def test_facts_are_in_the_file(model, path):
     assert facts == {"tfsep": tfsep.__version__, "network": "ConvSep", **model.describe(), "batch_size": 1}
     assert facts["licence"] == "MIT"
     assert loading.model_sources(path) == ("vocals", "rest")
+    assert loading.model_licence(path) == "MIT"
     loaded = tfsep.load_model(path)
     assert isinstance(loaded, FORMATS[{".onnx": "onnx"}.get(path.suffix, "litert")][1])
     assert (loaded.sample_rate, loaded.channels, loaded.segment, loaded.context) == (8000, 2, 1024, 0)
@@ -189,7 +190,7 @@ def test_what_a_format_cannot_do_is_one_line(network, format, cause, tmp_path):
     [
         ("model.onnx", {"format": "h5"}, "format must be"),
         ("model.tflite", {"format": "onnx"}, r"must end in \.onnx\. Received: "),
-        ("model.onnx", {"format": "onnx", "weights": "int8"}, "onnx has float32 weights"),
+        ("model.onnx", {"format": "onnx", "weights": "int8"}, "Only litert has weights other than float32"),
         ("model.tflite", {"format": "litert", "weights": "int4"}, "weights must be"),
     ],
 )
@@ -221,7 +222,7 @@ def test_device_and_threads_are_those_that_were_chosen(path, monkeypatch):
 
 def test_backends_other_than_tensorflow_are_refused(tmp_path, model, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(RuntimeError, match=r"onnx is written by TensorFlow\. Received: KERAS_BACKEND=jax\."):
+    with pytest.raises(RuntimeError, match=r"exported by TensorFlow\. Received: KERAS_BACKEND=jax\."):
         model.export(tmp_path / "model.onnx", "onnx")
 
 

@@ -34,11 +34,10 @@ _OPERATION = re.compile(r"'tf\.(\w+)' op|No Op registered for (\w+)")
 def export_model(model, filepath: Path, format: str, weights: str, verbose: bool) -> None:
     """See `Separator.export`."""
     check_export(filepath, format, weights)
-    if format != "tf_saved_model":
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(f"{format} is written by TensorFlow. Received: KERAS_BACKEND={keras.backend.backend()}.")
-        if model.compute_dtype != "float32":
-            raise ValueError(f"{format} needs a float32 model. Received: dtype={model.dtype_policy.name!r}.")
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(f"Models are exported by TensorFlow. Received: KERAS_BACKEND={keras.backend.backend()}.")
+    if format != "tf_saved_model" and model.compute_dtype != "float32":
+        raise ValueError(f"{format} needs a float32 model. Received: dtype={model.dtype_policy.name!r}.")
     model.ensure_built()
     check_space(filepath, 8 * model.count_params() + _GRAPH_BYTES)
     with replacing(filepath) as temporary:

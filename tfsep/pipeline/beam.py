@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shlex
 from collections.abc import Callable
 from types import ModuleType
@@ -46,5 +48,14 @@ def import_beam() -> ModuleType:
 def new_pipeline(name: str, options: str):
     """Return an empty pipeline of Beam for a runner with further options; see `runner`."""
     beam = import_beam()
-    arguments = [f"--runner={name}", *shlex.split(options)]
-    return beam.Pipeline(options=beam.options.pipeline_options.PipelineOptions(arguments))
+    printed = io.StringIO()
+    try:
+        chosen = beam.options.pipeline_options.PipelineOptions([f"--runner={name}", *shlex.split(options)])
+        with contextlib.redirect_stderr(printed):
+            chosen.get_all_options()
+    except ValueError as error:
+        raise ValueError(f"--runner-options {options}: {error}.") from None
+    except SystemExit:  # of argparse, which prints the usage first
+        *_, reason = printed.getvalue().strip().split(" error: ")
+        raise ValueError(f"--runner-options {options}: {reason}.") from None
+    return beam.Pipeline(options=chosen)

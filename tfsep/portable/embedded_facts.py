@@ -29,7 +29,7 @@ def read_facts(path: str | Path) -> dict:
     """
     path = Path(path)
     try:
-        text = _onnx_metadata(path) if path.suffix == ".onnx" else _archived(path)
+        text = _onnx_metadata(path) if path.suffix.lower() == ".onnx" else _archived(path)
         facts = None if text is None else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a complete file of its format ({error}).") from error

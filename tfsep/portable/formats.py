@@ -24,8 +24,8 @@ def check_export(filepath: Path, format: str, weights: str = "float32") -> None:
     check_choice("format", format, tuple(suffixes))
     check_choice("weights", weights, WEIGHTS)
     if weights != "float32" and format != "litert":
-        raise ValueError(f"{format} has float32 weights; litert has others as well. Received: weights={weights!r}.")
+        raise ValueError(f"Only litert has weights other than float32. Received: weights={weights!r}, format={format}.")
     suffix = suffixes[format]
-    if suffix is not None and filepath.suffix != suffix:
+    if suffix is not None and filepath.suffix.lower() != suffix:
         raise ValueError(f"The name of a file in the format {format} must end in {suffix}. Received: {filepath}.")
     check_new(filepath)

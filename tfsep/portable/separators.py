@@ -152,12 +152,12 @@ PORTABLE = {".onnx": ONNXSeparator, ".tflite": LiteRTSeparator}
 
 def is_portable(model) -> bool:
     """Whether a model is given as the path of an ONNX or a LiteRT file."""
-    return isinstance(model, (str, Path)) and Path(model).suffix in PORTABLE
+    return isinstance(model, (str, Path)) and Path(model).suffix.lower() in PORTABLE
 
 
 def load_portable(path: Path) -> PortableSeparator:
     """Load the model of an ONNX or a LiteRT file; see `PortableSeparator` for the errors."""
-    return PORTABLE[path.suffix](path)
+    return PORTABLE[path.suffix.lower()](path)
 
 
 def _read(path: str | Path) -> dict:

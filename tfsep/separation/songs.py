@@ -52,7 +52,7 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
 def read_list(path: str | Path) -> list[str]:
     """Read the inputs that a text file lists, one a line; empty lines and those that begin with `#` are skipped.
 
-    Relative paths are those from the file's folder.
+    Relative paths are those from the file's folder, `~` is the user's.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -63,7 +63,7 @@ def read_list(path: str | Path) -> list[str]:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:
         raise ValueError(f"{path}: a list of songs must be text in UTF-8, one path a line.") from None
-    return [str(path.parent / line) for line in lines if line and not line.startswith("#")]
+    return [str(path.parent / Path(line).expanduser()) for line in lines if line and not line.startswith("#")]
 
 
 def output_folders(
