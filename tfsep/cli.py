@@ -593,7 +593,7 @@ def _holds_stems(folder: Path) -> bool:
 
 @app.command()
 def web(
-    port: Annotated[int, typer.Option(help="Port of 127.0.0.1; 0 for any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 for any that is free.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Open a page on this machine to drop songs on, and to play, mix and save their stems (extra `web`).

@@ -58,12 +58,14 @@ class Client:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     pytest.importorskip("uvicorn", reason="the extra web is not installed")
+    from tfsep.web import models
     from tfsep.web.jobs import Jobs
     from tfsep.web.server import server as make
 
     folder = tmp_path_factory.mktemp("songs")
-    jobs = Jobs(folder)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    jobs, names = Jobs(folder), models.names()
+    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as listener:
+        patch.setattr(models, "names", lambda: [*names, "hpss"])  # needs no TensorFlow
         server = make(jobs, TOKEN)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

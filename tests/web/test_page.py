@@ -158,6 +158,40 @@ def test_options_of_a_folder_and_a_page_that_is_loaded_again(browser, material):
     assert script(browser, "return tfsepPlayers[0].engine.lanes") == ["vocals", "drums", "rest"]
 
 
+def test_an_upload_is_cancelled_and_tried_again(browser, material):
+    waiting = "new Promise((done, fail) => options.signal.addEventListener('abort', () => fail(options.signal.reason)))"
+    script(browser, "window.plain = window.fetch")
+    script(
+        browser, f"window.fetch = (where, options) => options?.method === 'POST' ? {waiting} : plain(where, options)"
+    )
+    choose(browser, material / f"{NAME}.wav", material / "folder" / "inner" / "song.ogg")
+    wait(browser, "document.querySelector('.item-status')?.textContent === 'Uploading'")
+    script(browser, "window.fetch = window.plain")
+    find(browser, ".cancel").click()
+    wait_for(browser, "cancelled", "done")
+    find(browser, ".again").click()
+    wait_for(browser, "done", "done")
+
+
+def test_what_cannot_be_done_is_said(browser, running, material):
+    script(browser, "document.dispatchEvent(new DragEvent('drop', {dataTransfer: new DataTransfer()}))")
+    wait(browser, "document.getElementById('notice').textContent.startsWith('There are no songs')")
+    choose(browser, material / f"{NAME}.wav")
+    wait_for(browser, "done")
+    assert find(browser, "#notice").text == ""
+    script(browser, "tfsepPlayers[0].engine.lanes.forEach((lane) => tfsepPlayers[0].engine.toggleMute(lane))")
+    find(browser, ".save-mix").click()
+    assert find(browser, ".status").text == "All stems are muted: there is nothing to save."
+    running.clear()
+    find(browser, ".save-all").click()
+    wait(browser, "document.querySelector('.status').textContent.includes('no longer here')")
+    choose(browser, material / "long.wav")
+    wait(browser, "document.querySelectorAll('progress')[1].value > 0")
+    running.clear()
+    wait_for(browser, "done", "cancelled")
+    browser.get_log("browser")  # the answers that were missing
+
+
 def test_fits_a_phone(browser):
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -1,9 +1,14 @@
 """What the server gives, and to whom."""
 
+import errno
 import io
 import json
+import re
+import sys
+import time
 import urllib.parse
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ import soundfile
 
 import tfsep
 from tfsep import audio
-from tfsep.web import page_files
+from tfsep.web import downloads, page_files
 
 RATE = 8000
 NAME = "Ke$ha <b>\"'.wav"
@@ -118,6 +123,8 @@ def test_wrong_mixes_are_refused_in_words(whole, done, wrong):
     [
         ("model=../secret", "model must be"),
         ("model=%2Fetc%2Fpasswd", "model must be"),
+        ("model=repet-sim", "model must be"),  # takes whole songs
+        ("model=hpss&id=../x", "id must be"),
         ("format=exe&model=hpss", "format must be"),
     ],
 )
@@ -215,3 +222,41 @@ def test_the_page_runs_no_inline_script(running):
     assert page.count("<script") == page.count("<script src=") == 2
     own = {name: text for name, text in page_files().items() if not name.startswith("wavesurfer")}
     assert [name for name, text in own.items() if b"http:" in text or b"https:" in text] == []  # works offline
+
+
+def test_a_download_is_cancelled_and_its_failure_is_told(server, song, monkeypatch, tmp_path):
+    monkeypatch.setenv("TFSEP_CACHE", str(tmp_path))
+    script = f"import pathlib, time; pathlib.Path({str(tmp_path / 'begun')!r}).touch(); time.sleep(60)"
+    monkeypatch.setattr(downloads, "_COMMAND", (sys.executable, "-c", script))
+    address = server.add(song.read_bytes(), "model=spleeter-2stems")
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.02)
+    assert re.fullmatch(r"Downloading the model, \d+ MB", server.json(address)["state"])
+    server.ask(address, method="DELETE")
+    script = "import sys; sys.exit('notes\\ntfsep: ' + sys.argv[1] + ' could not be downloaded: no connection.')"
+    monkeypatch.setattr(downloads, "_COMMAND", (sys.executable, "-c", script))
+    facts = server.finished(server.add(song.read_bytes(), "model=spleeter-2stems"), seconds=30)
+    assert facts["error"] == "spleeter-2stems could not be downloaded: no connection."
+    assert list(server.folder.iterdir()) == []
+
+
+def test_methods_that_take_whole_songs_are_not_offered(running):
+    assert not {row["name"] for row in running.json("models")["models"]} & {"hpss", "repet-sim"}
+
+
+def test_a_full_disk_is_told_before_the_work(server, song, monkeypatch):
+    monkeypatch.setattr("tfsep.web.room.shutil.disk_usage", lambda folder: SimpleNamespace(free=1_500_000))
+    facts = server.finished(server.add(song.read_bytes(), "model=hpss&format=mp3"))
+    assert "2 MB are needed, and 1 MB are free. Remove songs" in facts["error"] and "/" not in facts["error"]
+    answer = server.ask("songs?model=hpss", method="POST", body=b"a" * 1_600_000)
+    assert json.loads(answer[2])["error"].startswith("There is no room for this song: 2 MB are needed")
+
+
+def test_a_disk_that_is_full_in_the_middle_is_told_without_paths(server, song, monkeypatch):
+    def fail(writer, block):
+        raise OSError(errno.EIO, "not all samples could be written; the disk may be full", "/tmp/vocals.wav")
+
+    monkeypatch.setattr(audio.Writer, "write", fail)
+    facts = server.finished(server.add(song.read_bytes(), "model=hpss"))
+    assert facts["error"].startswith("The disk is full. Remove songs") and "/" not in facts["error"]
+    assert list(server.folder.iterdir()) == []

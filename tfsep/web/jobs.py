@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import queue
+import re
 import secrets
 import shutil
 import threading
@@ -18,9 +20,12 @@ from tfsep.console import one_line
 from tfsep.files import file_name
 from tfsep.separation import Separation
 from tfsep.web import sound
-from tfsep.web.models import is_here
+from tfsep.web.downloads import download, is_here, megabytes
+from tfsep.web.room import FULL, check_room, is_full, stems_size
 
 MIXTURE = "mixture"
+# Such as "by downmix=True (--downmix)".
+_ARGUMENT = re.compile(r"(?:with|by) \w+=True \((?:tfsep separate )?(--\w+)\)")
 # Seconds that the end of the program waits for a model that is computing.
 _PATIENCE = 5
 
@@ -154,17 +159,21 @@ class Jobs:
                 if job.cancelled:
                     continue
                 self._running = job
+            failure = ""
             try:
                 with _warnings_of(job):
                     self._separate(job)
             except _CancelledError:
                 pass
             except Exception as error:
-                job.error = _in_words(one_line(error), job)
+                failure = FULL if is_full(error) else _in_words(one_line(error), job)
+            if job.cancelled or failure:
+                gc.collect()  # frames of the error keep the upload open, whose room would not be free
             with self._lock:
                 self._running = None
-                if job.cancelled or job.error:
+                if job.cancelled or failure:
                     self._clean(job)
+            job.error = failure
 
     def _separate(self, job: Job) -> None:
         def told(state: str) -> None:
@@ -173,10 +182,13 @@ class Jobs:
                 raise _CancelledError
 
         if not is_here(job.model):
-            told("Downloading the model")
+            state = f"Downloading the model, {megabytes(job.model)} MB"
+            download(job.model, lambda: told(state))
         separation = Separation(job.model, stems=job.stems, residual=job.residual)
         told("Reading the song")
         info = separation.check_file(job.upload, self.folder(job) / "stems", suffix=job.format)
+        needed = stems_size(info, len(separation.names), job.format)
+        check_room(self.folder(job), needed, "the stems")
         told("Loading the model")
         separation.model  # noqa: B018  loads it
         told("Separating")
@@ -193,11 +205,11 @@ class Jobs:
 
 
 def _in_words(message: str, job: Job) -> str:
-    """Return a message without the paths of the server, which the user does not know."""
-    for path in (str(job.upload), job.upload.name):
-        message = message.removeprefix(f"{path}: ")
+    """Return a message without the paths of the server and arguments of Python, which the user does not know."""
+    message = re.sub(rf"^({re.escape(str(job.upload.parent))}.*?|{re.escape(job.upload.name)}): ", "", message)
     message = message.replace(str(job.upload), job.name)
-    return message[:1].upper() + message[1:]
+    message = _ARGUMENT.sub(r"with `tfsep separate \1`", message)
+    return message if message.startswith(job.model) else message[:1].upper() + message[1:]
 
 
 @contextlib.contextmanager

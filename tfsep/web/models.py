@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from statistics import mean
 
 from tfsep import presets
-from tfsep.loading import model_sources
+from tfsep.web.downloads import is_here
 
 # Multiples of real time on two cores of a busy server, the best of four runs over a minute, for models that have not
 # separated on this machine yet.
 _SPEEDS = {
     "convsep-4stems": 17,
-    "convsep-4stems-free": 12,
-    "convsep-4stems-plus": 12,
+    "convsep-4stems-free": 9.5,
+    "convsep-4stems-plus": 9.5,
     "cyclegan-vocals": 6.7,
     "drnn-mir1k": 30,
     "drnn-mir1k-plus": 8.2,
-    "hpss": 1.5,
     "unet-vocals-drums": 16,
     "waveunet-4stems": 5.9,
 }
@@ -25,13 +24,12 @@ _PROTOCOLS = {"bsseval_v3": "BSS Eval v3", "bsseval_v4": "BSS Eval v4"}
 
 
 def names() -> list[str]:
-    """Return the names that the page may ask for."""
-    return [*(row["name"] for row in presets.table()), *presets.TRAINING_FREE]
+    """Return the names that the page may ask for.
 
-
-def is_here(name: str) -> bool:
-    """Whether a model needs no download."""
-    return name not in presets.catalogue() or presets.is_model(presets.fetched_folder(name))
+    Methods without training are not among them: they take a song as a whole, in memory that grows with its length, and
+    can neither tell their progress nor be cancelled.
+    """
+    return [row["name"] for row in presets.table()]
 
 
 def rows(measured: Mapping[str, float]) -> list[dict]:
@@ -41,7 +39,6 @@ def rows(measured: Mapping[str, float]) -> list[dict]:
         measured: dict from model to the multiple of real time at which it has separated here.
     """
     found = [_row(facts) for facts in presets.table()]
-    found += [_free(name, model_sources(name)) for name in presets.TRAINING_FREE]
     speeds = _SPEEDS | dict(measured)
     for row in found:
         row |= {"speed": speeds.get(row["name"]), "default": row["name"] == presets.DEFAULT}
@@ -59,12 +56,6 @@ def _row(facts: dict) -> dict:
         "bytes": facts["bytes"],
         "here": is_here(facts["name"]),
     }
-
-
-def _free(name: str, sources: tuple[str, ...]) -> dict:
-    """Return the facts of a method without weights."""
-    facts = {"name": name, "stems": list(sources), "score": None, "licence": "no weights", "commercialUse": "allowed"}
-    return facts | {"sampleRate": None, "bytes": 0, "here": True}
 
 
 def _score(scores: dict | None) -> dict | None:

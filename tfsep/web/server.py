@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import secrets
 import socket
 import tempfile
@@ -20,17 +21,20 @@ from starlette.routing import Route
 
 from tfsep.checks import check_choice
 from tfsep.console import one_line
-from tfsep.files import check_space, file_name, scratch
+from tfsep.files import file_name, scratch
 from tfsep.separation.songs import SONG_SUFFIXES
 from tfsep.web import models, sound
 from tfsep.web.front_end import page_files
 from tfsep.web.jobs import MIXTURE, Job, Jobs
+from tfsep.web.room import FULL, check_room, is_full
 from tfsep.web.security import Guard
 
 FORMATS = ("wav", "flac", "mp3", "m4a", "ogg", "opus")
 # Bytes of one upload, and songs that are kept at a time.
 MOST_BYTES, MOST_SONGS = 4 * 10**9, 200
 _LONGEST_NAME = 200
+# Chosen by the page, which thus can remove a song that it has not uploaded to the end.
+_ID = re.compile(r"[0-9a-zA-Z-]{1,40}")
 # Not of `mimetypes`, which asks the system, and scripts of another type do not run.
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".txt": "text/plain"}
 
@@ -104,7 +108,7 @@ def application(jobs: Jobs, token: str) -> Guard:
 def _said(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
-    return JSONResponse({"error": one_line(error)}, 400)
+    return JSONResponse({"error": FULL if is_full(error) else one_line(error)}, 400)
 
 
 class _Handlers:
@@ -124,7 +128,8 @@ class _Handlers:
         return JSONResponse(self._job(request).facts())
 
     def remove(self, request: Request) -> Response:
-        self._jobs.remove(self._job(request))
+        with contextlib.suppress(KeyError):  # removed already, perhaps in another tab
+            self._jobs.remove(self._jobs[request.path_params["id"]])
         return JSONResponse({})
 
     async def add(self, request: Request) -> Response:
@@ -153,13 +158,17 @@ class _Handlers:
         _check_size(size)
         if len(list(self._jobs)) >= MOST_SONGS:
             raise HTTPException(413, f"There are {MOST_SONGS} songs already. Remove some.")
-        check_space(tempfile.gettempdir(), size)
+        check_room(Path(tempfile.gettempdir()), size, "this song")
+        id = query.get("id") or secrets.token_hex(8)
+        if not _ID.fullmatch(id) or id in (job.id for job in self._jobs):
+            raise HTTPException(400, "id must be new, of at most 40 letters and digits.")
         name = _printable(query.get("name", ""))
         suffix = next((suffix for suffix in (".stem.mp4", *SONG_SUFFIXES) if name.lower().endswith(suffix)), "")
         return self._jobs.new(
             name,
             name[: len(name) - len(suffix)],
             suffix,
+            id=id,
             model=model,
             stems=query["stems"].split(",") if "stems" in query else None,
             residual=query.get("residual"),
@@ -199,7 +208,8 @@ class _Handlers:
             raise ValueError("A mix needs finite numbers.")
         if not gains.keys() | muted.keys() <= job.paths.keys():
             raise HTTPException(404, "There is no such stem.")
-        return _saved(sound.mix(job.paths, start, stop, gains, muted), f"{file_name(job.title)} mix.wav", "audio/wav")
+        name = f"{file_name(job.title)} {'original' if list(gains) == [MIXTURE] else 'mix'}.wav"
+        return _saved(sound.mix(job.paths, start, stop, gains, muted), name, "audio/wav")
 
     def _job(self, request: Request) -> Job:
         try:

@@ -124,6 +124,7 @@ export class Player {
       lane.save = Object.assign(document.createElement("a"), { className: "button save", ...linkTo(file) });
       label(lane.save, `Save ${lane.name}`, "Save this stem (D)");
       lane.save.append(...button.childNodes);
+      this.checksFirst(lane.save);
       button.replaceWith(lane.save);
     } else {
       this.on(button, () => this.save(`${this.song.name} ${lane.name}`, (stem) => Number(stem === this.stemOf(lane.name))));
@@ -173,6 +174,7 @@ export class Player {
     this.on(this.find(".spectrograms"), () => this.toggleSpectrograms());
     this.on(this.find(".save-mix"), () => this.saveMix());
     if (this.song.zip) Object.assign(this.find(".save-all"), { hidden: false, ...linkTo(this.song.zip) });
+    this.checksFirst(this.find(".save-all"));
     this.speed = this.find(".speed select");
     this.speed.append(...SPEEDS.map((speed) => new Option(`${speed}×`, speed, speed === 1, speed === 1)));
     this.speed.addEventListener("change", () => this.act(() => this.engine.setSpeed(Number(this.speed.value))));
@@ -296,14 +298,14 @@ export class Player {
   saveMix() {
     const { engine } = this;
     const name = engine.original ? `${this.song.name} original` : `${this.song.name} mix`;
-    this.save(name, (stem) => engine.gainOf(stem));
+    if (this.song.stems.some((stem) => engine.gainOf(stem) > 0)) this.save(name, (stem) => engine.gainOf(stem));
+    else this.setStatus("All stems are muted: there is nothing to save.");
   }
 
   // By what made the song, if it can mix, in memory that does not grow with the length.
   async save(name, gainOf) {
     if (this.song.mix && this.engine.speed === 1) {
-      const link = Object.assign(document.createElement("a"), linkTo(this.song.mix(this.engine.recipe(gainOf))));
-      link.click();
+      this.saveLinked(linkTo(this.song.mix(this.engine.recipe(gainOf))));
       return;
     }
     try {
@@ -312,6 +314,25 @@ export class Player {
     } catch (error) {
       this.setStatus(`The sound could not be saved: ${error.message}`);
     }
+  }
+
+  // Saves a file by its address, which leads nowhere once what made the song has ended or removed it.
+  async saveLinked(link) {
+    try {
+      await this.song.check?.();
+      this.setStatus("");
+      Object.assign(document.createElement("a"), link).click();
+    } catch (error) {
+      this.setStatus(`This could not be saved: ${error.message}`);
+    }
+  }
+
+  checksFirst(link) {
+    if (!this.song.check) return;
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      this.saveLinked({ href: link.href, download: link.download });
+    });
   }
 
   // What the stems give at their gains, within the loop or all of it, as a wav file.

@@ -9,7 +9,8 @@
 //   separate(file, {model, stems, format, residual}, {signal, progress}) -> Promise of a song
 //     stems: names, or null for all; residual: name of one more stem, what is left over, or null
 //     progress: function of {state (words), fraction (0 to 1, or null), secondsLeft (or null)}
-//     signal: an AbortSignal that cancels; an Error's message is shown to the user
+//     signal: an AbortSignal that cancels; an Error's message is shown to the user. An AbortError without it says that
+//       the song was cancelled or removed elsewhere
 //
 //   A song is {
 //     name, caption, duration (seconds), warnings: sentences that the user is to read,
@@ -21,6 +22,7 @@
 //     zip: address of all stems in one file, {url, filename} if the address has no name, or null
 //     mix: null, or function of {from, to, gains: {stem: factor}, muted: {stem: [[from, to], ...]}} (in seconds) to the
 //       address of a wav file; without it the page mixes
+//     check: null, or function to a Promise that fails, with an Error for the user, if the addresses lead nowhere now
 //     release(): forgets the song, whose addresses are no longer used
 //   }
 //
@@ -44,11 +46,11 @@ export async function models() {
 export async function separate(file, { model, stems, format, residual }, { signal, progress }) {
   await checkReadable(file);
   progress({ state: "Uploading", fraction: null, secondsLeft: null });
-  const query = new URLSearchParams({ name: file.name, model, format });
+  const id = crypto.randomUUID(); // chosen here, to know what to remove after half an upload
+  const query = new URLSearchParams({ id, name: file.name, model, format });
   if (stems) query.set("stems", stems.join(","));
   if (residual) query.set("residual", residual);
-  const { address } = await ask(`songs?${query}`, { method: "POST", body: file }); // whole, to know what to cancel
-  return follow(address, signal, progress);
+  return follow(`songs/${id}`, signal, progress, () => request(`songs?${query}`, { method: "POST", body: file, signal }));
 }
 
 export async function earlier() {
@@ -57,9 +59,10 @@ export async function earlier() {
 }
 
 // Looks at a song until it is done; one that fails or is cancelled is removed.
-async function follow(address, signal, progress) {
+async function follow(address, signal, progress, upload = () => {}) {
   const release = () => fetch(address, { method: "DELETE", keepalive: true }).catch(() => {});
   try {
+    await upload();
     for (;;) {
       const song = await ask(address, { signal });
       if (song.error) throw new Error(song.error);
@@ -69,7 +72,7 @@ async function follow(address, signal, progress) {
     }
   } catch (error) {
     release();
-    throw error;
+    throw error.status === 404 ? new DOMException("Cancelled or removed in another tab", "AbortError") : error;
   }
 }
 
@@ -80,6 +83,7 @@ function addressed(song, address) {
     ...song,
     stems,
     zip: `${address}/zip`,
+    check: () => request(address),
     sound: (span) => Promise.all(lanes.map((lane) => bytes(`${address}/sound/${lane}/${span}`))),
     mix: (recipe) => `${address}/mix?${new URLSearchParams({ recipe: JSON.stringify(recipe) })}`,
   };
@@ -106,7 +110,7 @@ async function request(address, options) {
   }
   if (response.ok) return response;
   const { error } = await response.json().catch(() => ({}));
-  throw new Error(error ?? `tfsep answered ${response.status}.`);
+  throw Object.assign(new Error(error ?? `tfsep answered ${response.status}.`), { status: response.status });
 }
 
 async function ask(address, options) {

@@ -12,14 +12,15 @@ export class Item {
     return new Item(file.name, (signal, progress) => separate(file, options, { signal, progress }));
   }
 
-  // A song that the engine has from before the page was loaded again.
+  // A song that the engine has from before the page was loaded again, whose file the page has no more.
   static again({ name, start }) {
-    return new Item(name, start);
+    return new Item(name, start, ["remove"]);
   }
 
-  constructor(name, start) {
+  constructor(name, start, buttonsAfter = ["again", "remove"]) {
     this.name = name;
     this.start = start;
+    this.buttonsAfter = buttonsAfter; // a song that failed or was cancelled
     this.player = null;
     this.element = fromTemplate("item");
     this.element.item = this;
@@ -52,17 +53,21 @@ export class Item {
   }
 
   async run() {
+    const { signal } = this.abort; // of this attempt; another one may begin before this one ends
     this.show("running", "Starting", ["cancel"]);
     try {
-      this.song = await this.start(this.abort.signal, (facts) => this.showProgress(facts));
+      const song = await this.start(signal, (facts) => signal.aborted || this.showProgress(facts));
+      if (signal.aborted) return song.release();
+      this.song = song;
       this.addPlayer();
       const { caption, duration, warnings = [] } = this.song;
       this.show("done", [caption, clock(duration).slice(0, -2), ...warnings].filter(Boolean).join(" · "), ["open", "remove"]);
       this.onend(`${this.name} is done.`);
     } catch (error) {
-      if (this.abort.signal.aborted) return;
-      this.show("failed", error.message, ["again", "remove"]);
-      this.onend(`${this.name} failed. ${error.message}`);
+      if (signal.aborted) return;
+      const state = error.name === "AbortError" ? "cancelled" : "failed";
+      this.show(state, error.message, this.buttonsAfter);
+      this.onend(`${this.name}: ${state}. ${error.message}`);
     }
   }
 
@@ -116,7 +121,7 @@ export class Item {
 
   cancel() {
     this.abort.abort();
-    this.show("cancelled", "Cancelled", ["again", "remove"]);
+    this.show("cancelled", "Cancelled", this.buttonsAfter);
     this.onend(`${this.name} is cancelled.`);
   }
 

@@ -11,6 +11,7 @@ import { words } from "./words.js";
 const list = document.getElementById("queue");
 const section = document.getElementById("songs");
 const announcement = document.getElementById("announcement");
+const notice = document.getElementById("notice");
 
 let running = null;
 
@@ -44,7 +45,7 @@ async function run() {
 
 function addFiles(files) {
   for (const file of files) add(Item.of(file, chosen()));
-  if (files.length === 0) announcement.textContent = "There are no songs among these files.";
+  notice.textContent = files.length ? "" : "There are no songs in it. Drop or choose files or a folder; a link is none.";
   run();
 }
 
