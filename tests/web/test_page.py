@@ -175,7 +175,7 @@ def test_an_upload_is_cancelled_and_tried_again(browser, material):
 
 def test_what_cannot_be_done_is_said(browser, running, material):
     script(browser, "document.dispatchEvent(new DragEvent('drop', {dataTransfer: new DataTransfer()}))")
-    wait(browser, "document.getElementById('notice').textContent.startsWith('There are no songs')")
+    wait(browser, "document.getElementById('notice').textContent.startsWith('No songs')")
     choose(browser, material / f"{NAME}.wav")
     wait_for(browser, "done")
     assert find(browser, "#notice").text == ""

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.parse
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ import soundfile
 
 import tfsep
 from tfsep import audio
-from tfsep.web import downloads, page_files
+from tfsep.web import downloads, jobs, page_files
 
 RATE = 8000
 NAME = "Ke$ha <b>\"'.wav"
@@ -238,6 +239,27 @@ def test_a_download_is_cancelled_and_its_failure_is_told(server, song, monkeypat
     facts = server.finished(server.add(song.read_bytes(), "model=spleeter-2stems"), seconds=30)
     assert facts["error"] == "spleeter-2stems could not be downloaded: no connection."
     assert list(server.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            "x.mp3: is damaged; replace the file, or read what is left with tolerant=True (tfsep separate --tolerant).",
+            "x.mp3: is damaged; replace the file, or read what is left with `tfsep separate --tolerant`.",
+        ),
+        (
+            "Convert them to mono, or surround sound to stereo by downmix=True (--downmix).",
+            "Convert them to mono, or surround sound to stereo with `tfsep separate --downmix`.",
+        ),
+        ("/tmp/a/stems/the rest.wav: not all samples could be written.", "Not all samples could be written."),
+        ("/tmp/a/song.mp3: cannot be read as audio.", "Cannot be read as audio."),
+        ("umx could not be downloaded.", "umx could not be downloaded."),
+    ],
+)
+def test_errors_advise_what_the_reader_can_do(message, expected):
+    job = jobs.Job("x.mp3", "x", Path("/tmp/a/song.mp3"), "umx", None, None, ".wav")
+    assert jobs._in_words(message, job) == expected
 
 
 def test_methods_that_take_whole_songs_are_not_offered(running):

@@ -209,7 +209,7 @@ def _in_words(message: str, job: Job) -> str:
     message = re.sub(rf"^({re.escape(str(job.upload.parent))}.*?|{re.escape(job.upload.name)}): ", "", message)
     message = message.replace(str(job.upload), job.name)
     message = _ARGUMENT.sub(r"with `tfsep separate \1`", message)
-    return message if message.startswith(job.model) else message[:1].upper() + message[1:]
+    return message if message.startswith((job.model, job.name)) else message[:1].upper() + message[1:]
 
 
 @contextlib.contextmanager

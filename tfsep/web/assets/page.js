@@ -45,7 +45,7 @@ async function run() {
 
 function addFiles(files) {
   for (const file of files) add(Item.of(file, chosen()));
-  notice.textContent = files.length ? "" : "There are no songs in it. Drop or choose files or a folder; a link is none.";
+  notice.textContent = files.length ? "" : "No songs were found there. Drop or choose files or a folder, not a link.";
   run();
 }
 
