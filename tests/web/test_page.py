@@ -120,6 +120,9 @@ def test_a_song_from_upload_to_saved_stems(browser, material, saved, tmp_path):
     mixed, rate = audio.read(content(saved, f"{title} mix.wav"))
     drums, _ = audio.read(expected["drums"])
     assert abs(mixed - 10 ** (-6 / 20) * drums[4 * rate : round(4.4 * rate)]).max() < 1e-6
+    # The server keeps the stems: the page is left without a question.
+    leave = "const event = new Event('beforeunload', { cancelable: true }); return dispatchEvent(event)"
+    assert script(browser, leave)
 
 
 def test_songs_wait_and_fail_and_are_cancelled(browser, running, material):
