@@ -94,6 +94,9 @@ def test_mix(whole, done, song):
     )
     mixed, rate = wav(content)
     assert status == 200 and rate == RATE and headers["content-disposition"].startswith("attachment")
+    assert headers["content-disposition"].endswith("%20mix.wav")
+    original = whole.ask(f"{address}/mix?recipe={recipe(gains={'mixture': 1})}")
+    assert original[1]["content-disposition"].endswith("%20original.wav")
     expected = 0.5 * stems[0] + 2 * stems[1]
     assert np.allclose(mixed[: 9 * RATE], expected[: 9 * RATE], atol=1e-6)
     inside = slice(9 * RATE + 50, 11 * RATE - 1)
