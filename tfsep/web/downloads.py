@@ -34,6 +34,7 @@ def download(name: str, poll: Callable[[], None]) -> None:
     Raises:
         RuntimeError: if the download fails.
     """
+    poll()
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with subprocess.Popen([*_COMMAND, name], text=True, errors="replace", **pipes) as process:
         try:
