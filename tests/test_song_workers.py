@@ -26,6 +26,7 @@ def run(monkeypatch, capfd):
 
     def run(*arguments) -> tuple[int, str, list[str]]:
         monkeypatch.setattr(sys, "argv", ["tfsep", "separate", *map(str, arguments)])
+        monkeypatch.setattr("tfsep.user_modules.imported", [])  # of other tests, which workers would import too
         with pytest.raises(SystemExit) as stop:
             cli.main()
         output = capfd.readouterr()

@@ -201,7 +201,9 @@ def _interrupts_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook, sys.excepthook = unraisable, uncaught
+        # Objects that an interrupt left unfinished are finalised later, at last without the globals of this module.
+        sys.unraisablehook = unraisable if _signal is None else lambda lost: None
+        sys.excepthook = uncaught
 
 
 def _silence_libraries() -> None:
