@@ -202,8 +202,7 @@ def separate(
                 raise ValueError("--stdout writes one wav. Leave out --output, --format, --json, --plot and --report.")
             quiet, output = True, Path(stack.enter_context(tempfile.TemporaryDirectory()))
         inputs = [*(inputs or []), *(read_list(listed) if listed else [])]
-        if runner is None and runner_options:
-            raise ValueError("--runner-options are of a runner. Give --runner as well.")
+        _check_runner(runner, runner_options)
         if runner is not None:
             if output is None:
                 raise ValueError("--runner needs an --output, in which its lists lie as well.")
@@ -389,8 +388,7 @@ def prepare(
     from tfsep.pipeline import prepare as write
 
     corpora = {name: [t for spec in data for t in datasets.from_spec(spec, name)] for name in split or DEFAULT_SPLITS}
-    if runner is None and runner_options:
-        raise ValueError("--runner-options are of a runner. Give --runner as well.")
+    _check_runner(runner, runner_options)
     run = beam.runner(runner, runner_options) if runner else None
     write(corpora, output, sample_rate=sample_rate, channels=channels, format=format, shards=shards, run=run)
     manifest = datasets.Store(output, split=None).manifest
@@ -399,6 +397,11 @@ def prepare(
     print(
         f"{output}: {', '.join(manifest['sources'])} at {manifest['sample_rate']} Hz, {len(manifest['shards'])} shards"
     )
+
+
+def _check_runner(runner: str | None, options: str) -> None:
+    if runner is None and options:
+        raise ValueError("--runner-options are of a runner. Give --runner as well.")
 
 
 @app.command()

@@ -122,7 +122,8 @@ class ConvSep(MaskSeparator):
         early, late = (ratio_masks(self._outputs(inputs, shift, False), self.mask) for shift in shifts)
         places = [(ops.arange(ops.shape(inputs)[1]) + shift) % self.frames for shift in shifts]
         weights = [ops.cast(ops.minimum(place + 1, self.frames - place), "float32")[:, None, None] for place in places]
-        fades = [weight / sum(weights[1:], weights[0]) for weight in weights]
+        total = weights[0] + weights[1]
+        fades = [weight / total for weight in weights]
         return [fades[0] * first + fades[1] * second for first, second in zip(early, late, strict=True)]
 
     def outputs(self, magnitudes, training: bool) -> Sequence:
