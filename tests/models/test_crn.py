@@ -28,7 +28,9 @@ def magnitudes(frames=32):
     return np.random.default_rng(0).uniform(0.1, 1, (1, frames, 33, 1)).astype("float32")
 
 
-@pytest.mark.parametrize("options", [{}, {"channels": 2}, {"mask": "abs"}, {"sources": ("a", "b", "c")}])
+@pytest.mark.parametrize(
+    "options", [{}, {"channels": 2}, {"channels": 2, "joint": True}, {"mask": "abs"}, {"sources": ("a", "b", "c")}]
+)
 def test_estimates_add_up_to_the_mixture(options):
     model = CRN(**{**SMALL, **options})
     for samples in (1, 33, 5000):
@@ -43,6 +45,24 @@ def test_channels_are_separated_one_by_one(small):
     for name, estimate in stereo(np.concatenate([left, -left], axis=-1)).items():
         np.testing.assert_allclose(estimate[..., :1], small(left)[name], atol=1e-5)
         np.testing.assert_allclose(estimate[..., 1:], -small(left)[name], atol=1e-5)
+
+
+def test_joint_channels_are_heard_by_each_other():
+    keras.utils.set_random_seed(0)
+    model = CRN(**SMALL, channels=2, joint=True)
+    left, right = mixture(), mixture()[::-1]
+    both, changed = (model(np.concatenate([left, other], axis=-1))["vocals"] for other in (right, 2 * right))
+    assert not np.allclose(both[..., 0], changed[..., 0], atol=1e-4)
+
+
+def test_joint_outputs_are_in_the_order_of_sources_and_channels():
+    model = CRN(**SMALL, channels=2, joint=True, sources=("a", "b", "c"))
+    stereo = np.repeat(magnitudes(), 2, axis=-1)
+    outputs = np.asarray(model.network(stereo[:, :, :-1] ** np.float32(0.3)))
+    for index, output in enumerate(model.outputs(stereo, False)):
+        np.testing.assert_allclose(output[:, :, :-1], outputs[..., 2 * index : 2 * index + 2], atol=1e-6)
+    weights = model.source_weights()
+    assert [part for _, part in weights["b"]] == [(..., slice(2, 4))] * 2
 
 
 def test_every_source_has_its_own_mask(small):

@@ -21,7 +21,7 @@ class CRN(MaskSeparator):
     convolutions share weights among bins. Down: at each level a convolution that halves frames and bins, and a second
     one below the first level. At the bottom a bidirectional recurrent layer over all bins. Up: a transposed
     convolution, concatenation with the skip connection, and a convolution. Convolutions have batch normalisation and
-    leaky ReLUs. Channels are separated one by one.
+    leaky ReLUs.
 
     Args:
         sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
@@ -42,6 +42,8 @@ class CRN(MaskSeparator):
         mask: str, see `tfsep.layers.ratio_masks`. Defaults to `"softmax"`.
         binary_mask: bool, see `MaskSeparator`. Defaults to False.
         spectral_loss: bool, see `MaskSeparator`. Defaults to True.
+        joint: bool, give the network all channels at once, so that it uses where sources are in the stereo field; else
+            channels are separated one by one. Defaults to False.
         dtype: Keras dtype or policy of the network.
 
     Raises:
@@ -77,6 +79,7 @@ class CRN(MaskSeparator):
         compression: float = 0.3,
         mask: str = "softmax",
         spectral_loss: bool = True,
+        joint: bool = False,
         **kwargs,
     ):
         super().__init__(
@@ -96,6 +99,7 @@ class CRN(MaskSeparator):
             )
         check_number("compression", compression, above=0, most=1)
         check_number("dropout", dropout, least=0, below=1)
+        self.joint = bool(joint)
         self.heard_bins = heard_bins
         self.filters = tuple(filters)
         self.units = units
@@ -106,18 +110,23 @@ class CRN(MaskSeparator):
         self.built = True
 
     def outputs(self, magnitudes, training: bool) -> Sequence:
-        batch, frames = ops.shape(magnitudes)[0], ops.shape(magnitudes)[1]
-        inputs = channels_as_examples(magnitudes[:, :, : self.heard_bins] ** self.compression)
-        padded = ops.pad(inputs, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0]])
-        outputs = self.network(ops.cast(padded, self.compute_dtype)[..., None], training=training)[:, :frames]
+        frames = ops.shape(magnitudes)[1]
+        inputs = magnitudes[:, :, : self.heard_bins] ** self.compression
+        if not self.joint:
+            inputs = channels_as_examples(inputs)[..., None]
+        padded = ops.pad(inputs, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0], [0, 0]])
+        outputs = self.network(ops.cast(padded, self.compute_dtype), training=training)[:, :frames]
         above = ops.repeat(outputs[:, :, -1:], self.stft.bins - self.heard_bins, axis=2)
         outputs = ops.concatenate([outputs, above], axis=2)
-        outputs = ops.reshape(outputs, (batch, self.channels, frames, self.stft.bins, len(self.sources)))
+        if self.joint:
+            return ops.split(outputs, len(self.sources), axis=-1)
+        outputs = ops.reshape(outputs, (-1, self.channels, frames, self.stft.bins, len(self.sources)))
         return ops.unstack(ops.transpose(outputs, (4, 0, 2, 3, 1)))
 
     def _network(self) -> keras.Model:
         dtype = self.dtype_policy
-        inputs = keras.Input((None, self.heard_bins, 1), dtype=dtype.compute_dtype, name="magnitudes")
+        channels = self.channels if self.joint else 1
+        inputs = keras.Input((None, self.heard_bins, channels), dtype=dtype.compute_dtype, name="magnitudes")
         x, skips = inputs, []
         for level, filters in enumerate(self.filters):
             skips.append(x)
@@ -131,7 +140,7 @@ class CRN(MaskSeparator):
             x = layers.Concatenate(dtype=dtype, name=f"{name}_skip")([x, skips[level]])
             if level:
                 x = self._convolution(x, f"{name}_second", filters, 3)
-        outputs = layers.Conv2D(len(self.sources), 3, padding="same", dtype=dtype, name="output")(x)
+        outputs = layers.Conv2D(channels * len(self.sources), 3, padding="same", dtype=dtype, name="output")(x)
         return keras.Model(inputs, outputs, name="network")
 
     def _convolution(self, x, name: str, filters: int, kernel: int, strides: int = 1, kind=layers.Conv2D):
@@ -154,7 +163,7 @@ class CRN(MaskSeparator):
         return layers.Reshape((-1, bins, features), dtype=dtype, name="unflatten")(x)
 
     def source_weights(self) -> dict[str, list[tuple]]:
-        return channel_blocks(self.network.get_layer("output"), self.sources, 1)
+        return channel_blocks(self.network.get_layer("output"), self.sources, self.channels if self.joint else 1)
 
     def get_config(self) -> dict:
         return {
@@ -164,4 +173,5 @@ class CRN(MaskSeparator):
             "units": self.units,
             "dropout": self.dropout,
             "compression": self.compression,
+            "joint": self.joint,
         }
