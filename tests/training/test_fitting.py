@@ -230,6 +230,17 @@ class TestAveraging:
         assert losses[0] == pytest.approx(expected, rel=1e-2)
         assert losses[1] != pytest.approx(expected, rel=3e-2)
 
+    def test_statistics_of_batch_normalization_are_those_of_the_averages(self, run, corpus, tmp_path):
+        run(tmp_path / "run", average=0.5, epochs=1, learning_rate=0.1)
+        best = load_preset(tmp_path / "run" / "best")
+        data = pipeline.excerpts(list(StemsFolder(corpus, split=None))[:3], best, 2, steps_per_epoch=2)
+        (norm, *_) = (layer for layer in best._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization))
+        kept, norm.momentum, means = np.array(norm.moving_mean), 0.0, []
+        for mixture, _ in data:
+            best(mixture, training=True)
+            means.append(np.array(norm.moving_mean))
+        np.testing.assert_allclose(kept, np.mean(means, axis=0), atol=1e-3)
+
     def test_resumes(self, run, tmp_path):
         whole = run(tmp_path / "whole", average=0.5)
         run(tmp_path / "run", average=0.5, epochs=1)

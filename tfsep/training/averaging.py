@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import keras
+import numpy as np
+from keras import ops
+
+# From so many batches, the statistics of activations are exact to a few thousandths.
+_BATCHES = 20
 
 
 def averages(model: keras.Model) -> bool:
@@ -13,21 +19,87 @@ def averages(model: keras.Model) -> bool:
     return bool(_optimizer(model).use_ema)
 
 
-@contextlib.contextmanager
-def averaged(model: keras.Model) -> Iterator[None]:
-    """Give the model its averaged weights within the block, if its optimizer keeps averages."""
-    if not averages(model):
-        yield
-        return
-    # Of this optimizer alone: a model may have several.
-    variables = _optimizer(model)._trainable_variables
-    weights = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    _optimizer(model).finalize_variable_values(variables)
+class Averaging(keras.callbacks.Callback):
+    """Give a model its averaged weights while it is validated and after training.
+
+    Batch normalization keeps statistics of the current weights. Those of the averaged weights differ, and a network
+    with the wrong ones is far worse, so they are computed from batches of the training data.
+
+    Args:
+        batches: function that returns batches of mixtures and sources.
+    """
+
+    def __init__(self, batches: Callable[[], Iterable]):
+        super().__init__()
+        self.batches = batches
+        self._validation = contextlib.ExitStack()
+        self._step, self._known = -1, []
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._validation.enter_context(self.averaged())
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        self._validation.close()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        # Keras itself has given the model the averages of its weights.
+        self._set_statistics()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the model its averaged weights within the block."""
+        # Of this optimizer alone: a model may have several.
+        weights = _optimizer(self.model)._trainable_variables
+        variables = [*weights, *_statistics(self.model)]
+        current = [ops.convert_to_numpy(variable) for variable in variables]
+        _optimizer(self.model).finalize_variable_values(weights)
+        self._set_statistics()
+        try:
+            yield
+        finally:
+            _assign(variables, current)
+
+    def _set_statistics(self) -> None:
+        step = int(_optimizer(self.model).iterations)
+        if step != self._step:
+            self._step, self._known = step, _measured(self.model, self.batches)
+        _assign(_statistics(self.model), self._known)
+
+
+def _measured(model: keras.Model, batches: Callable[[], Iterable]) -> list[np.ndarray]:
+    """Compute the statistics of batch normalization for the model's weights as they are."""
+    norms, statistics = _norms(model), _statistics(model)
+    if not norms:
+        return []
+    # Training advances the seeds of dropout too.
+    variables = model.non_trainable_variables
+    current = [ops.convert_to_numpy(variable) for variable in variables]
+    momenta = [norm.momentum for norm in norms]
+    found = []
     try:
-        yield
+        for norm in norms:
+            norm.momentum = 0.0
+        for mixture, _ in islice(batches(), _BATCHES):
+            model(mixture, training=True)
+            found.append([ops.convert_to_numpy(variable) for variable in statistics])
     finally:
-        for variable, weight in zip(variables, weights, strict=True):
-            variable.assign(weight)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        _assign(variables, current)
+    return [np.mean(values, axis=0) for values in zip(*found, strict=True)]
+
+
+def _norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def _statistics(model: keras.Model) -> list[keras.Variable]:
+    return [variable for norm in _norms(model) for variable in (norm.moving_mean, norm.moving_variance)]
+
+
+def _assign(variables: list, values: list) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _optimizer(model: keras.Model) -> keras.optimizers.Optimizer:

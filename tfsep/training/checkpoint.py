@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import keras
@@ -10,7 +12,6 @@ import numpy as np
 
 from tfsep.files import check_space, replacing, write_text
 from tfsep.plotting import plot_losses
-from tfsep.training.averaging import averaged
 
 STATE = "state.json"
 BEST = "best"
@@ -29,6 +30,7 @@ class RunCheckpoint(keras.callbacks.Callback):
         patience: int, epochs without a better value before stopping. Defaults to None, no limit.
         state: dict from `read_state`, the state of the run to resume. Defaults to None, a new run.
         write: bool; False for all but one of several processes that train together. Defaults to True.
+        averaged: function that returns a context in which the model is as it was validated. Defaults to none.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class RunCheckpoint(keras.callbacks.Callback):
         patience: int | None = None,
         state: dict | None = None,
         write: bool = True,
+        averaged: Callable[[], AbstractContextManager] = nullcontext,
     ):
         super().__init__()
         self.folder = Path(folder)
         self.monitor = monitor
         self.patience = patience
         self.write = write
+        self.averaged = averaged
         self.state = state or {"epoch": 0, "best": None, "best_epoch": 0, "history": {}}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -75,7 +79,7 @@ class RunCheckpoint(keras.callbacks.Callback):
 
     def _write_best(self, epoch: int, logs: dict) -> None:
         facts = {"epoch": epoch, "validation": logs}
-        with averaged(self.model):
+        with self.averaged():
             self.model.save_to_preset(self.folder / BEST, _card(self.model, epoch), training=facts)
 
     def _write_state(self) -> None:

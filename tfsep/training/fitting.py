@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import keras
 
 from tfsep import models, pipeline
 from tfsep.datasets import Track
-from tfsep.training.averaging import averages
+from tfsep.training.averaging import Averaging, averages
 from tfsep.training.checkpoint import RunCheckpoint, read_state
 from tfsep.training.recipe import Recipe, takes
 from tfsep.training.strategies import Strategy, find_strategy, strategy_of
@@ -77,18 +78,18 @@ def fit(
         )
     first_epoch = state["epoch"] if state else 0
     strategy = _strategy(model, recipe.strategy)
-    batches = pipeline.excerpts(
+    excerpts = partial(
+        pipeline.excerpts,
         train,
         model,
         recipe.batch_size,
         seed=recipe.seed,
         steps_per_epoch=recipe.steps_per_epoch,
-        first_epoch=first_epoch,
         augment=augment,
         active=recipe.active,
         weights=weights,
-        share=strategy.share,
     )
+    batches = excerpts(first_epoch=first_epoch, share=strategy.share)
     data, steps = strategy.distribute(batches)
     validation, valid_data, valid_steps = None, None, None
     if valid is not None:
@@ -99,15 +100,15 @@ def fit(
             model = models.load_keras(output / state["checkpoint"], compile=True)
         elif not model.compiled:
             rate = _learning_rate(recipe, model.default_learning_rate, steps or len(batches))
-            averaging = {} if recipe.average is None else {"use_ema": True, "ema_momentum": recipe.average}
-            optimizer = model.default_optimizer(rate, clipnorm=recipe.clipnorm, **averaging)
+            average = {} if recipe.average is None else {"use_ema": True, "ema_momentum": recipe.average}
+            optimizer = model.default_optimizer(rate, clipnorm=recipe.clipnorm, **average)
             model.compile(optimizer, loss=loss, jit_compile=recipe.jit_compile)
 
     monitor = "loss" if validation is None else "val_loss"
-    checkpoint = RunCheckpoint(output, monitor, recipe.patience, state, write=strategy.is_chief)
-    callbacks = [keras.callbacks.TerminateOnNaN(), checkpoint]
-    if averages(model):
-        callbacks += [keras.callbacks.SwapEMAWeights()]  # while validating
+    averaging = [Averaging(excerpts)] if averages(model) else []
+    averaged = {"averaged": averaging[0].averaged} if averaging else {}
+    checkpoint = RunCheckpoint(output, monitor, recipe.patience, state, write=strategy.is_chief, **averaged)
+    callbacks = [keras.callbacks.TerminateOnNaN(), checkpoint, *averaging]
     with strategy.running():
         if strategy.is_chief:
             callbacks += _summaries(output / "logs", validation)
