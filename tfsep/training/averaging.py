@@ -51,8 +51,9 @@ class Averaging(keras.callbacks.Callback):
         # Of this optimizer alone: a model may have several.
         weights = _optimizer(self.model)._trainable_variables
         variables = [*weights, *_statistics(self.model)]
-        current = [ops.convert_to_numpy(variable) for variable in variables]
+        current = _values(variables)
         _optimizer(self.model).finalize_variable_values(weights)
+        _assign(weights, _values(weights))  # JAX shares the arrays of the averages, and would delete them
         self._set_statistics()
         try:
             yield
@@ -60,7 +61,7 @@ class Averaging(keras.callbacks.Callback):
             _assign(variables, current)
 
     def _set_statistics(self) -> None:
-        step = int(_optimizer(self.model).iterations)
+        step = int(ops.convert_to_numpy(_optimizer(self.model).iterations))
         if step != self._step:
             self._step, self._known = step, _measured(self.model, self.batches)
         _assign(_statistics(self.model), self._known)
@@ -73,7 +74,7 @@ def _measured(model: keras.Model, batches: Callable[[], Iterable]) -> list[np.nd
         return []
     # Training advances the seeds of dropout too.
     variables = model.non_trainable_variables
-    current = [ops.convert_to_numpy(variable) for variable in variables]
+    current = _values(variables)
     momenta = [norm.momentum for norm in norms]
     found = []
     try:
@@ -81,7 +82,7 @@ def _measured(model: keras.Model, batches: Callable[[], Iterable]) -> list[np.nd
             norm.momentum = 0.0
         for mixture, _ in islice(batches(), _BATCHES):
             model(mixture, training=True)
-            found.append([ops.convert_to_numpy(variable) for variable in statistics])
+            found.append(_values(statistics))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
@@ -95,6 +96,10 @@ def _norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 def _statistics(model: keras.Model) -> list[keras.Variable]:
     return [variable for norm in _norms(model) for variable in (norm.moving_mean, norm.moving_variance)]
+
+
+def _values(variables: list) -> list[np.ndarray]:
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _assign(variables: list, values: list) -> None:
