@@ -1012,7 +1012,7 @@ class TestOtherVerbs:
         assert "  2  6  " in lines["unet-vocals-drums"]  # MB, and the band in kHz
         assert "CC BY-NC-SA 4.0" in lines["umxl"] and "not allowed" in lines["umxl"]
         assert notes.startswith("1: bsseval_v4 SDR, the 14 validation tracks")
-        assert "default is convsep-4stems-plus" in notes and "hpss, repet-sim" in notes
+        assert "default is crn-4stems" in notes and "hpss, repet-sim" in notes
         code, out, _ = run("presets", "--json")
         assert {row["name"] for row in json.loads(out)} == lines.keys() - {"NAME"}
 

@@ -1,6 +1,6 @@
 """`tfsep separate --runner DirectRunner` on a catalogue: cost of a minute of music, workers, memory, formats.
 
-    python tests/benchmarks/catalogue.py [--model convsep-4stems-plus] [--songs 8] [--seconds 60]
+    python tests/benchmarks/catalogue.py [--model crn-4stems] [--songs 8] [--seconds 60]
 
 The songs are the embedded one, repeated. One worker and two separate them, each worker with one thread, and once more
 with everything done already, which is what starting costs. Processor time hardly depends on what else the machine

@@ -1,6 +1,6 @@
 """`tfsep separate` on a three-minute stereo song at 44.1 kHz: speed against real time, start-up included, and memory.
 
-    python tests/benchmarks/separation.py [--model convsep-4stems-plus] [--seconds 180]
+    python tests/benchmarks/separation.py [--model crn-4stems] [--seconds 180]
 
 The song is the embedded one, repeated. Targets: 15 times real time or better; peak memory below 1.5 GB. Then the same
 file once more by a model that is loaded and has run: how fast a program that goes on is, such as one that separates

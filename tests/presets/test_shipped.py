@@ -33,6 +33,13 @@ class TestConvSep4Stems(PresetCase):
     margin = ("drums", 2.0)
 
 
+class TestCRN4Stems(PresetCase):
+    name = "crn-4stems"
+    parameters = 2_076_216
+    megabytes = 5
+    margin = ("drums", 5.5)
+
+
 class TestConvSep4StemsPlus(PresetCase):
     name = "convsep-4stems-plus"
     parameters = 3_232_712

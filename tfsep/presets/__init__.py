@@ -16,7 +16,7 @@ def __dir__() -> list[str]:
 
 
 _FOLDER = Path(__file__).parent
-DEFAULT = "convsep-4stems-plus"
+DEFAULT = "crn-4stems"
 # Separators of `tfsep.portable.training_free` that need no extra.
 TRAINING_FREE = ("hpss", "repet-sim")
 CONFIG, WEIGHTS, CARD = "config.json", "model.weights.h5", "README.md"

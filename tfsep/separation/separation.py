@@ -49,7 +49,7 @@ class Separation:
     Nothing is loaded before the first song. One object serves any number of songs and threads.
 
     Args:
-        model: a model, a path or a name; see `tfsep.load_model`. Defaults to the preset `convsep-4stems-plus`.
+        model: a model, a path or a name; see `tfsep.load_model`. Defaults to the preset `crn-4stems`.
         stems: sequence of the stems to return, sources of the model or groups. Defaults to the sources that are in
             no group, and the groups.
         groups: dict from the name of a stem to the sources that it is the sum of, such as
@@ -244,7 +244,7 @@ def separate(
     Args:
         song: path of an audio file, or float array `[samples, channels]` or `[samples]` in [-1, 1].
         model: a model, a path or a preset's name; see `tfsep.load_model`. The last three models given by path or name
-            stay loaded until their files change. Defaults to the preset `convsep-4stems-plus`.
+            stay loaded until their files change. Defaults to the preset `crn-4stems`.
         sample_rate: int, rate of an array in hertz; not for a path.
         tolerant: bool, use what is left of a damaged file, with a warning; see `tfsep.audio.read`. Defaults to False.
         progress: function that is called with the samples done and in total, at the model's rate. Defaults to None.
