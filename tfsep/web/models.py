@@ -14,6 +14,7 @@ _SPEEDS = {
     "convsep-4stems": 17,
     "convsep-4stems-free": 9.5,
     "convsep-4stems-plus": 9.5,
+    "crn-4stems": 9,
     "cyclegan-vocals": 6.7,
     "drnn-mir1k": 30,
     "drnn-mir1k-plus": 8.2,
