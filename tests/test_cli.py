@@ -475,7 +475,7 @@ class TestSeparate:
         assert code == 2
         assert f"{song}: Mix it down to mono." in message(err)
 
-    @pytest.mark.parametrize("terminal", [True, False])
+    @pytest.mark.parametrize("terminal", [True, pytest.param(False, marks=pytest.mark.slow)])
     def test_a_better_model_is_named_once_where_a_terminal_watches(self, run, song, tmp_path, monkeypatch, terminal):
         monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
         monkeypatch.setenv("TFSEP_CACHE", str(tmp_path / "cache"))
@@ -572,7 +572,7 @@ class TestSeparate:
         assert len(printed.getvalue().decode(encoding).splitlines()) == 6
 
     @pytest.mark.skipif(os.name != "posix", reason="signals of posix")
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+    @pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
     def test_termination_leaves_nothing_and_a_kill_only_until_the_next_run(self, run, tmp_path, small_preset, number):
         noise = np.random.default_rng(1).normal(0, 0.1, (300 * RATE, 2)).astype(np.float32)
         audio.write(tmp_path / "long.wav", noise, RATE)
@@ -838,7 +838,7 @@ class TestEvaluate:
         assert code == 2
         assert word in message(err)
 
-    @pytest.mark.parametrize("jobs", [1, 2])
+    @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
     def test_interrupt_keeps_what_is_done_and_resumes(self, run, tmp_path, jobs):
         noise = np.random.default_rng(0).normal(0, 0.1, (2 * RATE, 2)).astype(np.float32)
         for song in range(8):

@@ -86,6 +86,7 @@ def test_free_material_script(tmp_path):
     assert 0.06 < script["level"](coloured) < 0.16
 
 
+@pytest.mark.slow
 def test_cyclegan_script(example, tmp_path):
     command = ["cyclegan.py", "--output", tmp_path / "run", "--segment", "1024"]
     command += ["--filters", "2", "--epochs", "1", "--steps-per-epoch", "1", "--batch-size", "2"]
@@ -116,6 +117,7 @@ def test_cyclegan_ablation_script(tmp_path):
     assert (tmp_path / "runs" / "curves.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_convsep_script(example, tmp_path):
     command = ["convsep.py", "--output", tmp_path / "run", "--optimizer", "adadelta"]
     command += ["--learning-rate", "1", "--epochs", "1", "--steps-per-epoch", "1", "--batch-size", "1"]
@@ -137,9 +139,13 @@ def test_convsep_ablation_script(tmp_path):
     assert all((tmp_path / "runs" / row / "scores" / "summary.json").exists() for row in rows)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.name)
-def test_notebook(path):
+@pytest.mark.parametrize(
+    "name",
+    ["drnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("convsep", "cyclegan", "unet", "waveunet"))],
+)
+def test_notebook(name):
     """It runs without an error for a step of training, and was committed with the small outputs of a whole run."""
+    path = EXAMPLES / f"{name}.ipynb"
     assert path.stat().st_size < 300_000
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -1,4 +1,5 @@
 import json
+import shutil
 import zipfile
 
 import keras
@@ -12,10 +13,14 @@ from tfsep.portable.facts import _CHOICES
 from tfsep.separation import chunking
 
 
-@pytest.fixture
-def model():
+def make_model():
     keras.utils.set_random_seed(0)
     return UNet(sample_rate=8000, segment=512, filters=2, depth=2)
+
+
+@pytest.fixture
+def model():
+    return make_model()
 
 
 @pytest.fixture
@@ -187,10 +192,18 @@ def test_a_preset_out_of_range_is_refused(small_preset, tmp_path):
         load_model(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory):
+    """A SavedModel of what `model` gives, which is left as it is."""
+    path = tmp_path_factory.mktemp("saved") / "exported"
+    make_model().export(path)
+    return path
+
+
 @pytest.fixture
-def exported(model, tmp_path):
-    model.export(tmp_path / "exported")
-    return tmp_path / "exported"
+def exported(saved_model, tmp_path):
+    """A copy of it, to change."""
+    return shutil.copytree(saved_model, tmp_path / "exported")
 
 
 @pytest.mark.parametrize("shape", [(1, 0, 1), (0, 100, 1), (0, 0, 1), (1, 1, 1), (2, 3, 1)])

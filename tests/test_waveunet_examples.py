@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["--segment", "12633", "--batch-size", "2"]
 
 
@@ -15,7 +17,6 @@ def test_script(example, tmp_path):
     assert (tmp_path / "scores" / "summary.json").exists()
 
 
-@pytest.mark.slow
 def test_comparison_of_bottlenecks_can_be_repeated(example, tmp_path):
     words = [*SHORT, "--output", tmp_path, "--steps", 2, "--epochs", 1, "--bottlenecks", "conv"]
     first = example("waveunet_bottlenecks.py", *words).splitlines()[-4:]

@@ -68,6 +68,7 @@ def test_estimates_scored_in_processes_are_the_same_in_the_same_order(tmp_path):
         assert files == ["a.json", "ccc.json", "dddd.json", "summary.json"]
 
 
+@pytest.mark.slow
 def test_a_model_goes_along(small_preset):
     from tfsep.loading import load_model
 

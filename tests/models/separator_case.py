@@ -32,12 +32,14 @@ class SeparatorCase:
         options: dict of its arguments: as small as it works.
         parameters: int, `count_params()` with these options.
         portable: bool, whether the model computes in float32 alone, as LiteRT does. Defaults to True.
+        slow: set of str, tests that only `-m slow` runs. Defaults to none.
     """
 
     model_class: type[Separator]
     options: dict
     parameters: int
     portable = True
+    slow = frozenset()
 
     # A subclass that needs it otherwise overrides these.
 
@@ -190,7 +192,7 @@ class SeparatorCase:
         np.testing.assert_allclose(logs["loss"], expected + penalty, rtol=1e-4)
         assert logs["silent_references"] == 0
 
-    @pytest.mark.parametrize("policy", POLICIES)
+    @pytest.mark.parametrize("policy", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
     def test_fits_in_half_precision(self, policy):
         full, half = self.make(), self.make(dtype=policy)
         half.set_weights(full.get_weights())
@@ -301,13 +303,21 @@ class SeparatorCase:
 class SlowToTraceCase(SeparatorCase):
     """Of networks whose layers are those of others: their steps are traced and compiled in the slow tests alone."""
 
-    @pytest.mark.slow
-    def test_fits_with_jit_compile(self):
-        super().test_fits_with_jit_compile()
+    slow = frozenset({"test_fits_with_jit_compile", "test_fits_under_a_mirrored_strategy"})
 
-    @pytest.mark.slow
-    def test_fits_under_a_mirrored_strategy(self, tmp_path, script):
-        super().test_fits_under_a_mirrored_strategy(tmp_path, script)
+
+class CheckpointCase(SlowToTraceCase):
+    """Of networks that others have published, which `tests/checkpoints` compares with the originals.
+
+    What `Separator` does for all of them is tested with the networks of this package.
+    """
+
+    slow = SlowToTraceCase.slow | {
+        "test_exports_what_plain_tensorflow_runs",
+        "test_fits_in_half_precision",
+        "test_reloads_from_keras_file_with_the_optimizer",
+        "test_takes_any_length",
+    }
 
 
 def _assert_same_estimates(model: Separator, expected: Separator, mixture: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SlowToTraceCase
+from separator_case import CheckpointCase
 
 from tfsep.models import BandSplitRoFormer
 
@@ -19,7 +19,7 @@ SMALL = {
 }
 
 
-class TestBandSplitRoFormer(SlowToTraceCase):
+class TestBandSplitRoFormer(CheckpointCase):
     model_class = BandSplitRoFormer
     options = SMALL
     parameters = 13_044

@@ -94,7 +94,18 @@ def test_ikala_form_by_first_principles():
     assert model.count_params() == encoder + (flat * 256 + 256) + decoders
 
 
-@pytest.mark.parametrize("options", [{}, TIED, IKALA, {**TIED, "channels": 2}, BLOCKS, {"sources": ("a", "b")}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        BLOCKS,
+        IKALA,
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in (TIED, {**TIED, "channels": 2}, {"sources": ("a", "b")})
+        ),
+    ],
+)
 def test_forms_learn_and_reload(options, tmp_path):
     keras.utils.set_random_seed(0)
     model = ConvSep(**{**SMALL, **options})

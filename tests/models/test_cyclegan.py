@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from separator_case import SeparatorCase
+from separator_case import SlowToTraceCase
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tfsep import presets
@@ -21,7 +21,7 @@ SMALL_CYCLE = {**SMALL, "mode": "cycle"}
 EVERY = [(mode, adversarial) for mode in ("paired", "cycle") for adversarial in ADVERSARIAL_LOSSES]
 
 
-class TestPaired(SeparatorCase):
+class TestPaired(SlowToTraceCase):
     model_class = WaveGANSeparator
     options = SMALL
     parameters = 1_221
@@ -329,7 +329,9 @@ class TestCompile:
             expected = np.mean(error**2) if loss else np.mean(np.abs(error))
             assert float(parts[loss]["reconstruction"]) == pytest.approx(expected, rel=1e-5)
 
-    @pytest.mark.parametrize(("adversarial", "updates"), [("ralsgan", 1), ("wgan-gp", 5)])
+    @pytest.mark.parametrize(
+        ("adversarial", "updates"), [("ralsgan", 1), pytest.param("wgan-gp", 5, marks=pytest.mark.slow)]
+    )
     def test_a_schedule_ends_for_both_optimizers_at_once(self, make, batch, adversarial, updates):
         model = make(adversarial=adversarial)
         model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 10)), run_eagerly=True)
@@ -419,6 +421,7 @@ class TestRun:
         model = train(tmp_path / "run", epochs=1, steps_per_epoch=1, learning_rate=None)
         assert float(model.optimizer.learning_rate) == pytest.approx(2e-4)
 
+    @pytest.mark.slow
     def test_keeps_averages_as_the_best_model_and_logs_everything(self, train, tmp_path):
         train(tmp_path / "run", average=0.9)
         assert load_preset(tmp_path / "run" / "best").count_params() == 1_221
@@ -471,6 +474,7 @@ def test_the_paired_form_by_its_earlier_name():
     assert loaded.get_config() == model.get_config()
 
 
+@pytest.mark.slow
 def test_one_step_of_the_published_width(batch):
     keras.utils.set_random_seed(0)
     model = CycleGAN()

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SlowToTraceCase
+from separator_case import CheckpointCase
 
 from tfsep.models import HTDemucs
 
@@ -18,7 +18,7 @@ SMALL = {
 }
 
 
-class TestHTDemucs(SlowToTraceCase):
+class TestHTDemucs(CheckpointCase):
     model_class = HTDemucs
     options = SMALL
     parameters = 26_588

@@ -2,7 +2,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
-from separator_case import SlowToTraceCase
+from separator_case import CheckpointCase
 
 from tfsep.models import MelBandRoFormer
 from tfsep.models.mel_band_roformer import mel_bands
@@ -21,7 +21,7 @@ SMALL = {
 }
 
 
-class TestMelBandRoFormer(SlowToTraceCase):
+class TestMelBandRoFormer(CheckpointCase):
     model_class = MelBandRoFormer
     options = SMALL
     parameters = 67_196

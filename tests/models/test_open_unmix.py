@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from separator_case import SlowToTraceCase
+from separator_case import CheckpointCase
 
 import tfsep
 from tfsep.models import OpenUnmix
@@ -22,7 +22,7 @@ def noise(samples, channels=2):
     return np.random.default_rng(0).normal(0, 0.1, (1, samples, channels)).astype("float32")
 
 
-class TestOpenUnmix(SlowToTraceCase):
+class TestOpenUnmix(CheckpointCase):
     model_class = OpenUnmix
     options = SMALL | {"segment": 512}  # LSTMs run frame by frame where they are not traced
     parameters = 7_120
@@ -54,7 +54,14 @@ def test_published_parameter_counts(options, published, gates, norms):
 
 
 @pytest.mark.parametrize("samples", [1, 64, 65, 2500])
-@pytest.mark.parametrize("options", [{}, {"wiener": 0}, {"unidirectional": True, "channels": 1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"wiener": 0}, marks=pytest.mark.slow),
+        pytest.param({"unidirectional": True, "channels": 1}, marks=pytest.mark.slow),
+    ],
+)
 def test_separate_takes_a_song_as_one_sequence(samples, options):
     model = OpenUnmix(**SMALL | options)
     song = noise(samples, model.channels)

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from separator_case import SlowToTraceCase
+from separator_case import CheckpointCase
 
 import tfsep
 from tfsep.models import Spleeter
@@ -14,7 +14,7 @@ def noise(samples, channels=2):
     return np.random.default_rng(0).normal(0, 0.1, (1, samples, channels)).astype("float32")
 
 
-class TestSpleeter(SlowToTraceCase):
+class TestSpleeter(CheckpointCase):
     model_class = Spleeter
     options = SMALL
     parameters = 77_662

@@ -30,7 +30,7 @@ def make(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_run_starts_from_weights_and_changes_them(name, songs, tmp_path):
+def test_run_starts_from_weights_and_changes_them(name, songs, tmp_path, eagerly):
     start, _ = make(name)
     start.save_to_preset(tmp_path / "start")
     config = TrainConfig(
