@@ -14,7 +14,7 @@ MODELS = {
     "unet": (UNet, {"segment": 256, "filters": 2, "depth": 1}),
     "waveunet": (WaveUNet, WAVEUNET),
     "waveunet-conv": (WaveUNet, {**WAVEUNET, "bottleneck": "conv"}),
-    "waveunet-dual_path": (WaveUNet, {**WAVEUNET, "bottleneck": "dual_path"}),
+    "waveunet-dual_path": (WaveUNet, {**WAVEUNET, "size": (8, 8, 16), "bottleneck": "dual_path"}),
     "classic": (ClassicWaveUNet, {"channels": 1, "segment": 32, "filters": 2, "depth": 2}),
     "drnn": (DRNN, {"segment": 256, "n_fft": 32, "hop": 16, "units": 4}),
     "crn": (CRN, {"segment": 256, "n_fft": 32, "hop": 16, "filters": (2, 2), "units": 2}),
