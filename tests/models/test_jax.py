@@ -9,12 +9,9 @@ import pytest
 
 from tfsep.models import CRN, DRNN, ClassicWaveUNet, ConvSep, CycleGAN, UNet, WaveUNet
 
-WAVEUNET = {"channels": 1, "segment": 265, "size": (8, 8, 8), "dropout": 0.0}
 MODELS = {
     "unet": (UNet, {"segment": 256, "filters": 2, "depth": 1}),
-    "waveunet": (WaveUNet, WAVEUNET),
-    "waveunet-conv": (WaveUNet, {**WAVEUNET, "bottleneck": "conv"}),
-    "waveunet-dual_path": (WaveUNet, {**WAVEUNET, "size": (8, 8, 16), "bottleneck": "dual_path"}),
+    "waveunet": (WaveUNet, {"channels": 1, "segment": 265, "size": (8, 8, 8), "bottleneck": "conv", "dropout": 0.0}),
     "classic": (ClassicWaveUNet, {"channels": 1, "segment": 32, "filters": 2, "depth": 2}),
     "drnn": (DRNN, {"segment": 256, "n_fft": 32, "hop": 16, "units": 4}),
     "crn": (CRN, {"segment": 256, "n_fft": 32, "hop": 16, "filters": (2, 2), "units": 2}),
@@ -36,7 +33,7 @@ MODELS = {
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if "-" in name else ()) for name in MODELS])
+@pytest.mark.parametrize("name", MODELS)
 def test_validation_and_a_step_are_those_of_tensorflow(name, tmp_path, script):
     keras.utils.set_random_seed(0)
     kind, options = MODELS[name]
@@ -56,7 +53,6 @@ def test_validation_and_a_step_are_those_of_tensorflow(name, tmp_path, script):
     if name == "cyclegan":
         assert "WaveGANSeparator trains on the TensorFlow backend alone" in found["error"]
     else:
-        # The losses of the validation show that the step was the same.
         data = (mixture, sources)
         assert_close(found["fit"], model.fit(*data, batch_size=3, validation_data=data, verbose=0).history)
 
