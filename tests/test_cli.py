@@ -131,6 +131,7 @@ class TestOwnModels:
         assert words in message(err)
 
 
+@pytest.mark.usefixtures("eagerly")
 class TestSeparate:
     @pytest.mark.parametrize(
         ("arguments", "before"),
@@ -901,6 +902,7 @@ class TestPrepare:
         assert shard.name in message(err) and "is damaged" in message(err)
 
 
+@pytest.mark.usefixtures("eagerly")
 class TestReport:
     def test_scores_as_a_page(self, run, tmp_path, small_preset):
         assert run("evaluate", "-m", small_preset, "--sdr-only", "-o", tmp_path / "scores")[0] == 0

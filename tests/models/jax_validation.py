@@ -1,4 +1,4 @@
-"""In a process of its own: validation and a step under JAX, without TensorFlow. See test_jax.py."""
+"""In a process of its own: validation and two steps under JAX, without TensorFlow. See test_jax.py."""
 
 import json
 import sys
@@ -23,7 +23,8 @@ def run(folder: Path) -> None:
     model.trainable_weights[0].regularizer = keras.regularizers.L2(0.1)
     found = {"evaluate": model.evaluate(mixture, batch, batch_size=2, verbose=0, return_dict=True)}
     try:
-        found["fit"] = model.fit(mixture, batch, batch_size=3, validation_data=(mixture, batch), verbose=0).history
+        data = {"batch_size": 3, "epochs": 2, "validation_data": (mixture, batch)}
+        found["fit"] = model.fit(mixture, batch, **data, verbose=0).history
     except NotImplementedError as error:
         found["error"] = str(error)
     model.save(folder / "saved.keras")

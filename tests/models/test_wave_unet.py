@@ -1,8 +1,4 @@
 import inspect
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -162,26 +158,6 @@ def test_batch_size_changes_nothing(bottleneck):
     together = tfsep.separate(song, model, sample_rate=8000, batch_size=4)
     for name in model.sources:
         np.testing.assert_allclose(together[name], alone[name], atol=1e-5)
-
-
-@pytest.mark.parametrize("bottleneck", BOTTLENECKS)
-def test_jax_trains_the_same(bottleneck, tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": ""}
-    if subprocess.run([sys.executable, "-c", "import jax"], env=environment, capture_output=True).returncode:
-        pytest.skip("jax is not installed")
-    keras.utils.set_random_seed(0)
-    model = WaveUNet(**SMALL, bottleneck=bottleneck, dropout=0.0)
-    model.save(tmp_path / "model.keras")
-    mixture, sources = batch(model, 3)
-    np.savez(tmp_path / "batch.npz", **{"": mixture}, **sources)
-    script = Path(__file__).with_name("jax_steps.py")
-    run = subprocess.run([sys.executable, script, tmp_path], env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-3000:]
-    model.compile(keras.optimizers.SGD(0.003))
-    # The second loss shows that the first step was the same.
-    losses = [model.train_on_batch(mixture, sources, return_dict=True)["loss"] for _ in range(2)]
-    assert losses[1] < 0.99 * losses[0]
-    np.testing.assert_allclose(np.loadtxt(tmp_path / "losses.txt"), losses, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
