@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from tfsep.separation.threads import read_ahead, write_behind
+from tfsep.separation.threads import call_ahead, read_ahead, write_behind
 
 
 def test_blocks_arrive_in_order():
@@ -46,6 +46,26 @@ def test_the_next_block_is_made_while_one_is_written():
     write_behind(blocks(), write)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 20])
+def test_results_come_in_the_order_of_their_arguments(count):
+    assert list(call_ahead(lambda index: -index, range(count))) == [-index for index in range(count)]
+
+
+def test_the_next_call_is_made_while_a_result_is_used():
+    called = threading.Semaphore(0)
+    for index in call_ahead(lambda index: called.release() or index, range(4)):
+        # Released by the calls of this result and of the next one, which nobody has asked for.
+        for _ in range(2 if index == 0 else 1 if index < 3 else 0):
+            assert called.acquire(timeout=10), index
+
+
+def test_an_error_of_a_call_comes_after_the_results_before_it():
+    results = call_ahead(lambda index: 1 / index, [2, 1, 0, 4])
+    assert [next(results), next(results)] == [0.5, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
 def test_an_error_of_reading_comes_after_the_blocks_before_it():
     def blocks():
         yield 1
@@ -75,9 +95,10 @@ def test_an_error_of_writing_ends_the_song():
     assert len(made) <= 5
 
 
-def test_threads_end_with_a_song_that_is_given_up():
+@pytest.mark.parametrize("blocks", [read_ahead, lambda blocks: call_ahead(abs, blocks)])
+def test_threads_end_with_a_song_that_is_given_up(blocks):
     before = threading.active_count()
-    blocks = read_ahead(iter(range(100)))
+    blocks = blocks(iter(range(100)))
     next(blocks)
     blocks.close()
     assert threading.active_count() == before

@@ -27,7 +27,8 @@ class CRN(MaskSeparator):
         sources: names of the sources. Defaults to `("vocals", "accompaniment")`.
         sample_rate: int, samples per second. Defaults to 16000.
         channels: int, channels of the audio. Defaults to 1.
-        segment: int, samples estimated at a time. Defaults to 65024: 128 frames.
+        segment: int, samples estimated at a time. Frames are filled up to a multiple of 2 to the number of levels, for
+            which `frames * hop - n_fft - hop` samples need no filling. Defaults to 62976: 128 frames.
         n_fft: int, samples of a frame. Defaults to 2048.
         hop: int, samples from a frame to the next. Defaults to 512.
         window: str, `"hann"` or `"sine"`. Defaults to `"hann"`.
@@ -68,7 +69,7 @@ class CRN(MaskSeparator):
         sources: Sequence[str] = ("vocals", "accompaniment"),
         sample_rate: int = 16000,
         channels: int = 1,
-        segment: int = 65024,
+        segment: int = 62976,
         n_fft: int = 2048,
         hop: int = 512,
         window: str = "hann",
@@ -110,18 +111,24 @@ class CRN(MaskSeparator):
         self.built = True
 
     def outputs(self, magnitudes, training: bool) -> Sequence:
+        """Compute the output of the network for each source, of the bins that it receives alone."""
         frames = ops.shape(magnitudes)[1]
         inputs = magnitudes[:, :, : self.heard_bins] ** self.compression
         if not self.joint:
             inputs = channels_as_examples(inputs)[..., None]
         padded = ops.pad(inputs, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0], [0, 0]])
         outputs = self.network(ops.cast(padded, self.compute_dtype), training=training)[:, :frames]
-        above = ops.repeat(outputs[:, :, -1:], self.stft.bins - self.heard_bins, axis=2)
-        outputs = ops.concatenate([outputs, above], axis=2)
         if self.joint:
             return ops.split(outputs, len(self.sources), axis=-1)
-        outputs = ops.reshape(outputs, (-1, self.channels, frames, self.stft.bins, len(self.sources)))
+        outputs = ops.reshape(outputs, (-1, self.channels, frames, self.heard_bins, len(self.sources)))
         return ops.unstack(ops.transpose(outputs, (4, 0, 2, 3, 1)))
+
+    def masks(self, magnitudes, training: bool) -> list:
+        above = self.stft.bins - self.heard_bins
+        return [
+            ops.concatenate([mask, ops.repeat(mask[:, :, -1:], above, axis=2)], axis=2)
+            for mask in super().masks(magnitudes, training)
+        ]
 
     def _network(self) -> keras.Model:
         dtype = self.dtype_policy

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfsep.checks import check_integer, check_number
 from tfsep.separation import chunking
+from tfsep.separation.threads import call_ahead
 
 
 def separate_blocks(
@@ -67,7 +68,9 @@ def separate_blocks(
         blocks = itertools.chain([np.zeros((lead, channels), np.float32)], blocks)
     edges, weights = "frames" if fade == "frames" else edges, _weights(fade, segment, hop, lead)
     chunks = chunking.cut(blocks, channels, segment, model.context, hop, edges)
-    estimates = _estimates(chunks, estimate, _windows_at_a_time(model, channels, batch_size))
+    # What is computed ahead comes a batch later, for which a stream would have to wait.
+    call = map if samples is None else call_ahead
+    estimates = _estimates(chunks, estimate, _windows_at_a_time(model, channels, batch_size), call)
     stems = _overlap_add(estimates, weights, hop, faded=fade == "frames")
     done = 0
     for block in song.trim(chunking.crop(stems, before)):
@@ -112,12 +115,16 @@ def _batches(things: Iterable, batch_size: int) -> Iterator[list]:
         yield batch
 
 
-def _estimates(chunks: Iterable[tuple[np.ndarray, slice]], estimate: Callable, at_a_time: int) -> Iterator[np.ndarray]:
+def _estimates(
+    chunks: Iterable[tuple[np.ndarray, slice]], estimate: Callable, at_a_time: int, call: Callable
+) -> Iterator[np.ndarray]:
     """Yield the estimates of chunks, without those of the samples that fill up their windows."""
-    for batch in _batches(chunks, at_a_time):
+
+    def estimates(batch: list) -> list[np.ndarray]:
         windows, used = zip(*batch, strict=True)
-        for part, samples in zip(estimate(np.stack(windows)), used, strict=True):
-            yield part[samples]
+        return [part[samples] for part, samples in zip(estimate(np.stack(windows)), used, strict=True)]
+
+    return itertools.chain.from_iterable(call(estimates, _batches(chunks, at_a_time)))
 
 
 def _weights(fade: str, segment: int, hop: int, n_fft: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Reading and writing while the model computes; the model itself stays in the thread of the caller."""
+"""Reading, computing and writing at the same time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+_Argument = TypeVar("_Argument")
 _Block = TypeVar("_Block")
 
 
@@ -17,6 +18,21 @@ def read_ahead(blocks: Iterable[_Block]) -> Iterator[_Block]:
         while (block := coming.result()) is not end:
             coming = thread.submit(next, blocks, end)
             yield block
+
+
+def call_ahead(function: Callable[[_Argument], _Block], arguments: Iterable[_Argument]) -> Iterator[_Block]:
+    """Yield the results of calls, the next of which is made meanwhile by a thread.
+
+    The arguments are made in the thread of the caller, up to two calls before their results are needed.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        coming = None
+        for argument in arguments:
+            done, coming = coming, thread.submit(function, argument)
+            if done is not None:
+                yield done.result()
+        if coming is not None:
+            yield coming.result()
 
 
 def write_behind(blocks: Iterable[_Block], write: Callable[[_Block], None]) -> None:
