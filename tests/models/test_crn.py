@@ -75,7 +75,8 @@ def test_every_source_has_its_own_mask(small):
 
 def test_bins_above_the_received_ones():
     keras.utils.set_random_seed(0)
-    model = CRN.from_config(CRN(**SMALL, heard_bins=16).get_config())
+    model = CRN.from_config(CRN(**SMALL, heard_bins=16, overlap=0.5).get_config())
+    assert model.overlap == 0.5
     masks, changed = np.asarray(model.masks(magnitudes(), False)), magnitudes()
     assert np.array_equal(masks[:, :, :, 16:], np.repeat(masks[:, :, :, 15:16], 17, axis=3))
     changed[:, :, 16:] *= 2
@@ -128,6 +129,7 @@ def test_learns():
         ({"filters": (4, 0)}, "filters must be an integer of at least 1. Received: filters=0"),
         ({"units": 0}, "units must be an integer"),
         ({"compression": 2.0}, "compression must be a number above 0 and at most 1"),
+        ({"overlap": 1}, "overlap must be a number of at least 0 and below 1. Received: overlap=1"),
         ({"dropout": "much"}, "dropout must be a number of at least 0 and below 1. Received: dropout='much'"),
     ],
 )

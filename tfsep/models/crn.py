@@ -45,6 +45,7 @@ class CRN(MaskSeparator):
         spectral_loss: bool, see `MaskSeparator`. Defaults to True.
         joint: bool, give the network all channels at once, so that it uses where sources are in the stereo field; else
             channels are separated one by one. Defaults to False.
+        overlap: float, fraction of a segment that overlaps the next. Defaults to 0.25.
         dtype: Keras dtype or policy of the network.
 
     Raises:
@@ -81,6 +82,7 @@ class CRN(MaskSeparator):
         mask: str = "softmax",
         spectral_loss: bool = True,
         joint: bool = False,
+        overlap: float = 0.25,
         **kwargs,
     ):
         super().__init__(
@@ -100,7 +102,9 @@ class CRN(MaskSeparator):
             )
         check_number("compression", compression, above=0, most=1)
         check_number("dropout", dropout, least=0, below=1)
+        check_number("overlap", overlap, least=0, below=1)
         self.joint = bool(joint)
+        self.overlap = float(overlap)
         self.heard_bins = heard_bins
         self.filters = tuple(filters)
         self.units = units
@@ -181,4 +185,5 @@ class CRN(MaskSeparator):
             "dropout": self.dropout,
             "compression": self.compression,
             "joint": self.joint,
+            "overlap": self.overlap,
         }
