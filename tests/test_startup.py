@@ -1,4 +1,4 @@
-"""Training in Python writes no notes of TensorFlow and Keras to standard error."""
+"""TensorFlow's first import: no notes on standard error, and in a command no packages that none needs."""
 
 import os
 import subprocess
@@ -48,3 +48,22 @@ def test_notes_are_dropped_at_the_first_import_unless_a_level_is_set(tmp_path, l
     done = run("import tfsep, tensorflow, sys\nassert tensorflow.loaded and tensorflow.__spec__", tmp_path, **variables)
     assert done.returncode == 0
     assert ("oneDNN" in done.stderr, "broken" in done.stderr) == (seen, True)
+
+
+def test_a_command_imports_tensorflow_without_what_it_does_not_need(tmp_path):
+    # Packages instead of TensorFlow and of two that it would import, one of them in another thread too.
+    for name in ("pandas", "sklearn"):
+        (tmp_path / f"{name}.py").write_text("")
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text(
+        "import threading\nfound = []\n"
+        "def find(name):\n    try:\n        __import__(name)\n        found.append(name)\n"
+        "    except ImportError:\n        pass\n"
+        "find('pandas'), find('sklearn')\n"
+        "other = threading.Thread(target=find, args=['sklearn'])\nother.start(), other.join()\n"
+    )
+    variables = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    use = "import tensorflow, pandas; print(tensorflow.found)"
+    assert run(f"import tfsep; {use}", tmp_path, **variables).stdout == "['pandas', 'sklearn', 'sklearn']\n"
+    command = f"from tfsep import console; console.run(lambda **_: exec('{use}'))"
+    assert run(command, tmp_path, **variables).stdout == "['sklearn']\n"

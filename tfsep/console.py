@@ -18,6 +18,8 @@ from typing import NoReturn
 
 import typer
 
+from tfsep.startup import quick_tensorflow
+
 # The exit code that newer versions of typer return after Ctrl-C.
 _INTERRUPTED = 130
 
@@ -44,6 +46,7 @@ def run(app: Callable) -> None:
     debug = "--debug" in sys.argv
     if not debug:
         _silence_libraries()
+    quick_tensorflow()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # print `?` for what the encoding lacks rather than fail
             stream.reconfigure(errors="replace")
