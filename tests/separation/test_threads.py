@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -101,4 +102,23 @@ def test_threads_end_with_a_song_that_is_given_up(blocks):
     blocks = blocks(iter(range(100)))
     next(blocks)
     blocks.close()
+    end = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
     assert threading.active_count() == before
+
+
+@pytest.mark.filterwarnings("error")  # one that nobody can catch
+def test_calls_that_are_given_up_may_end_in_their_own_thread():
+    results, given_up, ended = [], threading.Event(), threading.Event()
+
+    def call(index):
+        if index == 1:
+            given_up.wait(10)
+            results.clear()
+            ended.set()
+
+    results.append(call_ahead(call, range(3)))
+    next(results[0])
+    given_up.set()
+    assert ended.wait(10)

@@ -25,14 +25,17 @@ def call_ahead(function: Callable[[_Argument], _Block], arguments: Iterable[_Arg
 
     The arguments are made in the thread of the caller, up to two calls before their results are needed.
     """
-    with ThreadPoolExecutor(1) as thread:
-        coming = None
+    thread, coming = ThreadPoolExecutor(1), None
+    try:
         for argument in arguments:
             done, coming = coming, thread.submit(function, argument)
             if done is not None:
                 yield done.result()
         if coming is not None:
             yield coming.result()
+    finally:
+        # Not waited for: what is given up may be collected as garbage in that thread itself.
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def write_behind(blocks: Iterable[_Block], write: Callable[[_Block], None]) -> None:
