@@ -19,6 +19,7 @@ from tfsep import audio
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+@pytest.mark.slow
 def test_unet_script(tmp_path):
     command = [sys.executable, EXAMPLES / "unet.py", "--output", tmp_path / "run", "--segment", "4096"]
     command += ["--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "2"]

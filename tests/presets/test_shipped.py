@@ -35,8 +35,8 @@ class TestConvSep4Stems(PresetCase):
 
 class TestCRN4Stems(PresetCase):
     name = "crn-4stems"
-    parameters = 2_076_216
-    megabytes = 5
+    parameters = 8_834_360
+    megabytes = 18
     margin = ("drums", 5.5)
 
 
