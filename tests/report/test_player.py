@@ -69,7 +69,7 @@ def press(browser, keys, shift=False):
 
 def play(browser):
     find(browser, ".play").click()
-    wait(browser, "tfsepPlayers[0].engine.position > 0.1")
+    wait(browser, "tfsepPlayers[0].engine.playing && tfsepPlayers[0].engine.position > 0.1")
 
 
 def levels(browser):
@@ -233,7 +233,7 @@ def test_keyboard(browser):
     from selenium.webdriver import Keys
 
     press(browser, " ")
-    wait(browser, "tfsepPlayers[0].engine.position > 0.1")
+    wait(browser, "tfsepPlayers[0].engine.playing && tfsepPlayers[0].engine.position > 0.1")
     press(browser, " ")
     wait(browser, "!tfsepPlayers[0].engine.playing")
     press(browser, " ")
