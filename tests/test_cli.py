@@ -170,13 +170,13 @@ class TestSeparate:
         assert (code, out, err) == (0, "", "")
         assert (tmp_path / "album" / "cd1" / "b" / "drums.wav").is_file()  # beside the song
         code, _, err = run("separate", tmp_path / "out" / ".." / "album" / ".hidden", "-o", tmp_path / "x", "--json")
-        assert "holds no audio files" not in err  # asked for by name
+        assert "contains no audio files" not in err  # asked for by name
 
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (["*.xyz"], "holds no audio files"),
-            (["*.txt"], "holds no audio files"),
+            (["*.xyz"], "contains no audio files"),
+            (["*.txt"], "contains no audio files"),
             (["-", "song.wav"], "Standard input, -, is separated alone"),
             (["song.wav", "--stems", "drums", "--two-stems", "vocals"], "both choose stems"),
             (["song.wav", "--stdout", "vocals", "--json"], "--stdout writes one wav"),
@@ -367,7 +367,7 @@ class TestSeparate:
         assert (code, "--tolerant" in message(err)) == (1, True)
         code, out, err = run(*arguments, "--tolerant")
         assert code == 0, err
-        assert err.count("What is left is used") == 1
+        assert err.count("The decodable part is used") == 1
         assert "page: " in out
         assert len(audio.read(tmp_path / "out" / "song" / "vocals.wav")[0]) == RATE - 10000
 
@@ -643,6 +643,14 @@ class TestTrain:
         assert "--resume" in message(err)
         assert run(*arguments, "--epochs", 2, "--resume")[0] == 0
         assert json.loads((tmp_path / "run" / "state.json").read_text())["epoch"] == 2
+
+    def test_spaces_around_the_names_of_sources_are_ignored(self, monkeypatch, run, settings):
+        configs = []
+        monkeypatch.setattr("tfsep.training.train", lambda config, **_: configs.append(config))
+        code, _, err = run(*settings, "--sources", "vocals, drums", "--augment", "remix, gain")
+        assert code == 0, err
+        assert configs[0].options["sources"] == ["vocals", "drums"]
+        assert list(configs[0].augment) == ["remix", "gain"]
 
     def test_yaml(self, run, songs, tmp_path):
         config = tmp_path / "run.yaml"

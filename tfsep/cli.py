@@ -119,9 +119,7 @@ def separate(
     consistent: Annotated[
         bool, typer.Option("--consistent", help="Make the estimates add up to the mixture exactly.")
     ] = False,
-    shifts: Annotated[
-        int, typer.Option(help="Average over so many grids of segments; takes as many times as long.")
-    ] = 1,
+    shifts: Annotated[int, typer.Option(help="Number of shifted segment grids to average; multiplies the time.")] = 1,
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over swapped channels and inverted polarity; takes 3 times as long.")
     ] = False,
@@ -139,7 +137,7 @@ def separate(
         bool, typer.Option("--extend-band", help="Continue the stems above the band of a model below the song's rate.")
     ] = False,
     start: Annotated[float, typer.Option(help="Begin at this second of the song.")] = 0,
-    duration: Annotated[float | None, typer.Option(help="Separate so many seconds.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Duration in seconds.")] = None,
     format: Annotated[
         str, typer.Option(help="wav, flac, ogg, opus, mp3, m4a; or stem.mp4, stem.m4a for one STEM file of a song.")
     ] = "wav",
@@ -348,7 +346,7 @@ def train(
         config = Path(options["output"], CONFIG)
     settings = (read_config(config) if config else {}) | options
     model = {
-        "sources": None if sources is None else sources.split(","),
+        "sources": None if sources is None else _names(sources, ","),
         "sample_rate": sample_rate,
         "channels": channels,
         "segment": segment,
@@ -617,7 +615,7 @@ def export(
         Path, typer.Argument(help="Folder of the SavedModel, or file .onnx or .tflite, which must not exist.")
     ],
     format: Annotated[
-        str | None, typer.Option(help="savedmodel, onnx or litert. Defaults to what OUTPUT is the name of.")
+        str | None, typer.Option(help="savedmodel, onnx or litert. Inferred from the suffix of OUTPUT.")
     ] = None,
     weights: Annotated[
         str, typer.Option(help="float32, or for litert float16 or int8 (dynamic range): smaller files.")

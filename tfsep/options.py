@@ -45,7 +45,7 @@ def given(fields: Iterable[dataclasses.Field], options: dict) -> dict:
 
 
 def _mapping(names: str) -> dict[str, dict]:
-    return {} if names == "none" else {name: {} for name in names.split(",")}
+    return {} if names == "none" else {name.strip(): {} for name in names.split(",")}
 
 
 def _kind(field: dataclasses.Field) -> str:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tfsep.models import MODELS
 from tfsep.training import TrainConfig, read_config
 from tfsep.training.config import spec_and_weight
 
@@ -25,6 +26,10 @@ def test_reads_what_the_file_sets(read):
         "options": {"sources": ["vocals"]},
         "jit_compile": True,
     }
+
+
+def test_the_help_names_all_models():
+    assert f"Network: {', '.join(MODELS)}, or" in " ".join(TrainConfig.__doc__.split())
 
 
 def test_an_empty_file_sets_nothing(read):
@@ -86,7 +91,7 @@ def test_paths_may_be_paths():
         ("data: ['embedded,weight=much']", "weight must be a number above 0. Received: weight='much'."),
         ("augment: [gain]", "augment must be a mapping, such as {name: {}}. Received: augment=['gain']."),
         ("options:", "options must be a mapping. Received: options=None."),
-        ("- epochs", "must hold a mapping of settings. Received: list."),
+        ("- epochs", "must contain a mapping of settings. Received: list."),
         ("epochs: [3", "is not YAML"),
         ("epochs: \x00", "is not YAML"),
     ],

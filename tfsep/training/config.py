@@ -47,20 +47,23 @@ class TrainConfig(Recipe):
 
     model: str = option(
         "unet",
-        "Network: unet, drnn, crn, convsep, waveunet, waveunet-classic, cyclegan, or your own as mymodel:TinyWave.",
+        "Network: bs-roformer, convsep, crn, cyclegan, drnn, htdemucs, mel-roformer, openunmix, spleeter, unet, "
+        "waveunet, waveunet-classic, or your own as mymodel:TinyWave.",
         "model",
     )
     data: list = option(list, f"Corpora to train on: {NOTATION}; repeatable, with shares as SPEC,weight=0.3.")
     output: str = option("", "Folder of the run.", "--output", "-o")
-    valid: list = option(list, "Corpora that choose the best model, if not data; repeatable.")
-    options: dict = option(dict, "Arguments of the model.")
-    start_from: str | None = option(None, "Preset or checkpoint to fine-tune.", "--from")
+    valid: list = option(list, "Corpora that choose the best model; repeatable. Defaults to those of data.")
+    options: dict = option(dict, "Arguments of the model. Defaults to those of its class.")
+    start_from: str | None = option(
+        None, "Preset or checkpoint to fine-tune. Defaults to none: random weights.", "--from"
+    )
     loss: dict[str, dict] = option(dict, "Name of a loss. Defaults to the model's published one.")
     augment: dict[str, dict] = option(
         lambda: {"remix": {}, "gain": {}},
         "Augmentations. Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none.",
     )
-    speeds: list[float] = option(list, "Further speed of each track, such as 0.9; repeatable.")
+    speeds: list[float] = option(list, "Further speed of each track, such as 0.9; repeatable. Defaults to none.")
     mixed_precision: str = option(
         "float32", "float32, mixed_bfloat16 or mixed_float16.", check=partial(check_choice, choices=PRECISIONS)
     )
@@ -120,7 +123,7 @@ def read_config(path: str | Path) -> dict:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
-        raise ValueError(f"{path} must hold a mapping of settings. Received: {type(settings).__name__}.")
+        raise ValueError(f"{path} must contain a mapping of settings. Received: {type(settings).__name__}.")
     known = [entry.name for entry in fields(TrainConfig)]
     unknown = [key for key in settings if key not in known]
     if unknown:

@@ -117,7 +117,7 @@ class Recipe:
     )
     learning_rate: float | None = option(
         None,
-        "Learning rate. Defaults to the model's: 0.001; 0.0002 for cyclegan.",
+        "Learning rate. Defaults to that of the model.",
         check=_positive,
     )
     schedule: str = option(
