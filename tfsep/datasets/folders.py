@@ -25,7 +25,18 @@ def audio_files(folder: Path, names: Collection[str] | None = None) -> dict[str,
     for path in visible(folder):
         if path.suffix.lower() not in SUFFIXES or (names is not None and path.stem not in names):
             continue
-        if path.stem in files:
-            raise ValueError(f"{folder} has two files for {path.stem!r}. Keep one of them.")
-        files[path.stem] = path
+        add_file(files, path.stem, path, folder)
     return files
+
+
+def add_file(files: dict[str, Path], name: str, path: Path, owner: str | Path, advice: str = "") -> None:
+    """Add a file to a dict by its name.
+
+    Raises:
+        ValueError: if the dict has a file of that name; the message names the `owner`, and ends with `advice`.
+    """
+    if name in files:
+        raise ValueError(
+            f"There are two files for {name!r} of {owner}: {files[name]} and {path}. Keep one of them{advice}."
+        )
+    files[name] = path

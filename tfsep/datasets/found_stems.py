@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tfsep.checks import check_choice, existing_folder
-from tfsep.datasets.folders import SPLITS, SUFFIXES
+from tfsep.datasets.folders import SPLITS, SUFFIXES, add_file
 from tfsep.datasets.stems import FileStem
 from tfsep.datasets.track import LEFT_OVER, Corpus, Track
 
 _log = logging.getLogger("tfsep")
+
+_ADVICE = ", or name the folder of one model"  # if two files are for one stem
 
 _SOURCES = (
     "vocals",
@@ -100,7 +102,7 @@ def find_songs(
             unknown.append(path.name)
             continue
         song = place.resolve().name if place == folder else place.name
-        _add(songs.setdefault(song, {}), source, path, song)
+        add_file(songs.setdefault(song, {}), source, path, song, _ADVICE)
     received = unknown or [path.name for paths in songs.values() for path in paths.values()]
     songs = {song: _sorted(songs[song]) for song in sorted(songs) if songs[song].keys() - {"mixture"}}
     if not songs:
@@ -146,7 +148,7 @@ def find_stems(
         if source is None:
             sourceless.append(path.stem)
         else:
-            _add(found.setdefault(known[track], {}), source, path, known[track])
+            add_file(found.setdefault(known[track], {}), source, path, known[track], _ADVICE)
     return found, sorted(set(trackless)), sorted(set(sourceless))
 
 
@@ -244,12 +246,3 @@ def _sorted(paths):
     """Return the stems of a song, the usual ones first."""
     order = {source: place for place, source in enumerate(_SOURCES)}
     return dict(sorted(paths.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
-
-
-def _add(stems, source, path, song):
-    if source in stems:
-        raise ValueError(
-            f"There are two files for {source!r} of {song}: {stems[source]} and {path}. Keep one of them, or name the "
-            "folder of one model."
-        )
-    stems[source] = path
