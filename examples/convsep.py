@@ -1,4 +1,4 @@
-"""ConvSep from data to files: train, separate with figures beside the truth, evaluate, export.
+"""ConvSep from data to files: train, separate with figures beside the references, evaluate, export.
 
     python examples/convsep.py --data musdb18:/data/musdb18 --epochs 50 --output runs/convsep
     python examples/convsep.py --data embedded --epochs 2 --output runs/try     # the song of the installation
@@ -24,7 +24,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("runs/convsep"))
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--batch-size", type=int, default=16, help="windows of 8 patches")
-    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio holds windows for")
+    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio has windows for")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--other", type=float, default=1.0, help="weight of the error of the source other")
@@ -56,7 +56,7 @@ def main() -> None:
     )
 
     best = tfsep.load_model(arguments.output / "best")
-    # A STEM file, as MUSDB18 has, holds the truth, which is drawn beside the estimates.
+    # A STEM file, as MUSDB18 has, contains the references, which are drawn beside the estimates.
     song = arguments.song or (valid[0].mixture and valid[0].mixture.path)
     if song is None:
         song = arguments.output / "mixture.wav"

@@ -4,7 +4,7 @@
 
 All rows start from the same weights and take as many steps on the same excerpts, at random gains. It prints the SDR of
 each row's last model on the validation songs (museval's protocol) beside the mixture and the ideal ratio mask. OUTPUT
-then holds, a row, a run of `tfsep.training.fit` and its scores. Stopped, it goes on with the same command.
+then contains, a row, a run of `tfsep.training.fit` and its scores. Stopped, it goes on with the same command.
 """
 
 import argparse

@@ -5,7 +5,7 @@
     python examples/cyclegan.py --data embedded --filters 4 --epochs 2 --output runs/try   # the installation's song
 
 Published recipe: mono at 16 kHz, windows of 16,384 samples, 64 filters, batch 10, Adam 2e-4 (0.5, 0.9) for generator
-and discriminator, relativistic average least squares. The full width wants a GPU; 16 filters train on two cores. The
+and discriminator, relativistic average least squares. The full width needs a GPU; 16 filters train on two cores. The
 best model of the run, by the error of its separation, is scored with the mixture and the ideal ratio mask beside it.
 """
 
@@ -20,7 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="embedded", help="musdb18:PATH, stems:PATH, mixing:..., store:PATH, embedded")
     parser.add_argument("--output", type=Path, default=Path("runs/cyclegan"))
-    parser.add_argument("--sources", default="vocals,accompaniment", help="the target, and the name of the rest")
+    parser.add_argument("--sources", default="vocals,accompaniment", help="the target, and the name of the residual")
     parser.add_argument("--segment", type=int, default=16384, help="16384, 32768 or 65536 samples")
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--mode", default="paired", help="paired or cycle")
@@ -29,7 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--active", help="a source that windows should contain; default: any window will do")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=10)
-    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio holds windows for")
+    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio has windows for")
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     return parser.parse_args()
 

@@ -5,7 +5,7 @@
 
 Rows: `l1`, the mean absolute error alone, and `MODE-LOSS` for each mode and adversarial loss. It prints the median SDR
 of each row's last and best model (by the error on these songs) on the validation songs (museval's protocol) beside the
-mixture's, the time of a step with its share of validation, and the course of every loss. OUTPUT then holds
+mixture's, the time of a step with its share of validation, and the course of every loss. OUTPUT then contains
 `curves.png`, `results.json` with all curves, and a run of `tfsep.training.fit` a row. Stopped, it goes on with the same
 command. Exits 1 where a loss was not finite.
 """

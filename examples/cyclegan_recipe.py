@@ -35,7 +35,7 @@ def read_mono(track: tfsep.datasets.Track, target: str) -> list[np.ndarray]:
 
 
 def score(mixture: np.ndarray, target: np.ndarray, estimate: np.ndarray) -> list[float]:
-    """Each measure's mean over the target, the rest of the mixture, and windows."""
+    """Each measure's mean over the target, the residual of the mixture, and windows."""
     values = bss_eval_sources_framewise(np.stack([target, mixture - target]), np.stack([estimate, mixture - estimate]))
     return [np.nanmean(values[measure]) for measure in MEASURES]
 
@@ -46,14 +46,14 @@ def main() -> None:
     target = model.sources[0]
     rows = {arguments.model: [], "mixture": []}
     for track in tfsep.datasets.from_spec(arguments.data, arguments.split):
-        truth, rest = read_mono(track, target)
-        mixture = truth + rest
-        if not truth.any():
+        reference, residual = read_mono(track, target)
+        mixture = reference + residual
+        if not reference.any():
             print(f"{track.name} is left out: no {target}")
             continue
-        rows[arguments.model].append(score(mixture, truth, tfsep.separate(mixture, model, RATE)[target]))
+        rows[arguments.model].append(score(mixture, reference, tfsep.separate(mixture, model, RATE)[target]))
         # Half of the mixture for each: levels count for nothing here, and silence has no score.
-        rows["mixture"].append(score(mixture, truth, mixture / 2))
+        rows["mixture"].append(score(mixture, reference, mixture / 2))
     print(f"{'':24}" + "".join(f"{measure:>8}" for measure in MEASURES))
     for name, scores in rows.items():
         print(f"{name:24}" + "".join(f"{value:8.2f}" for value in np.median(scores, axis=0)))

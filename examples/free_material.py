@@ -3,9 +3,10 @@
     apt-get install fluidsynth musescore-general-soundfont fretsonfire-songs-sectoid
     python examples/free_material.py everything-is-free extra material
 
-The first two folders hold one folder a song with one file a stem: the CC0 album "Everything Is Free", and the voices,
-drum loops and LMMS renders that the card of the preset names. Scores are composed at random and rendered with MuseScore
-General (MIT); guitars are those of Sectoid's songs for Frets on Fire (MIT). Writes `material/{album,rendered,mixes}`.
+The first two folders contain one folder a song with one file a stem: the CC0 album "Everything Is Free", and the
+voices, drum loops and LMMS renders that the card of the preset names. Scores are composed at random and rendered with
+MuseScore General (MIT); guitars are those of Sectoid's songs for Frets on Fire (MIT). Writes
+`material/{album,rendered,mixes}`.
 """
 
 import argparse

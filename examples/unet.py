@@ -23,7 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--segment", type=int, default=75008)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio holds windows for")
+    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio has windows for")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--song", type=Path, help="a file to separate; default: a song of the validation split")
     return parser.parse_args()

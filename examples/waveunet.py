@@ -5,7 +5,7 @@
 
 Published recipe: 44.1 kHz stereo, batches of 8 windows of 3 s, squared error, Adam with two cosine cycles an epoch from
 1e-3 to 5e-6, gains from 0.7 to 1.0 for each source. Here the sources also come from different songs, without which few
-songs teach little, and the weights that are kept are moving averages. The published size (`--size seed`) wants a GPU.
+songs teach little, and the weights that are kept are moving averages. The published size (`--size seed`) needs a GPU.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--segment", type=int, default=132441, help="samples at a time; the default is 3 s")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio holds windows for")
+    parser.add_argument("--steps-per-epoch", type=int, help="default: as many batches as the audio has windows for")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--song", type=Path, help="a file to separate; default: a song of the validation split")
     return parser.parse_args()

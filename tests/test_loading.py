@@ -132,7 +132,7 @@ def test_other_objects_are_errors(thing):
         (text_file, "model.txt", "contains no model"),
         (damaged_keras, "model.keras", "not a complete Keras model"),
         (empty_keras, "model.keras", "not a complete Keras model"),
-        (other_keras_model, "model.keras", "holds a Sequential"),
+        (other_keras_model, "model.keras", "contains a Sequential"),
         (exported_without_graph, "model", "not a complete SavedModel"),
         (exported_without_variables, "model", "not a complete SavedModel"),
         (exported_with_damaged_facts, "model", "not a complete SavedModel"),
@@ -357,7 +357,7 @@ def test_a_lambda_layer_is_refused_and_not_called_damage(model, tmp_path):
     (tmp_path / "preset").mkdir()
     (tmp_path / "preset" / "config.json").write_text(json.dumps({"model": json.loads(config)}))
     for path in (tmp_path / "lambda.keras", tmp_path / "preset"):
-        with pytest.raises(ValueError, match="holds Python code, such as a Lambda layer") as error:
+        with pytest.raises(ValueError, match="contains Python code, such as a Lambda layer") as error:
             load_model(path)
         assert "damage" not in str(error.value) and "safe_mode" not in str(error.value)
 

@@ -99,7 +99,7 @@ def fail_interrupted(advice: str) -> None:
 
 @contextmanager
 def interrupts_told() -> Iterator[None]:
-    """Raise KeyboardInterrupt instead of what TensorFlow makes of one that arrives while it traces a function."""
+    """Re-raise a Ctrl-C during tracing, which TensorFlow turns into another error, as KeyboardInterrupt."""
     try:
         yield
     except Exception as error:
@@ -204,7 +204,7 @@ def _interrupts_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        # Objects that an interrupt left unfinished are finalised later, at last without the globals of this module.
+        # Finalizers may run at exit, when this module's globals are gone.
         sys.unraisablehook = unraisable if _signal is None else lambda lost: None
         sys.excepthook = uncaught
 

@@ -93,7 +93,7 @@ class DiscriminativeMeanSquaredError(_Discriminative):
     Reference:
 
     - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
-      networks](https://github.com/posenhuang/deeplearningsourceseparation)
+      networks](https://posenhuang.github.io/papers/DRNN_ISMIR2014.pdf)
     """
 
     def errors(self, y_true, y_pred):
@@ -122,7 +122,7 @@ class DiscriminativeKullbackLeibler(_Discriminative):
     Reference:
 
     - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
-      networks](https://github.com/posenhuang/deeplearningsourceseparation)
+      networks](https://posenhuang.github.io/papers/DRNN_ISMIR2014.pdf)
     """
 
     _FLOOR = 1e-3

@@ -27,7 +27,7 @@ EXIST = ("error", "skip", "overwrite")
 class SongBatch:
     """Separate songs and print what was done.
 
-    What cannot be done is said before the model is loaded.
+    Report impossible songs before loading the model.
 
     Args:
         models: names or paths of models; the estimates of several are averaged.

@@ -25,7 +25,7 @@ def music() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory, music) -> dict[str, Path]:
-    """Paths by kind; all hold `music`, or its first channel where the kind says mono."""
+    """Paths by kind; all contain `music`, or its first channel where the kind says mono."""
     folder = tmp_path_factory.mktemp("audio")
     mono = music[:, :1]
 

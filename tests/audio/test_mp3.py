@@ -128,6 +128,6 @@ def test_bad_bytes_in_the_middle(kind, streams, tmp_path):
 def test_a_cut_file_whose_header_announces_more(streams, tmp_path):
     path = tmp_path / "a.mp3"
     path.write_bytes(streams["counted"][: len(streams["counted"]) // 2])
-    with pytest.raises(audio.AudioError, match=r"is truncated: holds \d+ of \d+ frames"):
+    with pytest.raises(audio.AudioError, match=r"is truncated: contains \d+ of \d+ frames"):
         audio.info(path)
     assert SAMPLES // 3 < audio.info(path, tolerant=True).samples < SAMPLES

@@ -144,7 +144,7 @@ def test_bad_audio(bad, words, tmp_path):
         ("a.mp3", {"subtype": "PCM_16"}, "subtype must be 'MPEG_LAYER_III'"),
         ("a.mp3", {"channels": 3}, r"1 or 2 channels\. Received: channels=3"),
         ("a.mp3", {"sample_rate": 96000}, "2 channels at 96000 Hz"),
-        ("a.ogg", {"sample_rate": 352800}, "ogg holds at most 200000 Hz"),
+        ("a.ogg", {"sample_rate": 352800}, "ogg supports at most 200000 Hz"),
         ("a.flac", {"channels": 9}, "9 channels"),
         ("a.stem.m4a", {}, r"is the name of a STEM file; use tfsep\.audio\.write_stems"),
         ("a.m4a", {"channels": 4}, r"channels must be one of 1, 2, 3, 5, 6\. Received: channels=4"),
@@ -349,7 +349,7 @@ def test_channels_keep_their_order(suffix, tmp_path):
     audio.write(tmp_path / f"a{suffix}", tones, 48000)
     decoded, _ = audio.read(tmp_path / f"a{suffix}")
     likeness = np.abs(decoded.T @ tones)
-    likeness[3] = likeness[:, 3] = 0  # the bass channel holds low frequencies alone
+    likeness[3] = likeness[:, 3] = 0  # the bass channel contains low frequencies alone
     assert likeness.argmax(axis=0)[[0, 1, 2, 4, 5]].tolist() == [0, 1, 2, 4, 5]
 
 

@@ -3,7 +3,7 @@
     python tests/benchmarks/bss_eval.py [--data musdb18:PATH] [--clips mir1k:PATH] [--seconds 180] [--minutes 3 10 30]
 
 Four stereo sources: the songs of `--data` one after the other; clips: those of `--clips`, whose sources are taken as
-mono. In the place of either stands the embedded song, repeated at changing levels. The estimates are the ideal ratio
+mono. The embedded song is used instead of either, repeated at changing levels. The estimates are the ideal ratio
 mask's. Every measurement of version 4 has a process of its own; museval's lie between two of ours. Added memory is the
 highest resident memory during the call above the one before it. Needs Linux, ffmpeg (for museval), 6 GB of memory for
 30 minutes of arrays, and an idle machine.

@@ -84,15 +84,19 @@ def differences(references, estimates, mixture, rate):
     if importlib.util.find_spec("log_wmse_audio_quality"):
         from log_wmse_audio_quality import calculate_log_wmse
 
-        for name, truth in (("log-WMSE", references), ("log-WMSE of silence", silenced)):
-            theirs = [calculate_log_wmse(mixture.T, e.T, s.T, rate) for s, e in zip(truth, estimates, strict=True)]
-            yield name, "log-wmse-audio-quality", largest(evaluation.log_wmse(truth, estimates, mixture, rate), theirs)
+        for name, targets in (("log-WMSE", references), ("log-WMSE of silence", silenced)):
+            theirs = [calculate_log_wmse(mixture.T, e.T, s.T, rate) for s, e in zip(targets, estimates, strict=True)]
+            yield (
+                name,
+                "log-wmse-audio-quality",
+                largest(evaluation.log_wmse(targets, estimates, mixture, rate), theirs),
+            )
     if importlib.util.find_spec("torch"):
-        for name, truth in (("", references), (" of silence", silenced)):
-            theirs = np.array([spectral(s, e, rate) for s, e in zip(truth, estimates, strict=True)]).T
+        for name, targets in (("", references), (" of silence", silenced)):
+            theirs = np.array([spectral(s, e, rate) for s, e in zip(targets, estimates, strict=True)]).T
             ours = [
-                *evaluation.bleedless_fullness(truth, estimates, rate).values(),
-                evaluation.l1_freq(truth, estimates),
+                *evaluation.bleedless_fullness(targets, estimates, rate).values(),
+                evaluation.l1_freq(targets, estimates),
             ]
             for measure, one, other in zip(("bleedless", "fullness", "L1-freq"), ours, theirs, strict=True):
                 yield f"{measure}{name}", "MSST's formulas in torch", largest(one, other)

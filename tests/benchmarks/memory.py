@@ -2,7 +2,7 @@
 
     python tests/benchmarks/memory.py [--model crn-4stems] [--hours 1 3] [--songs 50]
 
-The song is the embedded one, repeated, from wav to flac. Long songs are to add less than 600 MB, and many songs of
+The song is the embedded one, repeated, from wav to flac. Long songs should add less than 600 MB, and many songs of
 other lengths, rates and channels less than 50 MB and no further trace of the model.
 """
 

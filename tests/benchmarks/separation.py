@@ -4,7 +4,7 @@
 
 The song is the embedded one, repeated. Targets: 15 times real time or better; peak memory below 1.5 GB. Then the same
 file once more by a model that is loaded and has run: how fast a program that goes on is, such as one that separates
-many songs. There the recurrent networks are to reach 30 times real time. Run it on an idle machine.
+many songs. There the recurrent networks should reach 30 times real time. Run it on an idle machine.
 """
 
 import argparse

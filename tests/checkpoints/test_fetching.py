@@ -142,7 +142,7 @@ def test_members_of_an_archive_are_taken_by_name_and_nothing_else_is_written(ser
         ("gone.pth", "answered 404"),
         ("wrong.pth", "not the published file"),
         ("cut.pth", "stopped in the middle|not the published file"),
-        ("link.tar.gz", "holds no file vocals.pth"),
+        ("link.tar.gz", "contains no file vocals.pth"),
         ("damaged.tar.gz", "not be downloaded"),
     ],
 )

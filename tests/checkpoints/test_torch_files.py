@@ -259,7 +259,7 @@ def test_any_damage_is_one_error_or_harmless(tmp_path_factory, data, kind):
         (tb.torch_zip(tb.dictionary({}), {}, **{"constants.pkl": b"x"}), "TorchScript"),
         (tb.torch_zip(tb.dictionary({}), {}, byteorder=b"big"), "big-endian"),
         (tb.torch_zip(tb.dictionary({}), {}), "no state dict"),
-        (tb.torch_zip(tb.text("x"), {}), "holds a str"),
+        (tb.torch_zip(tb.text("x"), {}), "contains a str"),
         (tb.torch_zip(tb.call(tb.name("torch.nn", "Linear")), {}), "an object of torch.nn.Linear"),
         (tb.torch_zip(tb.dictionary({"x": tb.tensor("0", [1], [1], 1, storage="QInt8Storage")}), {"0": b"x"}), "QInt8"),
         (b"hello world, no checkpoint", "no known format"),

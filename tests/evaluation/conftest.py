@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def museval():
-    """museval, where it can be imported: it wants the executables ffmpeg and ffprobe."""
+    """museval, where it can be imported: it needs the executables ffmpeg and ffprobe."""
     try:
         import museval
     except (ImportError, RuntimeError) as error:

@@ -39,7 +39,7 @@ class FakeTrack:
         return {name: self.read(name, start, samples) for name in names}
 
     def without(self, *sources):
-        """The track without the stems of these sources, which its mixture still holds."""
+        """The track without the stems of these sources, which its mixture still contains."""
         for source in sources:
             del self.stems[source]
         self.sources = tuple(source for source in self.sources if source not in sources)

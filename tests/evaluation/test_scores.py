@@ -267,14 +267,14 @@ def test_weighted_mean_is_numpys(tracks):
     for index, (value, seconds, silent) in enumerate(tracks):
         frames = {"vocals": {"NSDR": np.array([NAN if silent else value])}}
         scores.add("model", str(index), frames, None, seconds)
-    heard = [(value, seconds) for value, seconds, silent in tracks if not silent]
-    if not heard:
+    active = [(value, seconds) for value, seconds, silent in tracks if not silent]
+    if not active:
         assert math.isnan(scores.score())
         return
-    values, weights = np.transpose(heard)
+    values, weights = np.transpose(active)
     assert scores.score() == pytest.approx(np.average(values, weights=weights), abs=2e-5)
     low, high = scores.interval()
-    assert math.isnan(low) if len(heard) < 2 else values.min() - 1e-4 <= low <= high <= values.max() + 1e-4
+    assert math.isnan(low) if len(active) < 2 else values.min() - 1e-4 <= low <= high <= values.max() + 1e-4
 
 
 def test_summary_of_a_mean_is_called_mean():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-# Its assertions are to show their values, as those of test modules do.
+# Its assertions should show their values, as those of test modules do.
 pytest.register_assert_rewrite("separator_case")
 
 

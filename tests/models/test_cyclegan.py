@@ -436,7 +436,7 @@ class TestRun:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sources": ("vocals",)}, r"sources must be two names: target and rest. Received: sources=\('vocals',\)"),
+        ({"sources": ("vocals",)}, r"sources must be two names: target and residual. Received: sources=\('vocals',\)"),
         ({"sources": ("a", "b", "c")}, "sources must be two names"),
         ({"segment": 16000}, "segment must be a power of two of at least 256. Received: segment=16000"),
         ({"segment": 128}, "segment must be a power of two of at least 256"),

@@ -2,7 +2,7 @@ import pytest
 
 import tfsep
 
-# Its assertions are to show their values, as those of test modules do.
+# Its assertions should show their values, as those of test modules do.
 pytest.register_assert_rewrite("preset_case")
 
 

@@ -12,7 +12,7 @@ from report_material import NASTY, RATE, SECONDS, TRACKS, make_data, make_estima
 from tfsep import audio, report
 
 # The names of the versions in the report below, in its order.
-TRUTH, UNET, OTHER = 0, 1, 2
+REFERENCE, UNET, OTHER = 0, 1, 2
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_solo_silences_the_others(browser):
 def test_comparing_keeps_the_position(browser):
     press(browser, "l")
     play(browser)
-    truth = levels(browser)
+    before = levels(browser)
     moved, started, same = script(
         browser,
         """
@@ -179,7 +179,7 @@ def test_comparing_keeps_the_position(browser):
     )
     assert started and same
     assert abs(moved) < 0.02
-    assert levels(browser)["vocals"] == pytest.approx(truth["vocals"] * 0.05 / 0.3, rel=0.1)
+    assert levels(browser)["vocals"] == pytest.approx(before["vocals"] * 0.05 / 0.3, rel=0.1)
     assert script(browser, "return new Set([...engine.sources].map((source) => source.buffer.length)).size") == 1
     find(browser, ".versions label:last-of-type").click()
     assert heard(browser) == {"vocals"}

@@ -114,7 +114,7 @@ def test_best_middle_and_worst_are_heard(results, tmp_path, data, estimates):
     assert [song["name"] for song in songs] == ["gamma", "beta", NASTY]
     song = songs[0]
     assert (song["start"], song["duration"], song["total"]) == (1.5, 1.0, SECONDS)
-    assert song["versions"] == ["truth", "unet"]
+    assert song["versions"] == ["reference", "unet"]
     lanes = [(stem["lane"], stem["version"]) for stem in song["stems"]]
     assert lanes == [("mixture", None), ("vocals", 0), ("drums", 0), ("vocals", 1), ("drums", 1)]
     assert [stem["note"] for stem in song["stems"]][:3] == ["", "", ""]
@@ -170,7 +170,7 @@ def test_only_measures_in_decibels_are_called_so(tmp_path, estimates):
     assert re.fullmatch(r"bleedless [01]\.\d", songs_of(page)[0]["stems"][0]["note"])
 
 
-def test_truth_of_an_accompaniment_is_of_its_model(tmp_path, data):
+def test_reference_of_an_accompaniment_is_of_its_model(tmp_path, data):
     first = save_results(tmp_path / "voice", "voice", targets=("vocals", "accompaniment"))
     second = save_results(tmp_path / "both", "both")
     page = report.write_report([first, second], tmp_path / "page", ["beta"], data=data)
@@ -202,7 +202,7 @@ def test_estimates_on_another_timeline(results, tmp_path, data, estimates):
     folder = estimates / "beta"
     for stem in folder.iterdir():
         audio.write(stem, tone(250)[:-2305], RATE, overwrite=True)
-    refused(r"beta by unet has 29695 samples, while the truth of beta has 32000")
+    refused(r"beta by unet has 29695 samples, while the reference of beta has 32000")
     for stem in folder.iterdir():
         audio.write(stem, tone(250), 2 * RATE, overwrite=True)
     refused("beta by unet has 16000 Hz")

@@ -217,7 +217,7 @@ class TestAveraging:
             model.trainable_variables, best.trainable_variables, raw.trainable_variables, strict=True
         ):
             np.testing.assert_allclose(kept, average, atol=2e-3)
-            assert np.abs(weight - average).max() > 5e-3, "the checkpoint holds averages"
+            assert np.abs(weight - average).max() > 5e-3, "the checkpoint contains averages"
 
     def test_validation_hears_the_averages(self, run, corpus, tmp_path):
         run(tmp_path / "run", average=0.5, epochs=1, learning_rate=0.1)

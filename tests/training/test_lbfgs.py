@@ -29,7 +29,7 @@ def batches():
         "accompaniment": generator.normal(0, 0.05, (5, 512, 1)).astype("float32"),
     }
     dataset = tf.data.Dataset.from_tensor_slices((sum(sources.values()), sources))
-    return dataset.batch(2)  # the last one holds one example
+    return dataset.batch(2)  # the last one contains one example
 
 
 def loss_of(model, batches):

@@ -43,7 +43,7 @@ def probe(path: str, stream: int) -> AudioInfo:
         for _ in _collect(container, {track.index: frames}):
             pass
         if not frames.position:
-            raise damaged(path, "holds no samples, or is truncated")
+            raise damaged(path, "contains no samples, or is truncated")
         rate, channels = frames.form
         announced = (track.duration or 0) * track.time_base * rate if container.format.name in _COUNTED else 0
         if frames.position < announced - 1:

@@ -23,7 +23,7 @@ _MOST_PER_HERTZ = 6  # 6144 bits in a frame of 1024 samples
 
 
 def check_format(suffix: str, sample_rate: int, channels: int, bitrate: int | None) -> None:
-    """Raise ValueError if AAC cannot hold a rate or number of channels, or its encoder does not take a bitrate."""
+    """Raise ValueError if AAC does not support a rate or number of channels, or its encoder does not take a bitrate."""
     if sample_rate not in _RATES:
         raise ValueError(
             f"AAC has the sample rates {', '.join(map(str, _RATES))}. Received: sample_rate={sample_rate}. "
@@ -81,7 +81,7 @@ class AacEncoder:
         self.samples += len(block)
 
     def finish(self) -> None:
-        """Encode what is left, and close the file."""
+        """Encode the remaining samples, and close the file."""
         for stream, queue in zip(self._streams, self._queues, strict=True):
             if queue.samples:
                 self._container.mux(stream.encode(queue.read(partial=True)))

@@ -21,7 +21,8 @@ class AudioError(RuntimeError):
 def damaged(path: str, reason: str) -> AudioError:
     """Return the error for an audio file of which a part is missing or cannot be decoded."""
     return AudioError(
-        f"{path}: {reason}; replace the file, or read what is left with tolerant=True (tfsep separate --tolerant)."
+        f"{path}: {reason}; replace the file, or read its decodable part with tolerant=True "
+        "(tfsep separate --tolerant)."
     )
 
 

@@ -46,8 +46,8 @@ class _Chunk(NamedTuple):
 def check_complete(path: str) -> None:
     """Raise `AudioError` for a file (wav, w64, aiff, caf, au, ogg, matroska, avi) that is shorter than its headers say.
 
-    The decoders read what is left of such a file without an error; they do report a flac or an m4a that was cut. A
-    flac followed by another is refused, since both decoders lose or repeat samples where the second begins.
+    The decoders read the remaining part of such a file without an error; they do report a flac or an m4a that was cut.
+    A flac followed by another is refused, since both decoders lose or repeat samples where the second begins.
     """
     with open(path, "rb") as file:
         begin, magic = _begin(file)
@@ -168,7 +168,7 @@ def _size(file: BinaryIO) -> int:
 
 
 def _is_unknown(size: int, bits: int) -> bool:
-    """Whether a writer that cannot seek back, as in a pipe, leaves `size` in a header of so many bits.
+    """Whether a writer that cannot seek back, as in a pipe, leaves `size` in a header of `bits` bits.
 
     0 is a size that was never filled in (FFmpeg's aiff and RF64, GStreamer, SoX's w64). All ones come from FFmpeg
     and mpg123. The largest signed number (lame, opusdec), or what a round number of blocks below it leaves (SoX and

@@ -54,7 +54,7 @@ def check(path: str) -> Frames | None:
     if frames and frames.torn:
         raise damaged(path, "is damaged: bytes that are no mp3 lie between its frames")
     if frames and frames.cut and frames.announced >= frames.count:
-        raise damaged(path, f"is truncated: holds {frames.count - 1} of {frames.announced} frames")
+        raise damaged(path, f"is truncated: contains {frames.count - 1} of {frames.announced} frames")
     return frames
 
 

@@ -1,4 +1,4 @@
-"""Other comments in vorbis and opus files, whose pages are numbered and sealed anew."""
+"""Replacement of the comments in vorbis and opus files, with new page numbers and checksums."""
 
 import mmap
 import struct
@@ -15,7 +15,7 @@ def replace(source: BinaryIO, target: BinaryIO, make_comments: Callable[[bytes],
 
     Args:
         source, target: binary files.
-        make_comments: callable that takes the old comments in Vorbis's format, and returns the new ones.
+        make_comments: function from the old comments in Vorbis's format to the new ones.
     """
     with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as data:
         pages = _contents(data)

@@ -28,17 +28,17 @@ def info(path: str | os.PathLike, stream: int = 0, tolerant: bool = False) -> Au
     while the file does not change.
 
     Args:
-        path: str or path. The content determines the format, not the suffix.
+        path: path. The content determines the format, not the suffix.
         stream: int, which audio stream of a file with several (`.stem.mp4`). Defaults to 0.
-        tolerant: bool, read what is left of a damaged or truncated file, and warn of what is lost. Defaults to
-            False, which raises an error.
+        tolerant: bool, read the decodable part of a damaged or truncated file, with a warning. Defaults to False,
+            which raises an error.
 
     Returns:
         An `AudioInfo`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        AudioError: if it cannot be read as audio, is damaged or truncated, holds no samples, or claims a rate,
+        AudioError: if it cannot be read as audio, is damaged or truncated, contains no samples, or claims a rate,
             length or number of channels out of range.
         ValueError: if it has no such stream.
         TypeError: if `path` is neither a str nor a path.
@@ -71,13 +71,13 @@ def read(
     of what is missing (flac, m4a), and joins what is left otherwise.
 
     Args:
-        path: str or path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content determines
+        path: path: wav, flac, ogg, opus, mp3, m4a, aac, mp4, `.stem.mp4`. The content determines
             the format, not the suffix.
         start: int, first sample of the excerpt. Defaults to 0.
         samples: int, length of the excerpt. Defaults to the rest of the file.
         stream: int, which audio stream of a file with several. Defaults to 0.
-        tolerant: bool, read what is left of a damaged or truncated file, and warn of what is lost. Defaults to
-            False, which raises an error.
+        tolerant: bool, read the decodable part of a damaged or truncated file, with a warning. Defaults to False,
+            which raises an error.
 
     Returns:
         A tuple of the audio, float32 of shape `[samples, channels]`, and its sample rate in hertz.
@@ -107,7 +107,7 @@ def read_streams(
     """Read the same excerpt of several streams of a file in one pass.
 
     Args:
-        path: str or path, as in `read`.
+        path: path, as in `read`.
         streams: sequence of different ints, the audio streams.
         start: int, first sample of the excerpt. Defaults to 0.
         samples: int, length of the excerpt. Defaults to the rest of the first stream.
@@ -143,7 +143,7 @@ def blocks(path: str | os.PathLike, block_size: int, stream: int = 0, tolerant: 
     """Read a whole audio file block by block, in memory that does not grow with its length.
 
     Args:
-        path: str or path, as in `read`.
+        path: path, as in `read`.
         block_size: int, samples per block; the last one may be shorter.
         stream: int, which audio stream of a file with several. Defaults to 0.
         tolerant: bool, as in `read`. Defaults to False.
@@ -235,7 +235,7 @@ def _probe_version(path: str, version: tuple[int, ...], stream: int, tolerant: b
 
 
 def _probe_tolerantly(path: str, version: tuple[int, ...], stream: int) -> _Probed:
-    """Probe as without `tolerant` if the stream can be decoded to its end, else probe what is left of it."""
+    """Probe as without `tolerant` if the stream can be decoded to its end, else probe its decodable part."""
     try:
         probed = _probe_version(path, version, stream, False)
         for _ in _decode({stream: probed}, 0, probed.facts.samples):
@@ -245,13 +245,13 @@ def _probe_tolerantly(path: str, version: tuple[int, ...], stream: int) -> _Prob
         facts, loss = av_decoder.probe_tolerantly(path, stream)
         _check_facts(facts, file_size=version[1])
         decode = functools.partial(av_decoder.decode, tolerant=True)
-        return _Probed(facts, decode, f"{error} What is left is used: {loss}.")
+        return _Probed(facts, decode, f"{error} The decodable part is used: {loss}.")
 
 
 def _check_facts(facts: AudioInfo, file_size: int) -> None:
     """Raise `AudioError` for an absurd header, before memory is allocated by it."""
     if facts.samples == 0:
-        raise AudioError(f"{facts.path}: holds no samples, or its header says so.")
+        raise AudioError(f"{facts.path}: contains no samples, or its header says so.")
     for name, value, (lowest, highest) in (
         ("sample rate", facts.sample_rate, RATES),
         ("number of channels", facts.channels, (1, MOST_CHANNELS)),

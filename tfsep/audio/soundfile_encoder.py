@@ -39,11 +39,11 @@ _MP3_BITRATES = {
 
 
 def check_format(suffix: str, subtype: str, sample_rate: int, channels: int, bitrate: int | None) -> None:
-    """Raise ValueError if a format cannot hold a rate or number of channels, or its encoder does not take a bitrate."""
+    """Raise ValueError if a format does not support a rate, number of channels or bitrate."""
     if suffix == ".mp3" and channels > 2:
         raise ValueError(f"mp3 stores 1 or 2 channels. Received: channels={channels}. Write wav, flac or ogg.")
     if suffix == ".ogg" and sample_rate > _VORBIS_RATE:
-        raise ValueError(f"ogg holds at most {_VORBIS_RATE} Hz. Received: {sample_rate} Hz. Resample, or write wav.")
+        raise ValueError(f"ogg supports at most {_VORBIS_RATE} Hz. Received: {sample_rate} Hz. Resample, or write wav.")
     SoundFileEncoder(io.BytesIO(), suffix, subtype, sample_rate, channels, bitrate).close()
 
 
@@ -62,7 +62,7 @@ class SoundFileEncoder:
         samples: int, length of the file so far.
 
     Raises:
-        ValueError: if the format cannot hold the rate or channels, or has no such bitrate.
+        ValueError: if the format does not support the rate, channels or bitrate.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SoundFileEncoder:
         self._write(block if self._resampler is None else self._resampler.push(block))
 
     def finish(self) -> None:
-        """Encode what is left, and close the file."""
+        """Encode the remaining samples, and close the file."""
         if self._resampler is not None:
             self._write(self._resampler.finish())
         self.close()
@@ -105,7 +105,7 @@ def _open(
         return soundfile.SoundFile(file, "w", sample_rate, channels, subtype, format=container, **settings)
     except soundfile.LibsndfileError as error:
         raise ValueError(
-            f"{suffix[1:]} cannot hold {channels} channels at {sample_rate} Hz ({error.error_string.strip()}). "
+            f"{suffix[1:]} does not support {channels} channels at {sample_rate} Hz ({error.error_string.strip()}). "
             "Resample, or write wav."
         ) from error
 

@@ -44,7 +44,7 @@ def write_stems(
     """Write a STEM file, which Traktor, Mixxx and other players mix.
 
     Args:
-        path: str or path that ends in `.stem.m4a` or `.stem.mp4`.
+        path: path that ends in `.stem.m4a` or `.stem.mp4`.
         mixture: float array of shape `[samples, channels]`, mono or stereo, or `[samples]`.
         stems: dict from name to a float array of the same shape, up to four. Players show them in this order.
         sample_rate, overwrite, clip, bitrate, tags: see `StemFileWriter`.
@@ -74,7 +74,7 @@ class StemFileWriter(Writer):
     Mono becomes stereo. The file appears as with `Writer`, whose attributes `peak` and `gain` count for all streams.
 
     Args:
-        path: str or path that ends in `.stem.m4a` or `.stem.mp4`.
+        path: path that ends in `.stem.m4a` or `.stem.mp4`.
         sample_rate: int, in hertz, one that AAC has.
         names: sequence of 1 to 4 str, the stems.
         channels: int, 1 or 2, channels of the blocks. Defaults to 2.

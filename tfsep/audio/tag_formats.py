@@ -32,10 +32,10 @@ _LARGEST_WAV = (1 << 32) - 1
 
 
 def unwritable(suffix: str, texts: Mapping[str, bytes], cover: bytes | None) -> dict[str, str]:
-    """Return the names of tags that a format cannot hold, with the reasons."""
+    """Return the names of tags that a format cannot store, with the reasons."""
     lost = {name: "is too long" for name, text in texts.items() if len(text) > _LONGEST_TEXT}
     if suffix in _MP4 and "track" in texts and not _track_numbers(texts["track"]):
-        lost["track"] = f"mp4 holds numbers, not {texts['track'].decode()!r:.200}"
+        lost["track"] = f"mp4 stores numbers, not {texts['track'].decode()!r:.200}"
     kinds = list(_MP4_PICTURES) if suffix in _MP4 else list(_PICTURES.values())
     if cover and _picture(cover) not in kinds:
         lost["cover"] = f"not {', '.join(kinds[:-1])} or {kinds[-1]}"

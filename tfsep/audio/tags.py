@@ -48,7 +48,7 @@ def read_tags(path: str | os.PathLike) -> Tags:
     """Read the tags of an audio file: ID3, Vorbis comments, the atoms of m4a, or LIST INFO of wav.
 
     Args:
-        path: str or path, as in `read`.
+        path: path, as in `read`.
 
     Returns:
         `Tags`; its cover is the front cover, or else the first picture.
@@ -69,7 +69,7 @@ def read_tags(path: str | os.PathLike) -> Tags:
 
 
 def write_tags(path: Path, suffix: str, tags: Tags, shown: Path) -> None:
-    """Write tags to a finished file of our own; warn, once, of those that it cannot hold.
+    """Write tags to a finished file of our own; warn, once, of those that it cannot store.
 
     Args:
         path: path of the file.

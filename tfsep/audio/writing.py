@@ -20,7 +20,7 @@ from tfsep.files import replacing
 
 SUBTYPES = {**soundfile_encoder.SUBTYPES, **av_encoder.SUBTYPES}
 _PCM_BITS = {"PCM_16": 16, "PCM_24": 24}
-# Subtypes that hold [-1, 1]; AAC distorts what is beyond.
+# Subtypes limited to [-1, 1]; AAC distorts what is beyond.
 _LIMITED = (*_PCM_BITS, "AAC")
 CLIPS = ("error", "rescale", "clamp")
 # Samples encoded at once; libsndfile crashes if an ogg file is given as one large array.
@@ -42,11 +42,11 @@ def write(
 ) -> None:
     """Write audio to a file, which appears complete or not at all.
 
-    What is read back has the length that was written, to the sample. Opus has sample rates of its own: audio at
-    others than 8, 12, 16, 24 or 48 kHz is resampled to 48 kHz, and `round(samples * 48000 / sample_rate)` long.
+    Files have exactly the length that was written. Opus supports only some sample rates: audio at rates other than
+    8, 12, 16, 24 and 48 kHz is resampled to 48 kHz, and has `round(samples * 48000 / sample_rate)` samples.
 
     Args:
-        path: str or path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis), `.opus`, `.mp3` or
+        path: path, whose suffix gives the format: `.wav`, `.flac`, `.ogg` (Vorbis), `.opus`, `.mp3` or
             `.m4a` (AAC).
         audio: float array of shape `[samples, channels]`, or `[samples]` for one channel. PCM formats and m4a
             store [-1, 1]. Float wav, ogg, opus and mp3 store any level unchanged, though players clip it.
@@ -62,7 +62,7 @@ def write(
             the music: ogg takes 64000 to 499821 for two channels at 44.1 kHz, opus 6000 to 256000 for each channel,
             and m4a 16000 for each channel to 6 bits for each sample, of which its encoder uses some 400000 for two
             channels at 44.1 kHz.
-        tags: `Tags` to store. Those that the format cannot hold are left out with a warning. Defaults to None.
+        tags: `Tags` to store. Those that the format cannot store are left out with a warning. Defaults to None.
 
     Raises:
         ValueError: for a suffix, subtype, rate, bitrate or array that does not fit.
@@ -95,7 +95,7 @@ def check_format(
         suffix: str, `.wav`, `.flac`, `.ogg`, `.opus`, `.mp3` or `.m4a`; `.stem.m4a` or `.stem.mp4` for `write_stems`.
         subtype: str, as in `write`. Defaults to that of the format.
         sample_rate: int, in hertz. Defaults to None, which leaves it and `channels` unchecked.
-        channels: int, given together with `sample_rate`.
+        channels: int, given together with `sample_rate`. Defaults to None.
         bitrate: int, as in `write`. Its range is checked if `sample_rate` is given. Defaults to None.
 
     Returns:
@@ -145,7 +145,7 @@ class Writer:
     that ends in any exception, including one for an invalid block, nothing is left behind.
 
     Args:
-        path: str or path, as in `write`.
+        path: path, as in `write`.
         sample_rate: int, in hertz.
         channels: int.
         subtype: str, as in `write`. Defaults to that of the format.

@@ -29,7 +29,7 @@ class Checkpoint:
     error if a tensor is left, so that a checkpoint of another network never loads by accident.
 
     Args:
-        path: str or path of the file, for messages.
+        path: path of the file, for messages.
         tensors: dict from name to array.
         facts: dict of other content of the file: the metadata of safetensors, or the other entries of a torch file.
             Names of classes in it are `tfsep.checkpoints.Name`, calls are `tfsep.checkpoints.Call`; nothing is run.

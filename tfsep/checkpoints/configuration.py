@@ -20,7 +20,7 @@ def read_configuration(path: str | Path) -> dict:
     """Read a YAML file of plain values; it cannot create other objects of Python.
 
     Args:
-        path: str or path of the file.
+        path: path of the file.
 
     Returns:
         dict of the file's values.

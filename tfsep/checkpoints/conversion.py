@@ -57,7 +57,7 @@ def convert(
 
     Args:
         paths, **options: see `build_model`.
-        folder: str or path of the preset folder, which must not exist.
+        folder: path of the preset folder, which must not exist.
         half: bool, store weights in half precision. Defaults to None: as in the first file.
         card: str, text of the model card. Defaults to an empty one.
         facts: dict of further entries of `config.json`, such as `licence`. Defaults to None.

@@ -132,7 +132,7 @@ def _member(archive: tarfile.TarFile, member: str, path: Path) -> bytes:
     names = {name.removeprefix("./"): name for name in archive.getnames()}
     file = archive.extractfile(names[member]) if member in names else None
     if file is None:
-        raise CheckpointError(f"{path.name} holds no file {member}")
+        raise CheckpointError(f"{path.name} contains no file {member}")
     return file.read()
 
 

@@ -98,7 +98,7 @@ def _options(checkpoint: Checkpoint) -> dict:
     if name != CLASS:
         raise CheckpointError(f"{checkpoint.path} is of {name}, which tfsep does not have. Expected {CLASS}.")
     if facts.get("structure"):
-        raise CheckpointError(f"{checkpoint.path} holds quantised weights (diffq), which are not read.")
+        raise CheckpointError(f"{checkpoint.path} contains quantised weights (diffq), which are not read.")
     # The sources are the first argument of the original, which may be given without a name.
     arguments = dict(zip(("sources",), _plain(facts.get("args", ())), strict=False)) | _plain(facts.get("kwargs", {}))
     for key, value in _FIXED.items():

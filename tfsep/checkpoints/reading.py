@@ -19,7 +19,7 @@ def read(path: str | Path, sha256: str | None = None) -> Checkpoint:
     """Read the tensors of a checkpoint of safetensors, torch or TensorFlow, whichever the file contains.
 
     Args:
-        path: str or path of the file, or the prefix of a TensorFlow checkpoint.
+        path: path of the file, or the prefix of a TensorFlow checkpoint.
         sha256: str, expected SHA-256 of the file in hexadecimal digits, or at least its first 8. Defaults to None, any.
 
     Returns:
@@ -54,7 +54,7 @@ def check_hash(path: str | Path, sha256: str) -> None:
     """Raise an error unless a file has the given SHA-256.
 
     Args:
-        path: str or path of the file.
+        path: path of the file.
         sha256: str, hexadecimal digits, all 64 or at least the first 8.
 
     Raises:

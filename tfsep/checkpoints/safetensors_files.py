@@ -36,7 +36,7 @@ def read_safetensors(path: str | Path) -> Checkpoint:
     Values of bfloat16 become float32, all others keep their type.
 
     Args:
-        path: str or path of the file.
+        path: path of the file.
 
     Returns:
         `Checkpoint`. Its `facts` are the metadata of the file, a dict from str to str.
@@ -69,7 +69,7 @@ def read_safetensors(path: str | Path) -> Checkpoint:
         reason = str(error) if isinstance(error, ValueError) else f"its header is damaged ({error!r})"
         raise CheckpointError(f"{path} is not a readable safetensors file: {reason}.") from error
     if not tensors:
-        raise CheckpointError(f"{path} holds no tensors.")
+        raise CheckpointError(f"{path} contains no tensors.")
     return Checkpoint(path, tensors, facts)
 
 

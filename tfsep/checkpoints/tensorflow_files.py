@@ -15,7 +15,7 @@ def read_tensorflow(path: str | Path) -> Checkpoint:
     Graphs (`.meta`) are programs; they are not needed and never opened.
 
     Args:
-        path: str or path of the `.index` file, or the prefix that it shares with `.data-00000-of-00001`.
+        path: path of the `.index` file, or the prefix that it shares with `.data-00000-of-00001`.
 
     Returns:
         `Checkpoint`.

@@ -46,7 +46,7 @@ def read_torch(path: str | Path) -> Checkpoint:
     their type.
 
     Args:
-        path: str or path of a `.pth`, `.pt`, `.th` or `.ckpt` file, in the zip or the legacy format.
+        path: path of a `.pth`, `.pt`, `.th` or `.ckpt` file, in the zip or the legacy format.
 
     Returns:
         `Checkpoint`. Its `facts` are the other entries of the file's dict.
@@ -79,16 +79,16 @@ def read_torch(path: str | Path) -> Checkpoint:
         reason = str(error) if isinstance(error, (PickleError, ValueError)) and str(error) else repr(error)
         raise CheckpointError(f"{path} is not a readable torch file: {reason}.") from error
     if not tensors:
-        raise CheckpointError(f"{path} holds no state dict: no tensors by name.")
+        raise CheckpointError(f"{path} contains no state dict: no tensors by name.")
     return Checkpoint(path, tensors, facts | others)
 
 
 def _split(tree: Any) -> tuple[dict, dict]:
     """Split the content of a file into the dict of tensors and other entries."""
     if isinstance(tree, Call):
-        raise ValueError(f"it holds an object of {tree.name} where a dict of tensors is expected")
+        raise ValueError(f"it contains an object of {tree.name} where a dict of tensors is expected")
     if not isinstance(tree, dict):
-        raise ValueError(f"it holds a {type(tree).__name__} where a dict of tensors is expected")
+        raise ValueError(f"it contains a {type(tree).__name__} where a dict of tensors is expected")
     for key in _STATES:
         if isinstance(tree.get(key), dict):
             return tree[key], {name: value for name, value in tree.items() if name != key}

@@ -35,8 +35,9 @@ class DSD100(Corpus):
     Track('001 - Song', sources=('vocals', 'drums', 'bass', 'other'))
 
     Reference:
-        Liutkus et al., "The 2016 signal separation evaluation campaign", LVA/ICA 2017.
-        https://doi.org/10.1007/978-3-319-53547-0_31
+
+    - [Liutkus et al., 2017, The 2016 signal separation evaluation
+      campaign](https://doi.org/10.1007/978-3-319-53547-0_31)
     """
 
     def __init__(self, root: str | Path, split: str = "train", mixture: str = "file"):

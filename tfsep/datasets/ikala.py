@@ -35,8 +35,9 @@ class IKala(Corpus):
     Track('10161_chorus', sources=('vocals', 'accompaniment'))
 
     Reference:
-        Chan et al., "Vocal activity informed singing voice separation with the iKala dataset", ICASSP 2015.
-        https://doi.org/10.1109/ICASSP.2015.7178063
+
+    - [Chan et al., 2015, Vocal activity informed singing voice separation with the iKala
+      dataset](https://doi.org/10.1109/ICASSP.2015.7178063)
     """
 
     def __init__(self, root: str | Path, split: str | None = "train", snr: float | None = None):

@@ -36,11 +36,13 @@ class MIR1K(Corpus):
     MIR1K(root='mir1k', split='train'): 1 track
 
     Reference:
-        Hsu and Jang, "On the improvement of singing voice separation for monaural recordings using the MIR-1K
-        dataset", 2010. https://doi.org/10.1109/TASL.2009.2026503
 
-        Division: Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural
-        networks", ISMIR 2014; extended: https://arxiv.org/abs/1502.04149
+    - [Hsu and Jang, 2010, On the improvement of singing voice separation for monaural recordings using the MIR-1K
+      dataset](https://doi.org/10.1109/TASL.2009.2026503)
+    - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
+      networks](https://posenhuang.github.io/papers/DRNN_ISMIR2014.pdf), the division into splits
+    - [Huang et al., 2015, Joint optimization of masks and deep recurrent neural networks for monaural source
+      separation](https://arxiv.org/abs/1502.04149)
     """
 
     def __init__(self, root: str | Path, split: str = "train", snr: float | None = 0.0):

@@ -43,7 +43,9 @@ class Mixing(Corpus):
     Track('song.wav', sources=('piano', 'accompaniment'))
 
     Reference:
-        The mixing at a random ratio: ElAraby et al., "S-SepGAN", 2020.
+
+    - [ElAraby et al., 2020, S-SepGAN: GAN based music source
+      separation](https://github.com/mostafaelaraby/cyclic-gan-music-source-separation), the mixing at a random ratio
     """
 
     def __init__(
@@ -61,9 +63,9 @@ class Mixing(Corpus):
         if source in ("accompaniment", "mixture", ""):
             raise ValueError(f"source must not be {source!r}, which is reserved. Give another name.")
         stems = divide(targets, split, _recordings)
-        rest = list(divide(others, split, _recordings).values())
-        order = np.random.default_rng((seed, 0)).permutation(len(rest))
-        supply = itertools.cycle([rest[place] for place in order])
+        recordings = list(divide(others, split, _recordings).values())
+        order = np.random.default_rng((seed, 0)).permutation(len(recordings))
+        supply = itertools.cycle([recordings[place] for place in order])
         ratios = np.random.default_rng((seed, 1)).uniform(size=len(stems))
         tracks = []
         for (name, stem), ratio in zip(stems.items(), ratios, strict=True):

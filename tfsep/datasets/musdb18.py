@@ -68,7 +68,8 @@ class MUSDB18(Corpus):
     Track('Leaf - Summerghost', sources=('vocals', 'drums', 'bass', 'other'))
 
     Reference:
-        Rafii et al., "The MUSDB18 corpus for music separation", 2017. https://doi.org/10.5281/zenodo.1117372
+
+    - [Rafii et al., 2017, The MUSDB18 corpus for music separation](https://doi.org/10.5281/zenodo.1117372)
     """
 
     def __init__(

@@ -24,7 +24,7 @@ _log = logging.getLogger("tfsep")
 # add or leave out.
 TOLERANCE = 2 * 1152
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_PROBE = 10  # seconds of a track from which the sources of a function are learnt
+_PROBE = 10  # seconds of a track from which the sources of a function are determined
 
 
 @runtime_checkable

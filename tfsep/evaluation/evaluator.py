@@ -82,7 +82,7 @@ def evaluate(
 
     Tracks are separated and scored at their own rate and channels. The references are the stems of the track; with an
     estimate of `accompaniment` they are the estimated sources, and the accompaniment is the sum of all other stems. A
-    stem without an estimate gets the mixture row's and is not reported, so that the same windows count as in a
+    missing estimate is replaced by the mixture's and not reported, so that the same windows are scored as in a
     complete evaluation. Where stems without an `other` or the like leave more than a twentieth of the energy of the
     mixture file, the residual is one more stem.
 

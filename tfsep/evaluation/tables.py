@@ -15,7 +15,7 @@ MEAN = "mean"  # over targets
 def table(scores, markdown: bool = False) -> str:
     """Format scores as a table: rows are models and bounds, columns are sources and their mean.
 
-    A cell holds the score of the corpus and, in brackets, its bootstrap interval over tracks. A protocol that reports
+    A cell contains the score of the corpus and, in brackets, its bootstrap interval over tracks. A protocol with
     several measures gets a table for each. The lines below say how scores were aggregated, how many windows have none,
     and how much energy estimates contain where their source is silent.
 

@@ -105,8 +105,9 @@ def irfft(real, imaginary, size: int):
     return _irfft_by_products(real, imaginary, size) if _by_products.get() else ops.irfft((real, imaginary), size)
 
 
-# A transform of R * C samples is one of R, a rotation, and one of C (Cooley and Tukey, 1965), with sample C * r + c
-# and bin p + R * q: far fewer products and constants than one large matrix, in shapes that every runtime multiplies.
+# A transform of R * C samples is one of R, a rotation, and one of C, with sample C * r + c and bin p + R * q: far fewer
+# products and constants than one large matrix, in shapes that every runtime multiplies. See Cooley and Tukey, 1965, An
+# algorithm for the machine calculation of complex Fourier series, https://doi.org/10.1090/S0025-5718-1965-0178586-1
 
 
 def _rfft_by_products(frames):

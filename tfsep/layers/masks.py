@@ -39,7 +39,7 @@ def ratio_masks(outputs: Sequence, kind: str = "abs") -> list:
     Reference:
 
     - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
-      networks](https://github.com/posenhuang/deeplearningsourceseparation), whose masks are `"abs"`
+      networks](https://posenhuang.github.io/papers/DRNN_ISMIR2014.pdf), whose masks are `"abs"`
     """
     check_choice("mask", kind, MASKS)
     outputs = [ops.cast(output, "float32") for output in outputs]

@@ -27,7 +27,7 @@ class CycleGAN(WaveGANSeparator):
     `adversarial_weight` times both adversarial losses.
 
     Args:
-        sources: two names, of the target and of the rest of the mixture. Defaults to `("vocals", "accompaniment")`.
+        sources: two names, of the target and of the residual. Defaults to `("vocals", "accompaniment")`.
         mode: str, `"cycle"`; or `"paired"`, which makes a `WaveGANSeparator`, as presets and recipes expect. Defaults
             to `"paired"`.
         **kwargs: see `WaveGANSeparator`.

@@ -69,7 +69,8 @@ class DRNN(MaskSeparator):
     Reference:
 
     - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
-      networks](https://github.com/posenhuang/deeplearningsourceseparation)
+      networks](https://posenhuang.github.io/papers/DRNN_ISMIR2014.pdf)
+    - [Huang, 2014, the published program](https://github.com/posenhuang/deeplearningsourceseparation)
     - [andabi, 2017, Music source separation](https://github.com/andabi/music-source-separation): `hop=256,
       window="hann", context_frames=1, units=256, recurrent_layers=(1, 2, 3), cell="gru", mask="relu"`
     """

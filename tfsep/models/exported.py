@@ -35,7 +35,7 @@ class ExportedSeparator:
     refused before it is loaded.
 
     Args:
-        path: str or path of the SavedModel.
+        path: path of the SavedModel.
         trust: bool, load it whatever its graph contains. Defaults to False.
 
     Raises:
@@ -61,7 +61,7 @@ class ExportedSeparator:
             raise _damaged(path, error) from error
         if suspects:
             raise ValueError(
-                f"{path} holds operations that may read or write files, or run code: {', '.join(suspects)}. If you "
+                f"{path} contains operations that may read or write files, or run code: {', '.join(suspects)}. If you "
                 "trust whoever made it, load it by load_model(path, trust=True), --trust."
             )
         for name, value in facts.items():

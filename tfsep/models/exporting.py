@@ -130,7 +130,7 @@ def _is_finite_at_silence(path: Path) -> bool:
     import tensorflow as tf
 
     with warnings.catch_warnings(), notes_dropped():
-        warnings.simplefilter("ignore")  # TensorFlow's interpreter is to move to another package
+        warnings.simplefilter("ignore")  # TensorFlow announces that its interpreter will move
         interpreter = tf.lite.Interpreter(str(path))
         interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()

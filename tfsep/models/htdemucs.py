@@ -65,7 +65,7 @@ class HTDemucs(Separator):
 
     Reference:
 
-    - [Rouard et al., 2023, Hybrid transformers for music source separation](https://arxiv.org/abs/2211.08553)
+    - [Rouard et al., 2022, Hybrid transformers for music source separation](https://arxiv.org/abs/2211.08553)
     """
 
     overlap = 0.25

@@ -18,7 +18,7 @@ def load_keras(path: Path, compile: bool = False) -> Separator:
     """Load the model of a `.keras` file.
 
     Args:
-        path: str or path of the file.
+        path: path of the file.
         compile: bool, load the optimizer as well. Defaults to False.
 
     Raises:
@@ -47,7 +47,7 @@ def load_keras(path: Path, compile: bool = False) -> Separator:
         # Keras raises errors of many kinds for a damaged archive.
         raise _damage(path, error) from error
     if not isinstance(model, Separator):
-        raise ValueError(f"{path} holds a {type(model).__name__}. Expected a tfsep model.")
+        raise ValueError(f"{path} contains a {type(model).__name__}. Expected a tfsep model.")
     return model
 
 

@@ -102,7 +102,7 @@ def mel_bands(sample_rate: int, n_fft: int, count: int) -> list[np.ndarray]:
     # The outermost edges are the lowest and the highest bin, which would be in no band.
     inside[0, 0] = inside[-1, -1] = True
     if not inside.any(axis=0).all() or not inside.any(axis=1).all():
-        raise ValueError(f"bands must be fewer for n_fft={n_fft}: one would hold no bin. Received: bands={count}.")
+        raise ValueError(f"bands must be fewer for n_fft={n_fft}: one would contain no bin. Received: bands={count}.")
     return [np.flatnonzero(band) for band in inside]
 
 

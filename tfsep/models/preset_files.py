@@ -27,7 +27,7 @@ def save_preset(model: keras.Model, path: str | Path, card: str = "", *, half: b
     Args:
         model: the model.
         path: path of the folder.
-        card: str, text of the model card, in Markdown.
+        card: str, text of the model card, in Markdown. Defaults to `""`, an empty card.
         half: bool. Store weights as float16. Defaults to True; False: as they are.
         **facts: further entries of `config.json`, such as `scores`.
 
@@ -86,7 +86,7 @@ def check_safe(path: str | Path, error: Exception) -> None:
     """Raise ValueError if Keras has refused to run code in a file."""
     if "safe_mode" in str(error) or "unsafe" in str(error):
         raise ValueError(
-            f"{path} holds Python code, such as a Lambda layer, which is never run. Write the layer as a registered "
+            f"{path} contains Python code, such as a Lambda layer, which is never run. Write the layer as a registered "
             "class (keras.saving.register_keras_serializable) and save the model again."
         ) from error
 

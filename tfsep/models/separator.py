@@ -394,7 +394,7 @@ class Separator(_Steps, keras.Model):
 
         Args:
             folder: path of the folder; one that exists is replaced.
-            card: str, text of the model card, in Markdown.
+            card: str, text of the model card, in Markdown. Defaults to `""`, an empty card.
             half: bool. Store weights as float16. Defaults to True.
             **facts: further entries of `config.json`, such as `scores` or `licence`.
 
@@ -469,7 +469,7 @@ class Separator(_Steps, keras.Model):
           `unzip -p FILE tfsep.json` prints the facts. To load it again needs the extra `litert`.
 
         Args:
-            filepath: str or path of a folder, or of a file `.onnx` or `.tflite`, which must not exist.
+            filepath: path of a folder, or of a file `.onnx` or `.tflite`, which must not exist.
             format: str, see above. Defaults to `"tf_saved_model"`.
             verbose: bool, print the endpoints of a SavedModel. Defaults to False.
             weights: str, `"float32"`; or for LiteRT `"float16"` (half the size), or `"int8"` (a quarter; inputs of

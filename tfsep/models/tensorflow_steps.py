@@ -16,7 +16,7 @@ class TensorFlowSteps:
         with tf.GradientTape() as tape:
             estimates = self(mixture, training=True)
             loss = self.compute_loss(mixture, sources, estimates, weights)
-            # Keras sums the gradients of replicas, which are to be averaged.
+            # Keras sums the gradients of replicas; shares of the loss make the sum an average.
             share = loss / tf.distribute.get_strategy().num_replicas_in_sync
             scaled = self.optimizer.scale_loss(share)
         gradients = tape.gradient(scaled, self.trainable_variables)
@@ -30,11 +30,11 @@ class TensorFlowSteps:
     def compiled_separate_window(self):
         """Return `separate_window` as a TensorFlow function, traced once for each shape."""
         self.ensure_built()
-        # Half of the time of tracing is to convert Python conditions on tensors, which only models of users may have.
+        # AutoGraph takes half the tracing time; only user models may need it.
         return tf.function(self.separate_window, autograph=not type(self).__module__.startswith("tfsep."))
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras would take a batch for it, which fails with several workers.
+        # Build without a batch: drawing one, as Keras does, fails with several workers.
         if self._distribute_strategy is not None:
             with self.distribute_strategy.scope():
                 self.ensure_built()

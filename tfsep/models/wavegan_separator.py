@@ -35,7 +35,7 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
     """Generator from the waveform of a mixture to that of one source, trained against a discriminator.
 
     The generator consists of strided convolutions, residual blocks and nearest upsampling. The second source is the
-    rest of the mixture. Networks work at a level of -20 dB RMS.
+    residual of the mixture. Networks work at a level of -20 dB RMS.
 
     With a mixture m, its target s, the generator G and the mean absolute error L1, G minimises
     `reconstruction_weight` L1(G(m), s) + `identity_weight` L1(G(s), s) + `adversarial_weight` times its adversarial
@@ -50,7 +50,7 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
     losses of the networks include their regularizers.
 
     Args:
-        sources: two names, of the target and of the rest of the mixture. Defaults to `("vocals", "accompaniment")`.
+        sources: two names, of the target and of the residual. Defaults to `("vocals", "accompaniment")`.
         sample_rate: int, samples per second. Defaults to 16000.
         channels: int, channels of the audio. Defaults to 1.
         segment: int, samples estimated at a time, a power of two of at least 256. Published: 16384, 32768 and 65536.
@@ -104,7 +104,7 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
     ):
         super().__init__(sources, sample_rate, channels, segment, **kwargs)
         if len(self.sources) != 2:
-            raise ValueError(f"sources must be two names: target and rest. Received: sources={sources!r}.")
+            raise ValueError(f"sources must be two names: target and residual. Received: sources={sources!r}.")
         if segment < _LEAST_SEGMENT or segment & (segment - 1):
             raise ValueError(f"segment must be a power of two of at least 256. Received: segment={segment}.")
         check_integer("filters", filters)
@@ -148,11 +148,11 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
         return self.split(window, run(self.generator, padded, training)[:, :length] * gain)
 
     def split(self, mixture, target) -> dict:
-        """Return the target and the rest of the mixture by their names."""
+        """Return the target and the residual by their names."""
         return dict(zip(self.sources, (target, ops.cast(mixture, "float32") - target), strict=True))
 
     def source_weights(self) -> dict[str, list[tuple]]:
-        # The other source is the rest of the mixture.
+        # The other source is the residual of the mixture.
         return {self.sources[0]: [(weight, ...) for weight in self.generator.layers[-1].weights]}
 
     def inference_copy(self) -> WaveGANSeparator:

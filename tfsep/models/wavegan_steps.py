@@ -45,7 +45,7 @@ class WaveGANSteps:
         """Make one update and return the norm of the gradient."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            # Keras sums the gradients of replicas, which are to be averaged.
+            # Keras sums the gradients of replicas; shares of the loss make the sum an average.
             scaled = optimizer.scale_loss(objective() / replicas)
         gradients = tape.gradient(scaled, variables)
         norm = tf.linalg.global_norm(gradients) / optimizer.scale_loss(tf.constant(1.0 / replicas))

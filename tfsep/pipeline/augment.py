@@ -36,8 +36,9 @@ class Remix(Augmentation):
     array([ 2., 20.,  1., 10.], dtype=float32)
 
     Reference:
-        Uhlich et al., "Improving music source separation based on deep neural networks through data augmentation
-        and network blending", ICASSP 2017. https://doi.org/10.1109/ICASSP.2017.7952158
+
+    - [Uhlich et al., 2017, Improving music source separation based on deep neural networks through data augmentation
+      and network blending](https://doi.org/10.1109/ICASSP.2017.7952158)
     """
 
     def __init__(self, probability: float = 0.7):
@@ -90,7 +91,9 @@ class Ratio(Augmentation):
     True
 
     Reference:
-        ElAraby et al., "S-SepGAN", 2020, for piano and other instruments.
+
+    - [ElAraby et al., 2020, S-SepGAN: GAN based music source
+      separation](https://github.com/mostafaelaraby/cyclic-gan-music-source-separation), for piano and other instruments
     """
 
     def __call__(self, stems, seed):
@@ -111,8 +114,11 @@ class Shift(Augmentation):
     True
 
     Reference:
-        Huang et al., "Singing-voice separation from monaural recordings using deep recurrent neural networks",
-        ISMIR 2014; extended: https://arxiv.org/abs/1502.04149
+
+    - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
+      networks](https://posenhuang.github.io/papers/DRNN_ISMIR2014.pdf)
+    - [Huang et al., 2015, Joint optimization of masks and deep recurrent neural networks for monaural source
+      separation](https://arxiv.org/abs/1502.04149)
     """
 
     def __init__(self, step: int = 10000):
@@ -145,7 +151,8 @@ class Mute(Augmentation):
     (np.float32(2.0), np.float32(1.0))
 
     Reference:
-        J. Grau, "Stereo source separation with convolutional networks" (PytorchConvSep), 2018.
+
+    - [Grau, 2018, Stereo source separation with convolutional networks](https://github.com/joangro/PytorchConvSep)
     """
 
     def __init__(self, probability: float = 0.1, channels: bool = False):
@@ -175,7 +182,9 @@ class Swap(Augmentation):
     array([2., 1.], dtype=float32)
 
     Reference:
-        Uhlich et al., 2017 (see `Remix`).
+
+    - [Uhlich et al., 2017, Improving music source separation based on deep neural networks through data augmentation
+      and network blending](https://doi.org/10.1109/ICASSP.2017.7952158)
     """
 
     def __init__(self, probability: float = 0.5):
@@ -200,7 +209,8 @@ class Polarity(Augmentation):
     array([-1., -2.], dtype=float32)
 
     Reference:
-        Défossez et al., "Music source separation in the waveform domain", 2019. https://arxiv.org/abs/1911.13254
+
+    - [Défossez et al., 2019, Music source separation in the waveform domain](https://arxiv.org/abs/1911.13254)
     """
 
     def __init__(self, probability: float = 0.5):

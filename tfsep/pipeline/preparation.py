@@ -176,7 +176,7 @@ def _check_settings(plan: Plan, manifest: dict) -> None:
 
 
 def _forget_shards(plan: Plan) -> None:
-    """Empty a store with a damaged manifest, as the settings of its shards are not known."""
+    """Delete all shards of a store with a damaged manifest: their settings are unknown."""
     shards = list(plan.folder.glob("shard-*-of-*.*"))
     for path in [*shards, plan.folder / MANIFEST] if shards else ():
         path.unlink()

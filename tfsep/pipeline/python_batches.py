@@ -77,7 +77,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple:
         number, end = self.first + index, self.first + self._count
         ahead = range(number, min(number + 2 * self._threads, end))
-        # Those that are skipped are forgotten.
+        # Drop futures of skipped batches.
         self._futures = {at: self._futures.get(at) or self._pool.submit(self._make, at) for at in ahead}
         return self._futures.pop(number).result()
 

@@ -23,7 +23,7 @@ class PortableSeparator:
         facts: dict of all facts in the file, such as `licence`.
 
     Args:
-        path: str or path of the file.
+        path: path of the file.
 
     Raises:
         ValueError: if the file contains no facts about a separator, or some out of range.
@@ -89,7 +89,7 @@ class ONNXSeparator(PortableSeparator):
     """A model from an ONNX file, which onnxruntime runs; it takes several threads at a time.
 
     Args:
-        path: str or path of the file.
+        path: path of the file.
 
     Raises:
         See `PortableSeparator`.
@@ -119,7 +119,7 @@ class LiteRTSeparator(PortableSeparator):
     """A model from a LiteRT (TensorFlow Lite) file, which ai-edge-litert runs; threads take turns.
 
     Args:
-        path: str or path of the file.
+        path: path of the file.
 
     Raises:
         See `PortableSeparator`.

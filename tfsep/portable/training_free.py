@@ -55,12 +55,15 @@ def _hpss(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
 def _repet_sim(song: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Separate voice and accompaniment, which is what repeats.
 
-    Reference: Rafii and Pardo, 2012, Music/voice separation using the similarity matrix (REPET-SIM), as in [the
-    example of librosa](https://librosa.org/doc/latest/auto_examples/plot_vocal_separation.html)
+    Reference:
+
+    - [Rafii and Pardo, 2012, Music/voice separation using the similarity
+      matrix](https://archives.ismir.net/ismir2012/paper/000583.pdf), REPET-SIM
+    - [McFee, Vocal separation](https://librosa.org/doc/latest/auto_examples/plot_vocal_separation.html), librosa's form
     """
     parts = [_repet_sim_channel(channel, sample_rate) for channel in song.T]
-    voice, rest = (np.stack(channels, axis=1) for channels in zip(*parts, strict=True))
-    return voice, rest
+    voice, accompaniment = (np.stack(channels, axis=1) for channels in zip(*parts, strict=True))
+    return voice, accompaniment
 
 
 def _repet_sim_channel(channel: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:

@@ -173,7 +173,7 @@ def spectrogram(audio: np.ndarray, sample_rate: int, columns: int) -> np.ndarray
     Args:
         audio: float array `[samples, channels]`.
         sample_rate: int, in hertz.
-        columns: int, at most so many; each is the greatest of the frames in its time.
+        columns: int, maximum number of columns; each is the maximum over its frames.
 
     Returns:
         float array `[128, columns]`, the highest frequencies first.

@@ -18,7 +18,7 @@ from tfsep.report.score_sections import headline, mean_of_medians, score_section
 from tfsep.report.songs import Song, Sound, Version, check_excerpt, excerpt_words
 from tfsep.report.stem_files import check_timeline, open_stems
 
-TRUTH = "truth"
+REFERENCE = "reference"
 
 
 def write_report(
@@ -76,10 +76,10 @@ def write_report(
     check_excerpt(seconds, start)
     check_output(output, overwrite)
     scores = _read([results] if isinstance(results, (str, Path, Scores)) else list(results))
-    truths = None if data is None else {track.name: track for track in data}
-    chosen = _chosen(scores, tracks, truths, estimates)
+    references = None if data is None else {track.name: track for track in data}
+    chosen = _chosen(scores, tracks, references, estimates)
     found = {model: _found(folder, scores, names) for model, folder in (estimates or {}).items()}
-    songs = [_song(name, scores, truths, found) for name in chosen]
+    songs = [_song(name, scores, references, found) for name in chosen]
     sounds = [Sound(song, seconds, start) for song in songs]
     listening = f" Sound: {excerpt_words(seconds, start)}, as Opus." if songs else ""
     count = f"{len(scores[0].tracks)} track{'s' if len(scores[0].tracks) > 1 else ''}"
@@ -109,16 +109,16 @@ def _found(folder: str | Path, scores: list[Scores], names) -> dict[str, dict[st
     return {track: {name: paths[name] for name in targets if name in paths} for track, paths in found.items()}
 
 
-def _chosen(scores, tracks, truths, estimates) -> list[str]:
+def _chosen(scores, tracks, references, estimates) -> list[str]:
     """Return the names of the tracks to listen to."""
     known = scores[0].tracks
     if tracks is None:
-        return _best_middle_worst(scores[0]) if truths or estimates else []
+        return _best_middle_worst(scores[0]) if references or estimates else []
     tracks = list(dict.fromkeys(tracks))
     for name in tracks:
         if name not in known:
             raise ValueError(f"No track {name!r} in the results. Expected one of: {', '.join(known)}.")
-    if tracks and not (truths or estimates):
+    if tracks and not (references or estimates):
         raise ValueError("tracks to listen to need data with the true sources, or estimates. Received neither.")
     return tracks
 
@@ -130,7 +130,7 @@ def _best_middle_worst(result: Scores) -> list[str]:
     return list(dict.fromkeys([ranked[0], ranked[len(ranked) // 2], ranked[-1]]))
 
 
-def _song(name: str, scores: list[Scores], truths: dict[str, Track] | None, estimates) -> Song:
+def _song(name: str, scores: list[Scores], references: dict[str, Track] | None, estimates) -> Song:
     for model, found in estimates.items():
         if not found.get(name):
             raise ValueError(
@@ -139,21 +139,21 @@ def _song(name: str, scores: list[Scores], truths: dict[str, Track] | None, esti
             )
     stems = {model: open_stems(f"{name} by {model}", found[name]) for model, found in estimates.items()}
     versions = [Version(model, files.read, _notes(name, model, scores)) for model, files in stems.items()]
-    if truths is None:
+    if references is None:
         timeline, *others = stems.values()
         mixture = None
-    elif name in truths:
-        timeline, others = truths[name], stems.values()
-        versions.insert(0, Version(TRUTH, _truth(timeline, scores)))
+    elif name in references:
+        timeline, others = references[name], stems.values()
+        versions.insert(0, Version(REFERENCE, _reference(timeline, scores)))
         mixture = _mixture(timeline)
     else:
         raise ValueError(f"No track {name!r} in data. Give the tracks that were evaluated, or name other tracks.")
     for files in others:
-        check_timeline(files.name, files, f"the truth of {name}" if truths else timeline.name, timeline)
+        check_timeline(files.name, files, f"the reference of {name}" if references else timeline.name, timeline)
     return Song(name, timeline.sample_rate, timeline.samples, tuple(versions), mixture)
 
 
-def _truth(track: Track, scores: list[Scores]):
+def _reference(track: Track, scores: list[Scores]):
     # Model by model, because the accompaniment depends on a model's other sources.
     def read(first: int, samples: int) -> dict[str, np.ndarray]:
         return {

@@ -81,7 +81,7 @@ def score_sections(scores: Sequence[Scores], playable: Sequence[str]) -> dict:
 
 
 def headline(scores: Sequence[Scores]) -> str:
-    """Return the result in one line: the best model, its score, and what it is to be compared with."""
+    """Summarize in one line the best model, its score, and the second best or the baselines."""
     measure = scores[0].measures()[0]
     targets, shared = _targets(scores)
     if not shared:

@@ -30,7 +30,7 @@ class Version:
     """One version of the sources of a song: the true ones, or the estimates of a model.
 
     Args:
-        name: str, such as `"truth"` or a model's name.
+        name: str, such as `"reference"` or a model's name.
         read: function from a start and a number of samples to a dict from source to float32 `[samples, channels]`.
         notes: dict from source to a short text beside its waveform, such as its score. Defaults to none.
     """

@@ -53,7 +53,7 @@ def write_stems_page(
         seconds: float, maximum length of the excerpt of each song. Defaults to None, whole songs.
         start: float, start of the excerpt in seconds. Defaults to None, an excerpt from the middle of each song.
         embed: bool, include the sound in the page, to send it as one file. Defaults to False.
-        tolerant: bool, play the readable rest of damaged mixtures. Defaults to False.
+        tolerant: bool, play the decodable part of damaged mixtures. Defaults to False.
         overwrite: bool, replace an existing page. Defaults to False.
 
     Returns:
@@ -132,7 +132,7 @@ def _caption(path: str | Path, stems: StemFiles) -> str:
     """Return what the tags tell beside the title, and the rate."""
     try:
         tags = audio.read_tags(path)
-    except audio.AudioError:  # of a damaged mixture, whose rest can be played
+    except audio.AudioError:  # of a damaged mixture, whose decodable part can be played
         tags = audio.Tags()
     title = "" if tags.title == stems.name else tags.title
     parts = (tags.artist, title, tags.album, tags.date[:4], f"{stems.sample_rate / 1000:g} kHz")

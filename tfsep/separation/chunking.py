@@ -125,7 +125,7 @@ class Counted:
             yield block
 
     def trim(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Drop what the end of a stream that is made of this one has beyond its length."""
+        """Trim a stream derived from this one to this one's length."""
         done = 0
         for block in blocks:
             block = block[: self.samples - done]

@@ -68,7 +68,7 @@ def separate_blocks(
         blocks = itertools.chain([np.zeros((lead, channels), np.float32)], blocks)
     edges, weights = "frames" if fade == "frames" else edges, _weights(fade, segment, hop, lead)
     chunks = chunking.cut(blocks, channels, segment, model.context, hop, edges)
-    # What is computed ahead comes a batch later, for which a stream would have to wait.
+    # Computing ahead delays output by one batch, so live streams do not.
     call = map if samples is None else call_ahead
     estimates = _estimates(chunks, estimate, _windows_at_a_time(model, channels, batch_size), call)
     stems = _overlap_add(estimates, weights, hop, faded=fade == "frames")
@@ -81,7 +81,7 @@ def separate_blocks(
 
 
 def stream_delay(model, channels: int, overlap: float | None = None, batch_size: int | None = None) -> int:
-    """Return how many samples a stream is read further than the estimates that are done, at most."""
+    """Return the maximum look-ahead in samples: input read beyond the last finished output."""
     segment, hop = segment_and_hop(model, None, overlap)
     batch_size = getattr(model, "batch_size", 4) if batch_size is None else batch_size
     at_a_time = _windows_at_a_time(model, channels, batch_size)

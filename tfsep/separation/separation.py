@@ -245,8 +245,8 @@ def separate(
         song: path of an audio file, or float array `[samples, channels]` or `[samples]` in [-1, 1].
         model: a model, a path or a preset's name; see `tfsep.load_model`. The last three models given by path or name
             stay loaded until their files change. Defaults to the preset `crn-4stems`.
-        sample_rate: int, rate of an array in hertz; not for a path.
-        tolerant: bool, use what is left of a damaged file, with a warning; see `tfsep.audio.read`. Defaults to False.
+        sample_rate: int, rate of an array in hertz. Defaults to None, for a path.
+        tolerant: bool, use the decodable part of a damaged file; see `tfsep.audio.read`. Defaults to False.
         progress: function that is called with the samples done and in total, at the model's rate. Defaults to None.
         **options: which stems, and how well: `stems`, `groups`, `residual`, `consistent`, `overlap`, `batch_size`,
             `shifts`, `tta`, `wiener`, `segment`, `downmix`, `extend_band`; see `Separation`.
@@ -300,7 +300,7 @@ def separate_file(
         name: str, pattern of the files' paths in the folder, of `{stem}`, `{track}` (the song's name), `{suffix}`
             (of its file) and `{ext}` (of the stems).
             Defaults to `"{stem}"`, and for a STEM file to `"{track}"`.
-        tolerant: bool, use what is left of a damaged file. Defaults to False.
+        tolerant: bool, use the decodable part of a damaged file. Defaults to False.
         plot: bool, also draw `waveforms.png`, and for a STEM file `spectrograms.png`, the references of the first half
             minute beside the estimates. Defaults to False.
         overwrite: bool, replace existing stems, and remove those of other names or formats that an earlier run wrote

@@ -197,7 +197,7 @@ def _refined(
 
 
 def stream_latency(channels: int, sample_rate: int, model, quality: Quality) -> int:
-    """Return how many samples a song is read further than the stems that are done, at most.
+    """Return the maximum look-ahead in samples: input read beyond the last finished output.
 
     Raises:
         ValueError: if the model needs the whole song.

@@ -42,7 +42,7 @@ _SHOWN = 30
 
 @dataclasses.dataclass(frozen=True)
 class FileOptions:
-    """What is read of a song and how its stems are written; see `tfsep.separate_file`.
+    """Options for reading a song and writing its stems; see `tfsep.separate_file`.
 
     Raises:
         ValueError: for a value out of range, or a format that cannot be written.

@@ -44,7 +44,9 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
             found = {song: Path() for song in paths if _is_song(song)}
         if not found:
             known = ", ".join(SONG_SUFFIXES)
-            raise ValueError(f"{given}: holds no audio files, or only stems that tfsep wrote. Known suffixes: {known}.")
+            raise ValueError(
+                f"{given}: contains no audio files, or only stems that tfsep wrote. Known suffixes: {known}."
+            )
         songs |= {song: place for song, place in found.items() if song not in songs}
     return songs
 

@@ -23,7 +23,7 @@ class Stream:
         separate: function from blocks `[n, channels]` to blocks `[n, stems, channels]`.
         names: sequence of str, the stems.
         channels, stem_channels: int, channels of the audio and of its stems.
-        latency: int, samples of the blocks that `separate` reads further than it returns, at most.
+        latency: int, maximum look-ahead of `separate` in samples.
 
     Attributes:
         latency: int, samples by which the stems are late: the segment and the context of the model, and what resampling

@@ -34,7 +34,7 @@ def call_ahead(function: Callable[[_Argument], _Block], arguments: Iterable[_Arg
         if coming is not None:
             yield coming.result()
     finally:
-        # Not waited for: what is given up may be collected as garbage in that thread itself.
+        # Do not join: the generator may be garbage-collected in this very thread.
         thread.shutdown(wait=False, cancel_futures=True)
 
 

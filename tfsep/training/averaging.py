@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-# From so many batches, the statistics of activations are exact to a few thousandths.
+# From this number of batches, the statistics of activations are exact to a few thousandths.
 _BATCHES = 20
 
 

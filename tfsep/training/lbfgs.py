@@ -63,10 +63,12 @@ def fit_lbfgs(
     True
 
     Reference:
-        Liu and Nocedal, [On the limited memory BFGS method for large scale
-        optimization](https://doi.org/10.1007/BF01589116), 1989; Huang et al., [Singing-voice separation from monaural
-        recordings using deep recurrent neural networks](https://archives.ismir.net/ismir2014/paper/000145.pdf),
-        ISMIR 2014, with 400 iterations and 50 corrections on the full batch.
+
+    - [Liu and Nocedal, 1989, On the limited memory BFGS method for large scale
+      optimization](https://doi.org/10.1007/BF01589116)
+    - [Huang et al., 2014, Singing-voice separation from monaural recordings using deep recurrent neural
+      networks](https://posenhuang.github.io/papers/DRNN_ISMIR2014.pdf), with 400
+      iterations and 50 corrections on the full batch
     """
     for name, value in (("iterations", iterations), ("corrections", corrections), ("score_every", score_every)):
         check_integer(name, value)

@@ -60,7 +60,7 @@ def train(config: TrainConfig, resume: bool = False, verbose: int | str = "auto"
     ('vocals', 'drums')
     """
     if not config.output:
-        raise ValueError("No output. Give the folder that will hold the run.")
+        raise ValueError("No output. Give the folder of the run.")
     output = Path(config.output)
     strategy = find_strategy(config.strategy)  # machines wait for each other here, and then read the same state
     state = read_state(output)
@@ -141,10 +141,12 @@ def _made(kind: str, known: dict, name: str, arguments: dict | None):
     possible = _arguments(known[name])
     if not isinstance(arguments, dict):
         raise ValueError(
-            f"{kind.capitalize()} {name!r} takes its arguments by name: {', '.join(possible)}. Given: {arguments!r}."
+            f"{kind.capitalize()} {name!r} takes its arguments by name: {', '.join(possible)}. Received: {arguments!r}."
         )
     if not set(arguments) <= set(possible):
-        raise ValueError(f"{kind.capitalize()} {name!r} takes {', '.join(possible) or 'nothing'}. Given: {arguments}.")
+        raise ValueError(
+            f"{kind.capitalize()} {name!r} takes {', '.join(possible) or 'nothing'}. Received: {arguments}."
+        )
     try:
         return known[name](**arguments)
     except TypeError as error:
@@ -172,7 +174,7 @@ def _model(config: TrainConfig) -> Separator:
     classes = [base for base in kind.__mro__ if issubclass(base, Separator)]
     possible = dict.fromkeys(name for base in classes for name in _arguments(base))
     if not set(options) <= set(possible):
-        raise ValueError(f"Model {config.model!r} has the options {', '.join(possible)}. Given: {options}.")
+        raise ValueError(f"Model {config.model!r} has the options {', '.join(possible)}. Received: {options}.")
     try:
         model = kind(**options, dtype=config.mixed_precision)
     except TypeError as error:

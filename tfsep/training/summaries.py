@@ -14,7 +14,7 @@ class AudioSummaries(keras.callbacks.Callback):
     Args:
         folder: path of the log folder.
         dataset: `tf.data.Dataset` of `(mixture, {source: audio})`; its first batch is used.
-        every: int, write estimates every so many epochs, from the first. Defaults to 5.
+        every: int, number of epochs from one writing to the next, from the first epoch. Defaults to 5.
         examples: int, number of windows. Defaults to 3.
     """
 

@@ -123,7 +123,7 @@ class Jobs:
         return job.upload.parent
 
     def new(self, name: str, title: str, suffix: str, **options) -> Job:
-        """Return a song whose file is to be written to `upload`, and then to be started."""
+        """Create a song; write its file to `upload`, then call `start`."""
         folder = self._folder / secrets.token_hex(8)
         folder.mkdir()
         job = Job(name, title, folder / f"song{suffix}", **options)

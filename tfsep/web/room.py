@@ -1,4 +1,4 @@
-"""Room on the disk for songs and stems, and what is said if there is none."""
+"""Disk space checks and their messages."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _said(request: Request, error: Exception) -> Response:
 
 
 class _Handlers:
-    """What is answered. No name or path of a request is one of the file system: songs and stems are looked up."""
+    """Request handlers. Requests never contain file paths: songs are looked up by id, and stems by name."""
 
     def __init__(self, jobs: Jobs):
         self._jobs = jobs

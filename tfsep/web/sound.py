@@ -63,7 +63,7 @@ def mix(
         muted: dict from stem to ranges in seconds in which it is silent.
 
     Raises:
-        ValueError: if nothing is to be mixed, or more than a wav file can hold.
+        ValueError: if there is nothing to mix, or the mix is longer than a wav file can be.
     """
     info = audio.info(next(iter(paths.values())))
     rate = info.sample_rate
@@ -71,7 +71,7 @@ def mix(
     if last <= first or not gains:
         raise ValueError("There is nothing to mix.")
     if 4 * info.channels * (last - first) > _MOST_BYTES:
-        raise ValueError("The mix would have more than 4 GB, which a wav file cannot hold. Choose a part by a loop.")
+        raise ValueError("The mix would have more than 4 GB, the limit of a wav file. Choose a part by a loop.")
     return _mixed(paths, rate, info.channels, first, last, gains, muted)
 
 

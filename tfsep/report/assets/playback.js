@@ -34,12 +34,12 @@ export class Engine {
     this.ranges = new Map(this.allLanes.map((lane) => [lane, []])); // muted ranges, [from, to] in seconds
     this.loop = null; // [from, to] in seconds
     this.speed = 1;
-    this.wanted = false; // whether it is to play, be it that the sound is still being decoded
+    this.wanted = false; // whether it should play; also true while the sound is still being decoded
     this.playing = false;
     this.volume = 1;
     this.offset = 0; // position at `startedAt`, and while nothing plays
     this.startedAt = 0;
-    this.next = null; // {time, position} of what is to be scheduled next
+    this.next = null; // {time, position} of the sound to schedule next
     this.sources = new Set();
     this.spans = new Map(); // promises of decoded stems
     this.channels = null; // gains of stems, made when the song is first played

@@ -7,13 +7,13 @@
 //     formats: ["wav", ...], of which the first is the default
 //
 //   separate(file, {model, stems, format, residual}, {signal, progress}) -> Promise of a song
-//     stems: names, or null for all; residual: name of one more stem, what is left over, or null
+//     stems: names, or null for all; residual: name of one more stem, the mixture minus the others, or null
 //     progress: function of {state (words), fraction (0 to 1, or null), secondsLeft (or null)}
 //     signal: an AbortSignal that cancels; an Error's message is shown to the user. An AbortError without it says that
 //       the song was cancelled or removed elsewhere
 //
 //   A song is {
-//     name, caption, duration (seconds), warnings: sentences that the user is to read,
+//     name, caption, duration (seconds), warnings: sentences for the user,
 //     stems: [{name, filename, url, peaks}], peaks: the greatest and the least of at most some 2000 parts of the sound,
 //       in hundredths of full height, [[100, ...], [-100, ...]]
 //     mixture: {peaks}, or null if the original is not played
