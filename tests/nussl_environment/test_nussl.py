@@ -1,6 +1,6 @@
-"""What needs the whole card in one environment: tensorflow-io's masks, nussl's datasets and separators.
+"""Parity with nussl's datasets and separators, and with tensorflow-io's masks.
 
-They run where both packages are installed: in the environment of `.ci/whole-card-py311.txt`.
+The tests run where both packages are installed: in the environment of `.ci/nussl-py311.txt`.
 """
 
 import shutil
@@ -13,7 +13,7 @@ import tfsep
 from tfsep.datasets import embedded, from_nussl
 from tfsep.layers.spectrogram_masking import in_band
 
-pytestmark = pytest.mark.whole_card
+pytestmark = pytest.mark.nussl
 
 tfio = pytest.importorskip("tensorflow_io", reason="tensorflow-io is not installed")
 nussl = pytest.importorskip("nussl", reason="nussl is not installed")
