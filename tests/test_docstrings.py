@@ -1,10 +1,12 @@
-"""The examples of all public docstrings run."""
+"""The examples of all docstrings run: of public names, of their methods, and of all other functions and classes."""
 
 from __future__ import annotations
 
 import doctest
+import importlib
 import inspect
 import shutil
+import sys
 from pathlib import Path
 
 import keras
@@ -41,8 +43,28 @@ PUBLIC = {name: thing for module in MODULES for name, thing in public(module).it
 PUBLIC["tfsep.load_model"] = tfsep.load_model
 
 
-def examples(name: str) -> doctest.DocTest:
-    return doctest.DocTestParser().get_doctest(inspect.getdoc(PUBLIC[name]) or "", {}, name, None, None)
+def examples(name: str, thing=None) -> doctest.DocTest:
+    doc = inspect.getdoc(PUBLIC[name] if thing is None else thing) or ""
+    return doctest.DocTestParser().get_doctest(doc, {}, name, None, None)
+
+
+def others() -> dict[str, object]:
+    """Methods of all classes, and functions and classes that are not public, if their docstrings have an example."""
+    found = {}
+    for path in Path(tfsep.__file__).parent.rglob("*.py"):
+        if ">>>" not in path.read_text(encoding="utf-8"):
+            continue
+        parts = path.relative_to(Path(tfsep.__file__).parents[1]).with_suffix("").parts
+        module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
+        things = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == module.__name__]
+        members = [getattr(kind, name) for kind in things if inspect.isclass(kind) for name in vars(kind)]
+        for thing in [*things, *members]:
+            if (inspect.isroutine(thing) or inspect.isclass(thing)) and ">>>" in (thing.__doc__ or ""):
+                found[f"{module.__name__}.{thing.__qualname__}"] = thing
+    return {name: thing for name, thing in found.items() if thing not in PUBLIC.values()}
+
+
+OTHERS = others()
 
 
 def test_every_public_name_has_an_example():
@@ -92,7 +114,7 @@ def material(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLIC if examples(name).examples])
+@pytest.mark.parametrize("name", [*(name for name in PUBLIC if examples(name).examples), *OTHERS])
 def test_examples_run(name, material, tmp_path, monkeypatch):
     if extra := EXTRAS.get(name.rpartition(".")[2]):
         pytest.importorskip(extra)
@@ -100,8 +122,10 @@ def test_examples_run(name, material, tmp_path, monkeypatch):
     shutil.copytree(material, folder)
     monkeypatch.chdir(folder)
     keras.utils.set_random_seed(0)
-    test = examples(name)
+    test = examples(name, OTHERS.get(name))
     test.globs = {"tfsep": tfsep, "np": np, "keras": keras, "ops": keras.ops}
+    if name in OTHERS:
+        test.globs |= vars(sys.modules[OTHERS[name].__module__])
     log: list[str] = []
     failed, _ = doctest.DocTestRunner(optionflags=FLAGS).run(test, out=log.append)
     assert not failed, "".join(log)

@@ -24,8 +24,9 @@ def read_facts(path: str | Path) -> dict:
 
     Example:
 
-    >>> read_facts("model.onnx")["sources"]  # doctest: +SKIP
-    ['vocals', 'drums', 'bass', 'other']
+    >>> append_facts("facts.tflite", {"sources": ["vocals", "drums"]})
+    >>> read_facts("facts.tflite")["sources"]
+    ['vocals', 'drums']
     """
     path = Path(path)
     try:
