@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from tfsep import audio
+from tfsep import Separation, audio, datasets, models
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -67,6 +67,15 @@ def test_drnn_table_script(example, tmp_path, split):
     columns = {"test": ["test, 1 clips"], "folds": ["without abjones, 1 clips", "without amy, 2 clips"]}[split]
     assert [column for column in columns if column in table[0]] == columns
     assert [line[:26].strip() for line in table[1:]] == ["DNN", "DNN + discrimination"]
+
+
+def test_quality_options_script():
+    script = runpy.run_path(str(EXAMPLES / "quality_options.py"))
+    model = models.UNet(("vocals", "drums"), sample_rate=8000, segment=4096, filters=2, depth=2)
+    separations = [Separation(model, **options) for options in script["OPTIONS"].values()]
+    scores, seconds = script["score"](separations[0], datasets.embedded())
+    assert scores.targets == ("vocals", "drums")
+    assert seconds > 0
 
 
 def test_free_material_script(tmp_path):
