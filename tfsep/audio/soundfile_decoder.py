@@ -103,7 +103,7 @@ def _misreads(file: _SoundFile, path: str) -> bool:
 
 def _ends_at(file: _SoundFile, samples: int) -> bool:
     """Whether a flac stream ends where its header says, and libsndfile ignores what follows it."""
-    # libFLAC looks beyond the last frame, of 65535 samples at most, where more than is left is asked for.
+    # libFLAC looks beyond the last frame, of 65535 samples at most, if a read asks for more than is left.
     position = file.seek(max(0, samples - _BLOCK + 1))
     return position + sum(map(len, _blocks(file))) == samples
 

@@ -50,7 +50,7 @@ class Song:
         samples: int, length of the whole song.
         versions: the versions, in the order of the page.
         mixture: like a version's `read`, for one array. Defaults to None, no mixture.
-        caption: str, what is said of the song beside its name. Defaults to nothing.
+        caption: str, text beside the name of the song. Defaults to an empty one.
         files: dict from stem to its address, relative to the page. Defaults to none.
     """
 

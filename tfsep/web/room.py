@@ -12,7 +12,7 @@ from tfsep.audio import AudioInfo
 _ADVICE = "Remove songs, or start `tfsep web` again with TMPDIR set to a folder of another disk."
 FULL = f"The disk is full. {_ADVICE}"
 
-# Bytes of a sample while stems are written: of floats, which most formats are encoded from in the end, and of the file.
+# Bytes of a sample while stems are written: of floats, from which most formats are encoded, and of the file.
 _BYTES = {".wav": 4, ".flac": 4 + 3}
 _LOSSY = 4 + 1
 
