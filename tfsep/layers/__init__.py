@@ -20,6 +20,7 @@ from tfsep.layers.spectrogram_conv import SpectrogramConv2D, SpectrogramConv2DTr
 from tfsep.layers.spectrogram_masking import FrequencyMasking, TimeMasking
 from tfsep.layers.stft import STFT, magnitude
 from tfsep.layers.subpixel_conv import SubpixelConv2DTranspose
+from tfsep.layers.upsample_conv import UpsampleConv1D
 from tfsep.layers.wiener import wiener_filter
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "SpectrogramConv2DTranspose",
     "SubpixelConv2DTranspose",
     "TimeMasking",
+    "UpsampleConv1D",
     "binary_masks",
     "frame",
     "gelu",

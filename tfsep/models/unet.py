@@ -9,6 +9,7 @@ import keras
 from keras import layers, ops
 
 from tfsep.checks import check_integer
+from tfsep.layers import UpsampleConv1D
 from tfsep.models.separator import Separator
 
 _NO_WORD = re.compile(r"\W", re.ASCII)
@@ -84,14 +85,13 @@ def _network(sources: Sequence[str], channels: int, filters: int, depth: int, dt
     inputs = keras.Input((None, channels), dtype=dtype.compute_dtype, name="mixture")
     x, skips = inputs, []
     for level in range(depth):
-        x = _block(x, filters * 2**level, 15, f"down_{level + 1}", dtype)
+        x = _down(x, filters * 2**level, f"down_{level + 1}", dtype)
         skips.append(x)
         x = layers.MaxPooling1D(2, dtype=dtype, name=f"down_{level + 1}_pool")(x)
-    x = _block(x, filters * 2**depth, 15, "bottleneck", dtype)
+    x = _down(x, filters * 2**depth, "bottleneck", dtype)
     for level in reversed(range(depth)):
-        x = layers.UpSampling1D(2, dtype=dtype, name=f"up_{level + 1}_upsample")(x)
-        x = layers.Concatenate(dtype=dtype, name=f"up_{level + 1}_skip")([x, skips[level]])
-        x = _block(x, filters * 2**level, 5, f"up_{level + 1}", dtype)
+        x = UpsampleConv1D(filters * 2**level, 5, dtype=dtype, name=f"up_{level + 1}_conv")([x, skips[level]])
+        x = _normalized(x, f"up_{level + 1}", dtype)
     heads = {}
     for name in sources:
         head = layers.Conv1D(channels, 1, activation="tanh", dtype=dtype, name=_head(name))
@@ -104,7 +104,11 @@ def _head(source: str) -> str:
     return f"head_{_NO_WORD.sub('_', source)}"
 
 
-def _block(x, filters: int, kernel_size: int, name: str, dtype):
-    x = layers.Conv1D(filters, kernel_size, padding="same", dtype=dtype, name=f"{name}_conv")(x)
+def _down(x, filters: int, name: str, dtype):
+    x = layers.Conv1D(filters, 15, padding="same", dtype=dtype, name=f"{name}_conv")(x)
+    return _normalized(x, name, dtype)
+
+
+def _normalized(x, name: str, dtype):
     x = layers.BatchNormalization(dtype=dtype, name=f"{name}_norm")(x)
     return layers.LeakyReLU(negative_slope=0.1, dtype=dtype, name=f"{name}_activation")(x)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from tfsep.layers import PhaseShuffle
+from tfsep.layers import PhaseShuffle, UpsampleConv1D
 
 _KERNEL = 25
 _RESIDUAL_KERNEL = 21
@@ -152,5 +152,5 @@ def _residual(x, name: str, policy):
 
 
 def _up(x, filters: int, stride: int, name: str, policy):
-    x = layers.UpSampling1D(stride, dtype=policy, name=f"{name}_upsample")(x)
-    return _conv(filters, _KERNEL, name, policy)(x)
+    conv = UpsampleConv1D(filters, _KERNEL, stride, kernel_initializer=_normal(), dtype=policy, name=f"{name}_conv")
+    return conv(x)
