@@ -1,6 +1,6 @@
 """What options of separation gain, and what they cost: scores and processor time of one model with each of them.
 
-    python examples/quality_options.py --data musdb18:PATH [--split valid] [--model convsep-4stems-plus]
+    python examples/quality_options.py --data musdb18:PATH [--split valid] [--model crn-4stems]
 
 Processor time is that of separating all tracks, relative to the model's defaults, after one track to warm up.
 """
@@ -11,6 +11,7 @@ import argparse
 import time
 
 from tfsep import Separation, datasets, evaluate, load_model
+from tfsep.presets import DEFAULT as DEFAULT_MODEL
 
 OPTIONS = {
     "defaults": {},
@@ -22,6 +23,7 @@ OPTIONS = {
     "wiener 1": {"wiener": 1},
     "wiener 2": {"wiener": 2},
     "consistent": {"consistent": True},
+    "extend_band": {"extend_band": True},
     "shifts 2, tta, wiener 1": {"shifts": 2, "tta": True, "wiener": 1},
 }
 
@@ -30,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="embedded")
     parser.add_argument("--split", default="valid")
-    parser.add_argument("--model", default="convsep-4stems-plus")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     arguments = parser.parse_args()
     tracks = list(datasets.from_spec(arguments.data, arguments.split))
     model = load_model(arguments.model)
@@ -38,6 +40,8 @@ def main() -> None:
     print(f"| --- {'| ---: ' * (len(model.sources) + 2)}|")
     first = None
     for name, options in OPTIONS.items():
+        if "extend_band" in options and model.sample_rate >= tracks[0].sample_rate:
+            continue
         scores, seconds = score(Separation(model, **options), tracks)
         first = first or seconds
         medians = [scores.median(source) for source in model.sources]

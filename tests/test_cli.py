@@ -165,7 +165,7 @@ class TestSeparate:
             "cd1/b/vocals.wav",
         ]
         assert "Songs: 2 separated." in out
-        (tmp_path / "album" / "list.txt").write_text("# two songs\n\na.wav\ncd1/b.wav\n")
+        (tmp_path / "album" / "list.txt").write_text("# two songs\n\na.wav\ncd1/b.wav\ncd1/../a.wav\n")
         code, out, err = run("separate", "--list", tmp_path / "album" / "list.txt", "-m", small_preset, "--quiet")
         assert (code, out, err) == (0, "", "")
         assert (tmp_path / "album" / "cd1" / "b" / "drums.wav").is_file()  # beside the song
@@ -190,6 +190,9 @@ class TestSeparate:
             (["song.wav", "--name", "{artist}/{stem}"], "name must be a pattern of paths"),
             (["song.wav", "song2.wav", "--name", "{stem}"], "would both write to"),
             (["song.wav", "--exist", "never"], "exist must be one of"),
+            (["song.wav", "--exist", "skip", "--overwrite"], "--overwrite and --exist skip say"),
+            (["song.wav", "song2.wav", "--stdout", "vocals"], "--stdout writes one song"),
+            (["song.wav", "-m", "crn-4stem"], "Did you mean crn-4stems?"),
             (["song.wav", "--stdout", "piano"], "No stem 'piano'"),
             (["song.wav", "--report"], "--report needs --output"),
             (["song.wav", "--start", "5"], "start must be before its end"),
@@ -257,6 +260,20 @@ class TestSeparate:
         assert vocals.is_file()
         assert run(*batch, "--exist", "overwrite")[0] == 0
 
+    def test_skipping_makes_what_is_missing_and_removes_nothing(self, run, song, tmp_path, small_preset):
+        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--exist", "skip")
+        folder = tmp_path / "out" / "song"
+        assert run(*batch, "--stems", "drums", "--duration", 0.5)[0] == 0
+        assert run(*batch, "--stems", "vocals", "--stems", "drums,")[0] == 0
+        assert {path.name for path in folder.iterdir()} == {"drums.wav", "vocals.wav"}
+        assert audio.info(folder / "drums.wav").samples == RATE  # the excerpt was not what is asked for now
+        code, _, err = run(*batch, "--format", "flac")
+        assert code == 2
+        assert "exists already" in message(err)
+        assert {path.name for path in folder.iterdir()} == {"drums.wav", "vocals.wav"}
+        assert run(*batch, "--two-stems", "drums")[0] == 0
+        assert {path.stem for path in folder.iterdir()} == {"accompaniment", "drums", "vocals"}
+
     def test_stems_of_another_model_are_not_taken_for_done(self, run, song, tmp_path, small_preset):
         other = tmp_path / "other"
         shutil.copytree(small_preset, other)
@@ -318,6 +335,12 @@ class TestSeparate:
         assert run("separate", song, "-o", tmp_path / "one", *models[:2])[0] == 0
         stems = [audio.read(tmp_path / count / "song" / "vocals.wav")[0] for count in ("one", "two")]
         np.testing.assert_allclose(*stems, atol=1e-6)
+
+    @pytest.mark.parametrize(("stdin", "word"), [("", "empty"), (None, "closed")])
+    def test_no_standard_input(self, run, tmp_path, small_preset, monkeypatch, stdin, word):
+        monkeypatch.setattr(sys, "stdin", stdin if stdin is None else io.TextIOWrapper(io.BytesIO()))
+        code, _, err = run("separate", "-", "-o", tmp_path / "out", "-m", small_preset)
+        assert (code, message(err)) == (2, f"tfsep: Standard input is {word}.")
 
     def test_standard_input_to_standard_output(self, song, tmp_path, small_preset):
         command = [sys.executable, "-m", "tfsep", "separate", "-", "-m", small_preset, "--stdout", "vocals"]

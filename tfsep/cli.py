@@ -108,7 +108,9 @@ def separate(
         list[str] | None,
         typer.Option("--model", "-m", help=f"{MODEL_HELP} Several: their average. Defaults to {DEFAULT_MODEL}."),
     ] = None,
-    stems: Annotated[str | None, typer.Option(help="Stems to write, with commas. Defaults to all.")] = None,
+    stems: Annotated[
+        list[str] | None, typer.Option(help="Stems to write, with commas; repeatable. Defaults to all.")
+    ] = None,
     two_stems: Annotated[
         str | None, typer.Option(help="Write this stem, and everything else as accompaniment.")
     ] = None,
@@ -185,15 +187,17 @@ def separate(
     from tfsep.song_batch import SongBatch, standard_input, to_standard_output
 
     report = report or embed
+    if overwrite and exist not in (None, "overwrite"):
+        raise ValueError(f"--overwrite and --exist {exist} say what to do with existing stems. Give one of them.")
     exist = "overwrite" if overwrite else exist or ("skip" if runner else "error")
     format, subtype = format.lower().removeprefix("."), subtype and subtype.upper()
     check_choice("format", format, [suffix[1:] for suffix in SUBTYPES])
     if bitrate is not None and bitrate >= 8000:
-        raise ValueError(f"--bitrate is in kilobits per second, such as {round(bitrate / 1000)}. Received: {bitrate}.")
+        raise ValueError(f"--bitrate is in kilobits per second, such as 192. Received: {bitrate}.")
     if two_stems is not None:
         if stems is not None:
             raise ValueError("--stems and --two-stems both choose stems. Give one of them.")
-        stems, residual = two_stems, residual or "accompaniment"
+        stems, residual = [two_stems], residual or "accompaniment"
     with contextlib.ExitStack() as stack:
         if stdout is not None:
             if output is not None or format != "wav" or as_json or plot or report:
@@ -219,12 +223,12 @@ def separate(
         songs = find_songs(inputs)
         if name is None:
             name = "{track}{ext}" if format.startswith("stem.") else _NAME
-        folders = output_folders(songs, output, f".{format}", name)
         if stdout is not None and len(songs) > 1:
             raise ValueError(f"--stdout writes one song. Received: {len(songs)} songs.")
+        folders = output_folders(songs, output, f".{format}", name)
         if report:
             _check_page(songs, output, name, exist)
-        chosen = None if stems is None else _names(stems, ",")
+        chosen = None if stems is None else _names(",".join(stems), ",")
         if stdout is not None and stdout != residual and (chosen is None or stdout in chosen):
             chosen, residual = [stdout], None  # nothing else is written
         batch = SongBatch(
@@ -286,7 +290,7 @@ def _group(text: str) -> tuple[str, list[str]]:
 
 
 def _names(text: str, separator: str) -> list[str]:
-    return [name.strip() for name in text.split(separator)]
+    return [name.strip() for name in text.strip().removesuffix(separator).split(separator)]
 
 
 def _check_page(songs: dict[Path, Path], output: Path | None, name: str, exist: str) -> None:
@@ -295,7 +299,10 @@ def _check_page(songs: dict[Path, Path], output: Path | None, name: str, exist: 
     from tfsep.separation.song_files import song_name
 
     if output is None or name != _NAME or any(place != Path() for place in songs.values()):
-        raise ValueError("--report needs --output, songs of one folder, and stems by their usual names.")
+        raise ValueError(
+            "--report needs --output, songs of one folder, and a file for each stem by its usual name. STEM files and "
+            "--name have other names."
+        )
     page = output / "index.html"
     for path in songs:
         if song_name(path).lower() == page.name:
@@ -696,6 +703,7 @@ def presets(
     print()
     for note, mark in notes.items():
         print(f"{mark}: {note}")
+    print("kHz: band of the stems; above it they are silent, or continued by --extend-band.")
     print(f"The default is {DEFAULT_MODEL}. Without training, by name as well: {', '.join(shelf.TRAINING_FREE)}.")
 
 

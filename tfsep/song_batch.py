@@ -19,9 +19,12 @@ from tfsep.loading import load_model, model_licence, model_sources
 from tfsep.portable.bag import Bag
 from tfsep.progress import progress_bar
 from tfsep.separation import Separation
-from tfsep.separation.song_files import FileOptions, other_model, stem_paths
+from tfsep.separation.song_files import FileOptions, excerpt, other_model, stem_paths
 
 EXIST = ("error", "skip", "overwrite")
+
+# Seconds by which stems may differ from what is asked for: opus and mp3 have sample rates and frames of their own.
+_TOLERANCE = 0.1
 
 
 class SongBatch:
@@ -58,7 +61,7 @@ class SongBatch:
         check_choice("exist", exist, EXIST)
         FileOptions(**files)
         made_by = "+".join(Path(name).name for name in models)
-        self.files = files | {"overwrite": exist != "error", "made_by": made_by}
+        self.files = files | {"overwrite": exist != "error", "keep_others": exist == "skip", "made_by": made_by}
         self.models, self.options = models, options
         self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
         self.done: dict[Path, dict[str, Path]] = {}
@@ -162,12 +165,18 @@ class SongBatch:
         return stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
 
     def _are_done(self, path: Path, folder: Path) -> bool:
-        """Whether all stems of a song exist; those of another model are an error."""
+        """Whether all stems of a song exist, of the part that is asked for; those of another model are an error."""
         stems = dict.fromkeys(self._stems(path, folder).values())
         existing = [stem for stem in stems if stem.is_file()]
         if other := other_model(existing, self.files["made_by"]):
             raise FileExistsError(f"{other[0]}: was made by {other[1]}. --exist overwrite replaces it.")
-        return len(existing) == len(stems)
+        if len(existing) < len(stems):
+            return False
+        options = FileOptions(**self.files)
+        song = audio.info(path, tolerant=options.tolerant)
+        seconds = excerpt(song, options)[1] / song.sample_rate
+        found = (audio.info(stem) for stem in existing)
+        return all(abs(stem.samples / stem.sample_rate - seconds) <= _TOLERANCE for stem in found)
 
     def _separate(self, path: Path, folder: Path, progress: Callable | None) -> dict:
         started = time.perf_counter()
@@ -202,7 +211,7 @@ def song_bar(title: str, quiet: bool = False) -> Iterator:
     form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     with progress_bar(console.printable(title), bar_format=form, disable=quiet) as bar:
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, seconds_left: float | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
@@ -223,8 +232,16 @@ def standard_input() -> Iterator[Path]:
     """Yield the path of a temporary file with what standard input gives."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stdin")
+        if sys.stdin is None:
+            raise ValueError("Standard input is closed.")
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            try:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+                file.flush()
+            except OSError as error:
+                raise OSError(f"Standard input cannot be stored in {folder}: {error.strerror}.") from error
+        if not path.stat().st_size:
+            raise ValueError("Standard input is empty.")
         yield path
 
 

@@ -75,7 +75,7 @@ def test_progress_goes_once_through_the_song(scaled, noise):
     done = [call[0] for call in calls]
     assert done == sorted(done)
     assert done[0] < 500 < done[-2]
-    assert calls[-1] == (1000, 1000)
+    assert calls[-1] == (1000, 1000, 0)
 
 
 def test_yaml_file_is_a_model(small_preset, noise, tmp_path):

@@ -59,9 +59,9 @@ def test_consistent_estimates_share_the_difference_equally(song):
     ("options", "message"),
     [
         ({"stems": ["piano"]}, r"No stem 'piano'. Choose of vocals, drums, bass"),
-        ({"stems": "vocals"}, "stems must list"),
-        ({"stems": []}, "stems must list"),
-        ({"stems": ["vocals", "vocals"]}, "stems must list different names"),
+        ({"stems": "vocals"}, "stems must be a list"),
+        ({"stems": []}, "stems must be a list"),
+        ({"stems": ["vocals", "vocals"]}, "stems must be a list of different names"),
         ({"groups": {"drums": ["bass"]}}, "a stem 'drums' already"),
         ({"groups": {"../x": ["bass"]}}, "name that a file can have"),
         ({"groups": {"band": ["bass", "piano"]}}, "No stem 'piano'"),

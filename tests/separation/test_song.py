@@ -113,7 +113,8 @@ def test_overlap_and_batch_size_reach_the_engine(identity, noise):
 def test_progress_is_at_the_rate_of_the_model(identity, noise):
     calls = []
     separate(noise(1000), identity(sample_rate=4000), 8000, progress=lambda *call: calls.append(call))
-    assert calls[-1] == (500, 500)
+    assert calls[-1] == (500, 500, 0)
+    assert all(left >= 0 for _, _, left in calls)
 
 
 @pytest.mark.parametrize("kind", [str, lambda path: path])

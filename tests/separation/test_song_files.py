@@ -321,6 +321,42 @@ def test_overwriting_removes_the_stems_of_an_earlier_run_and_nothing_else(identi
     assert contents(folder) == ["copy of bass.flac", "mine.wav", "minus.wav", "plain.wav"]
 
 
+def test_other_stems_of_the_song_are_kept_unless_they_are_overwritten(identity, song, folder):
+    separate_file(song, folder, identity(), stems=["plain"])
+    separate_file(song, folder, identity(), stems=["minus"])
+    assert contents(folder) == ["minus.wav", "plain.wav"]
+    separate_file(song, folder, identity(), stems=["plain"], overwrite=True)
+    assert contents(folder) == ["plain.wav"]
+
+
+def test_a_stem_file_replaces_that_of_the_other_suffix(identity, tmp_path, noise):
+    audio.write(tmp_path / "song.wav", noise(44100, 2), 44100)
+    separate_file(tmp_path / "song.wav", tmp_path / "out", identity(), suffix=".stem.m4a")
+    with pytest.raises(FileExistsError, match="exists already"):
+        separate_file(tmp_path / "song.wav", tmp_path / "out", identity(), suffix=".stem.mp4")
+    separate_file(tmp_path / "song.wav", tmp_path / "out", identity(), suffix=".stem.mp4", overwrite=True)
+    assert contents(tmp_path / "out") == ["song.stem.mp4"]
+
+
+@pytest.mark.parametrize("name", ["song.wav", "song.stem.mp4", "song.stem.m4a", "song.STEM.MP4"])
+def test_name_of_a_song(name):
+    assert song_files.song_name(name) == "song"
+
+
+def test_an_excerpt_is_not_read_beyond_its_end(identity, song, folder, monkeypatch):
+    monkeypatch.setattr(song_files, "_BLOCK", 100)
+    blocks, read = audio.blocks, []
+
+    def counted(*arguments, **options):
+        for block in blocks(*arguments, **options):
+            read.append(len(block))
+            yield block
+
+    monkeypatch.setattr(audio, "blocks", counted)
+    separate_file(song, folder, identity(), start=500 / 16000, duration=300 / 16000)
+    assert sum(read) == 800
+
+
 @pytest.mark.parametrize(("overwrite", "message"), [(False, "exists already"), (True, "not written by tfsep; remove")])
 def test_a_stem_in_another_format_is_an_error(identity, song, folder, noise, overwrite, message):
     folder.mkdir(parents=True)

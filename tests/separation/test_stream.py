@@ -209,4 +209,4 @@ def test_streams_leave_no_threads(identity, noise):
     for thread in threading.enumerate():
         if thread.name.endswith("(_work)"):
             thread.join(10)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before

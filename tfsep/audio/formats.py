@@ -18,12 +18,13 @@ class AudioError(RuntimeError):
     """
 
 
+# What to do about a damaged file; with `tolerant` it is done already.
+TOLERANT_ADVICE = "; replace the file, or read its decodable part with tolerant=True (tfsep separate --tolerant)."
+
+
 def damaged(path: str, reason: str) -> AudioError:
     """Return the error for an audio file of which a part is missing or cannot be decoded."""
-    return AudioError(
-        f"{path}: {reason}; replace the file, or read its decodable part with tolerant=True "
-        "(tfsep separate --tolerant)."
-    )
+    return AudioError(f"{path}: {reason}{TOLERANT_ADVICE}")
 
 
 @dataclasses.dataclass(frozen=True)

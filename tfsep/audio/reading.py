@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfsep.audio import av_decoder, headers, soundfile_decoder
-from tfsep.audio.formats import AudioError, AudioInfo, damaged
+from tfsep.audio.formats import TOLERANT_ADVICE, AudioError, AudioInfo, damaged
 from tfsep.checks import check_integer
 
 RATES = (1000, 768000)  # hertz: from below telephone speech to 16 times 48 kHz
@@ -245,7 +245,8 @@ def _probe_tolerantly(path: str, version: tuple[int, ...], stream: int) -> _Prob
         facts, loss = av_decoder.probe_tolerantly(path, stream)
         _check_facts(facts, file_size=version[1])
         decode = functools.partial(av_decoder.decode, tolerant=True)
-        return _Probed(facts, decode, f"{error} The decodable part is used: {loss}.")
+        reason = str(error).removesuffix(TOLERANT_ADVICE)
+        return _Probed(facts, decode, f"{reason}. The decodable part is used: {loss}.")
 
 
 def _check_facts(facts: AudioInfo, file_size: int) -> None:

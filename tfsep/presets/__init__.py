@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,8 +57,10 @@ def folder(name: str) -> Path:
         if is_model(fetched_folder(name)):
             return fetched_folder(name)
         raise ValueError(f"{name} is not on this machine yet. Download it with `tfsep fetch {name}`.")
+    similar = difflib.get_close_matches(name, [*names(), *catalogue(), *TRAINING_FREE], 1)
+    hint = f" Did you mean {similar[0]}?" if similar else ""
     raise ValueError(
-        f"No model {name!r}: neither a path that exists nor a preset. Presets: {', '.join(names()) or 'none'}. "
+        f"No model {name!r}: neither a path that exists nor a preset.{hint} Presets: {', '.join(names()) or 'none'}. "
         f"To be fetched: {', '.join(catalogue())}. Without training: {', '.join(TRAINING_FREE)}."
     )
 

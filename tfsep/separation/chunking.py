@@ -100,12 +100,14 @@ def _reflected(head: np.ndarray, blocks: Iterator[np.ndarray], border: int) -> I
 
 def crop(blocks: Iterable[np.ndarray], start: int, samples: int | None = None) -> Iterator[np.ndarray]:
     """Yield `samples` samples of a stream from `start` on, or all the rest."""
-    position = 0
+    position, end = 0, None if samples is None else start + samples
     for block in blocks:
-        part = block[max(0, start - position) : None if samples is None else max(0, start + samples - position)]
+        part = block[max(0, start - position) : None if end is None else max(0, end - position)]
         position += len(block)
         if len(part):
             yield part
+        if end is not None and position >= end:
+            break
 
 
 class Counted:

@@ -66,7 +66,7 @@ class Outputs:
             grouped = {member for members in groups.values() for member in members}
             stems = [name for name in rows if name not in grouped]
         if isinstance(stems, str) or not stems or len(set(stems)) < len(stems):
-            raise ValueError(f"stems must list different names. Received: stems={stems!r}.")
+            raise ValueError(f"stems must be a list of different names. Received: stems={stems!r}.")
         _check_known(stems, rows)
         rows = {name: rows[name] for name in stems}
         if residual is not None:

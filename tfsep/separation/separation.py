@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import numbers
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -23,7 +24,7 @@ from tfsep.separation.song import Delay, Quality, separate_stream, stream_latenc
 from tfsep.separation.song_files import FileOptions, check_file, write_stems
 from tfsep.separation.stream import Stream
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int | None, float | None], None]
 
 
 class SeparationOptions(TypedDict, total=False):
@@ -162,14 +163,14 @@ class Separation:
             samples: int, length of the audio; None if it is not known yet.
             channels: int, channels of the audio.
             sample_rate: int, in hertz.
-            progress: function that is called with samples done and in all, at the model's rate. An exception that it
-                raises ends the separation. Defaults to None.
+            progress: function that is called with the samples done, those in all, both at the model's rate, and the
+                seconds left, None at first. An exception that it raises ends the separation. Defaults to None.
 
         Yields:
             Float32 arrays `[n, stems, channels]`, `samples` in all, stems in the order of `names`; of stereo where
             surround sound is mixed down.
         """
-        return self._separate(blocks, samples, channels, sample_rate, self._quality, progress)
+        return self._separate(blocks, samples, channels, sample_rate, self._quality, progress and _timed(progress))
 
     def _separate(
         self, blocks, samples, channels, sample_rate, quality: Quality, progress=None
@@ -218,7 +219,7 @@ class Separation:
         Returns:
             The `AudioInfo` of the song.
         """
-        return check_file(path, folder, self.names, FileOptions(**options), self._downmix)
+        return check_file(path, folder, self.names, _file_options(options), self._downmix)
 
     def file(
         self, path: str | Path, folder: str | Path, *, progress: Progress | None = None, **options
@@ -227,7 +228,25 @@ class Separation:
         separate = functools.partial(self.blocks, progress=progress)
         if isinstance(self._model, (str, os.PathLike)):
             options = {"made_by": Path(self._model).name, **options}
-        return write_stems(path, folder, self.names, separate, FileOptions(**options), self._downmix)
+        return write_stems(path, folder, self.names, separate, _file_options(options), self._downmix)
+
+
+def _file_options(options: dict) -> FileOptions:
+    names = [field.name for field in dataclasses.fields(FileOptions)]
+    if unknown := [name for name in options if name not in names]:
+        raise TypeError(f"Unknown option {unknown[0]!r}. Options of files: {', '.join(names)}.")
+    return FileOptions(**options)
+
+
+def _timed(progress: Progress) -> Callable[[int, int | None], None]:
+    """Return a function of samples done and in all that adds the seconds left."""
+    started = time.monotonic()
+
+    def tell(done: int, samples: int | None) -> None:
+        known = done and samples is not None
+        progress(done, samples, (time.monotonic() - started) * (samples - done) / done if known else None)
+
+    return tell
 
 
 def separate(
@@ -247,7 +266,8 @@ def separate(
             stay loaded until their files change. Defaults to the preset `crn-4stems`.
         sample_rate: int, rate of an array in hertz. Defaults to None, for a path.
         tolerant: bool, use the decodable part of a damaged file; see `tfsep.audio.read`. Defaults to False.
-        progress: function that is called with the samples done and in total, at the model's rate. Defaults to None.
+        progress: function that is called with the samples done, those in all and the seconds left; see
+            `Separation.blocks`. Defaults to None.
         **options: which stems, and how well: `stems`, `groups`, `residual`, `consistent`, `overlap`, `batch_size`,
             `shifts`, `tta`, `wiener`, `segment`, `downmix`, `extend_band`; see `Separation`.
 

@@ -58,6 +58,7 @@ class FileOptions:
     tolerant: bool = False
     plot: bool = False
     overwrite: bool = False
+    keep_others: bool = False  # overwrite stems of these names and this format alone
     made_by: str = ""  # the model, as the comments of stems call it
 
     def __post_init__(self):
@@ -94,8 +95,8 @@ def stem_paths(
 def song_name(path: str | Path) -> str:
     """Return the name of a song as that of a folder, without the suffix of its file."""
     path = Path(path)
-    name = path.name.removesuffix(".stem.mp4")
-    return file_name(name if name != path.name else path.stem)
+    suffix = next((suffix for suffix in STEM_SUFFIXES if path.name.lower().endswith(suffix)), path.suffix)
+    return file_name(path.name[: len(path.name) - len(suffix)])
 
 
 def _filled(name: str | None, path: str | Path, stem: str, suffix: str) -> Path:
@@ -151,10 +152,12 @@ def check_file(
     ]
     if Path(path).resolve() in map(Path.resolve, in_the_way):
         raise ValueError(f"{path}: is the song itself, and a stem would have its name. Choose another folder or name.")
-    in_the_way += [figure for figure in _figures(path, folder, info, options) if figure.exists()]
+    figures = _figures(path, folder, info, options)
+    in_the_way += [figure for figure in figures if figure.exists()]
     pattern = _pattern(path, folder, options)
     for existing in in_the_way:
-        if not options.overwrite:
+        is_replaced = options.overwrite and (existing in (*paths.values(), *figures) or not options.keep_others)
+        if not is_replaced:
             raise FileExistsError(
                 f"{existing}: exists already; choose another folder, or allow overwriting (overwrite=True, "
                 "--overwrite)."
@@ -195,7 +198,7 @@ def write_stems(
         remove_leftovers(place)
     try:
         with ExitStack() as stack:
-            first, samples = _excerpt(info, options)
+            first, samples = excerpt(info, options)
             blocks = crop(audio.blocks(path, _BLOCK, tolerant=options.tolerant), first, samples)
             if (channels := audio.info(path, tolerant=options.tolerant).channels) != info.channels:
                 blocks = mixed_down(blocks, channels)
@@ -214,10 +217,8 @@ def write_stems(
             with suppress(OSError):
                 parent.rmdir()
         raise
-    pattern = _pattern(path, folder, options)
-    for other in (other for place in folders for other in _audio_files(place)):
-        if other not in paths.values() and other.resolve() != Path(path).resolve() and _is_ours(other, pattern):
-            other.unlink()
+    if options.overwrite and not options.keep_others:
+        _remove_others(path, folder, paths, options)
     if options.plot:
         _plot(paths, info, figures[0])
     if len(figures) > 1:
@@ -225,7 +226,15 @@ def write_stems(
     return paths
 
 
-def _excerpt(info: audio.AudioInfo, options: FileOptions) -> tuple[int, int]:
+def _remove_others(path: str | Path, folder: str | Path, paths: dict[str, Path], options: FileOptions) -> None:
+    """Remove the stems of a song that earlier runs wrote under other names or in other formats."""
+    pattern = _pattern(path, folder, options)
+    for other in (other for place in {stem.parent for stem in paths.values()} for other in _audio_files(place)):
+        if other not in paths.values() and other.resolve() != Path(path).resolve() and _is_ours(other, pattern):
+            other.unlink()
+
+
+def excerpt(info: audio.AudioInfo, options: FileOptions) -> tuple[int, int]:
     """Return the first sample and the number of samples of what is separated."""
     first = round(options.start * info.sample_rate)
     rest = info.samples - first
@@ -286,12 +295,13 @@ def _audio_files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
 
 
-def _pattern(path: str | Path, folder: str | Path, options: FileOptions) -> re.Pattern | None:
-    """Return the pattern of the paths of a song's stems, whatever they are called, in any format of single files."""
-    if options.one_file:
-        return None
+def _pattern(path: str | Path, folder: str | Path, options: FileOptions) -> re.Pattern:
+    """Return the pattern of the paths of a song's stems, whatever they are called, in any format of that kind."""
     # Characters that no path contains stand for the stem and the suffix.
-    place = re.escape(str(Path(folder, _filled(options.name, path, "\0", ".\1"))))
+    suffix = options.suffix if options.one_file else ".\1"
+    place = re.escape(str(Path(folder, _filled(options.name, path, "\0", suffix))))
+    if options.one_file:
+        return re.compile(place.removesuffix(re.escape(suffix)) + f"(?:{'|'.join(map(re.escape, STEM_SUFFIXES))})")
     return re.compile(place.replace("\0", r"(?P<stem>[^/\\]+)", 1).replace("\1", r"\w+"))
 
 
@@ -316,12 +326,13 @@ def other_model(paths: Iterable[Path], made_by: str) -> tuple[Path, str] | None:
     return next(((path, mark[1]) for path, mark in marks.items() if mark and mark[1] != made_by), None)
 
 
-def _is_ours(path: Path, pattern: re.Pattern | None) -> bool:
-    """Whether an earlier run wrote a file as a stem of this song."""
-    match = pattern and pattern.fullmatch(str(path))
+def _is_ours(path: Path, pattern: re.Pattern) -> bool:
+    """Whether an earlier run wrote a file as a stem, or the STEM file, of this song."""
+    match = pattern.fullmatch(str(path))
     if match is None:
         return False
-    comment, stem = read_comment(path), _STEM.format(match["stem"])
+    stem = _STEM.format(match["stem"]) if "stem" in pattern.groupindex else _STEM_FILE
+    comment = read_comment(path)
     return comment == _MARK.format(stem, "") or (comment.startswith(f"{stem} of ") and is_separated(path))
 
 

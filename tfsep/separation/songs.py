@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
             raise ValueError(
                 f"{given}: contains no audio files, or only stems that tfsep wrote. Known suffixes: {known}."
             )
-        songs |= {song: place for song, place in found.items() if song not in songs}
+        for song, place in found.items():
+            songs.setdefault(Path(os.path.normpath(song)), place)
     return songs
 
 

@@ -235,11 +235,11 @@ class _Clock:
     def __init__(self, job: Job):
         self._job, self._started = job, time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, seconds_left: float | None) -> None:
         if self._job.cancelled:
             raise _CancelledError
         self._job.fraction = done / total
-        self._job.seconds_left = self.elapsed * (total - done) / done if done else None
+        self._job.seconds_left = seconds_left
 
     @property
     def elapsed(self) -> float:
