@@ -18,7 +18,6 @@ from tfsep.files import (
     locked,
     remove_leftovers,
     replacing,
-    song_folder,
     write_text,
 )
 
@@ -172,13 +171,6 @@ def test_any_name_becomes_a_safe_one(name):
 
 def test_different_names_stay_different():
     assert len({file_name(name) for name in [*NAMES, "a_b", "a_"]}) == len(NAMES) + 2
-
-
-def test_the_folder_of_a_song_that_another_program_wrote(tmp_path):
-    assert song_folder(tmp_path, "Who?") == tmp_path / file_name("Who?")
-    (tmp_path / "Who?").mkdir()
-    assert song_folder(tmp_path, "Who?") == tmp_path / "Who?"
-    assert song_folder(tmp_path / "Who?", "..").parent == tmp_path / "Who?"
 
 
 WRITE_AND_WAIT = """

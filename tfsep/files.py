@@ -78,13 +78,6 @@ def check_new(path: str | Path) -> None:
         raise FileExistsError(f"{path} exists. Remove it, or choose another name.")
 
 
-def song_folder(folder: str | Path, song: str) -> Path:
-    """Return the folder of a song's files: `file_name(song)`, or the unchanged name if such a folder exists."""
-    given = Path(folder, song)
-    plain = song not in ("", ".", "..") and not set(song) & set("/\\\0")
-    return given if plain and given.is_dir() else Path(folder, file_name(song))
-
-
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends without an error.

@@ -92,12 +92,12 @@ def test_wrong_folders_are_refused(tmp_path):
 
 def shorten(path, stem):
     audio.write(path, stem[:-2305], RATE, overwrite=True)
-    return f"has {2 * RATE - 2305} samples, the track {2 * RATE}"
+    return f"has {2 * RATE - 2305} samples, while the track has {2 * RATE}"
 
 
 def change_rate(path, stem):
     audio.write(path, stem, 2 * RATE, overwrite=True)
-    return f"has {2 * RATE} Hz, the track {RATE}"
+    return f"has {2 * RATE} Hz, while the track has {RATE}"
 
 
 def make_mono(path, stem):

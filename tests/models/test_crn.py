@@ -75,7 +75,7 @@ def test_every_source_has_its_own_mask(small):
 
 def test_bins_above_the_received_ones():
     keras.utils.set_random_seed(0)
-    model = CRN.from_config(CRN(**SMALL, heard_bins=16, overlap=0.5).get_config())
+    model = CRN.from_config(CRN(**SMALL, input_bins=16, overlap=0.5).get_config())
     assert model.overlap == 0.5
     masks, changed = np.asarray(model.masks(magnitudes(), False)), magnitudes()
     assert np.array_equal(masks[:, :, :, 16:], np.repeat(masks[:, :, :, 15:16], 17, axis=3))
@@ -120,12 +120,12 @@ def test_learns():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"filters": (4, 8, 8, 8, 8, 8)}, "heard_bins must be a multiple of 2 to the number of filters"),
+        ({"filters": (4, 8, 8, 8, 8, 8)}, "input_bins must be a multiple of 2 to the number of filters"),
         ({"filters": ()}, r"filters must be a sequence.*Received: filters=\(\)"),
         ({"filters": 4}, "filters must be a sequence.*Received: filters=4"),
-        ({"heard_bins": 18}, "heard_bins must be a multiple.*Received: heard_bins=18"),
-        ({"heard_bins": 64}, "n_fft / 2 at most. Received: heard_bins=64"),
-        ({"heard_bins": 0}, "heard_bins must be an integer"),
+        ({"input_bins": 18}, "input_bins must be a multiple.*Received: input_bins=18"),
+        ({"input_bins": 64}, "n_fft / 2 at most. Received: input_bins=64"),
+        ({"input_bins": 0}, "input_bins must be an integer"),
         ({"filters": (4, 0)}, "filters must be an integer of at least 1. Received: filters=0"),
         ({"units": 0}, "units must be an integer"),
         ({"compression": 2.0}, "compression must be a number above 0 and at most 1"),

@@ -36,7 +36,7 @@ def probe(path: str, stream: int) -> AudioInfo:
     with _open(path, stream) as (container, (track,)):
         if container.format.name == "mp3":
             mp3.check(path)
-        timed = _has_exact_times(container, track)
+        timed = _has_exact_times(track)
         if timed:
             container.seek(track.start_time + track.duration, stream=track)
         frames = _Frames(path, stream, _origin(container, track), None if timed else 0, _NOTHING)
@@ -85,7 +85,7 @@ def decode(
     The file is decoded in one pass for all streams. If `tolerant`, what cannot be decoded is skipped.
     """
     with _open(path, *streams) as (container, tracks):
-        seeking = not tolerant and start > _PREROLL and all(_has_exact_times(container, track) for track in tracks)
+        seeking = not tolerant and start > _PREROLL and all(_has_exact_times(track) for track in tracks)
         if seeking:
             container.seek(tracks[0].start_time + start - _PREROLL, stream=tracks[0])
         frames = {
@@ -256,7 +256,7 @@ def _undecodable(path: str, cause: str) -> AudioError:
     return damaged(path, f"cannot be decoded to its end: it is damaged or truncated ({cause})")
 
 
-def _has_exact_times(container: av.container.InputContainer, track: av.AudioStream) -> bool:
+def _has_exact_times(track: av.AudioStream) -> bool:
     """Whether a seek by time stamp gives exact samples; else the stream is decoded from its beginning.
 
     Other containers round their times or seek inexactly; other profiles of AAC and other codecs depend on an
@@ -272,7 +272,7 @@ def _has_exact_times(container: av.container.InputContainer, track: av.AudioStre
 
 def _origin(container: av.container.InputContainer, track: av.AudioStream) -> int | None:
     """Return the time stamp of the first sample; None if time stamps do not give the position of every sample."""
-    if container.format.name == "flac" or _has_exact_times(container, track):
+    if container.format.name == "flac" or _has_exact_times(track):
         return track.start_time or 0
     return None
 

@@ -303,6 +303,18 @@ def fitted(sound: np.ndarray, samples: int) -> np.ndarray:
     return np.pad(sound[:samples], ((0, max(0, samples - len(sound))), (0, 0)))
 
 
+def check_timeline(name, info, other_name, other) -> None:
+    """Raise ValueError unless two things agree in `sample_rate`, and up to 2304 samples in `samples`."""
+    for unit, value, expected, tolerance in (
+        ("Hz", info.sample_rate, other.sample_rate, 0),
+        ("samples", info.samples, other.samples, TOLERANCE),
+    ):
+        if abs(value - expected) > tolerance:
+            raise ValueError(
+                f"{name} has {value} {unit}, while {other_name} has {expected}. Expected one rate and one length."
+            )
+
+
 def lengths(path: str | Path, difference: int, other: str | Path) -> str:
     """Say by how many samples a file is longer than another one, or shorter."""
     return f"{path} is {abs(difference)} samples {'longer' if difference > 0 else 'shorter'} than {other}"
@@ -310,11 +322,7 @@ def lengths(path: str | Path, difference: int, other: str | Path) -> str:
 
 def _read(path: Path, track: Track) -> np.ndarray:
     info = audio.info(path)
-    for unit, value, expected, tolerance in (
-        ("Hz", info.sample_rate, track.sample_rate, 0),
-        ("samples", info.samples, track.samples, TOLERANCE),
-        ("channels", info.channels, track.channels, 0),
-    ):
-        if abs(value - expected) > tolerance:
-            raise ValueError(f"{path} has {value} {unit}, the track {expected}. Expected estimates like the track.")
+    check_timeline(path, info, "the track", track)
+    if info.channels != track.channels:
+        raise ValueError(f"{path} has {info.channels} channels, the track {track.channels}. Expected as many.")
     return audio.read(path)[0]

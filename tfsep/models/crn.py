@@ -32,7 +32,7 @@ class CRN(MaskSeparator):
         n_fft: int, samples of a frame. Defaults to 2048.
         hop: int, samples from a frame to the next. Defaults to 512.
         window: str, `"hann"` or `"sine"`. Defaults to `"hann"`.
-        heard_bins: int, number of the lowest bins that the network receives, a multiple of 2 to the number of levels.
+        input_bins: int, number of the lowest bins that the network receives, a multiple of 2 to the number of levels.
             Bins above have the mask of the highest of these. Little of a voice's energy is above 4 kHz. Defaults to
             `n_fft // 2`, all bins but the highest.
         filters: list of int, filters of the levels, from the top. Defaults to `(16, 32, 64, 96, 128)`.
@@ -49,7 +49,7 @@ class CRN(MaskSeparator):
         dtype: Keras dtype or policy of the network.
 
     Raises:
-        ValueError: if `heard_bins` cannot be halved at each level, or is more than `n_fft // 2`.
+        ValueError: if `input_bins` cannot be halved at each level, or is more than `n_fft // 2`.
 
     Example:
 
@@ -74,7 +74,7 @@ class CRN(MaskSeparator):
         n_fft: int = 2048,
         hop: int = 512,
         window: str = "hann",
-        heard_bins: int | None = None,
+        input_bins: int | None = None,
         filters: Sequence[int] = (16, 32, 64, 96, 128),
         units: int = 128,
         dropout: float = 0.0,
@@ -93,19 +93,19 @@ class CRN(MaskSeparator):
         for number in filters:
             check_integer("filters", number)
         check_integer("units", units)
-        heard_bins = n_fft // 2 if heard_bins is None else heard_bins
-        check_integer("heard_bins", heard_bins)
-        if heard_bins % 2 ** len(filters) or heard_bins > n_fft // 2:
+        input_bins = n_fft // 2 if input_bins is None else input_bins
+        check_integer("input_bins", input_bins)
+        if input_bins % 2 ** len(filters) or input_bins > n_fft // 2:
             raise ValueError(
-                f"heard_bins must be a multiple of 2 to the number of filters, and n_fft / 2 at most. Received: "
-                f"heard_bins={heard_bins}, filters={filters!r}, n_fft={n_fft}."
+                f"input_bins must be a multiple of 2 to the number of filters, and n_fft / 2 at most. Received: "
+                f"input_bins={input_bins}, filters={filters!r}, n_fft={n_fft}."
             )
         check_number("compression", compression, above=0, most=1)
         check_number("dropout", dropout, least=0, below=1)
         check_number("overlap", overlap, least=0, below=1)
         self.joint = bool(joint)
         self.overlap = float(overlap)
-        self.heard_bins = heard_bins
+        self.input_bins = input_bins
         self.filters = tuple(filters)
         self.units = units
         self.dropout = float(dropout)
@@ -117,18 +117,18 @@ class CRN(MaskSeparator):
     def outputs(self, magnitudes, training: bool) -> Sequence:
         """Compute the output of the network for each source, of the bins that it receives alone."""
         frames = ops.shape(magnitudes)[1]
-        inputs = magnitudes[:, :, : self.heard_bins] ** self.compression
+        inputs = magnitudes[:, :, : self.input_bins] ** self.compression
         if not self.joint:
             inputs = channels_as_examples(inputs)[..., None]
         padded = ops.pad(inputs, [[0, 0], [0, -frames % 2 ** len(self.filters)], [0, 0], [0, 0]])
         outputs = self.network(ops.cast(padded, self.compute_dtype), training=training)[:, :frames]
         if self.joint:
             return ops.split(outputs, len(self.sources), axis=-1)
-        outputs = ops.reshape(outputs, (-1, self.channels, frames, self.heard_bins, len(self.sources)))
+        outputs = ops.reshape(outputs, (-1, self.channels, frames, self.input_bins, len(self.sources)))
         return ops.unstack(ops.transpose(outputs, (4, 0, 2, 3, 1)))
 
     def masks(self, magnitudes, training: bool) -> list:
-        above = self.stft.bins - self.heard_bins
+        above = self.stft.bins - self.input_bins
         return [
             ops.concatenate([mask, ops.repeat(mask[:, :, -1:], above, axis=2)], axis=2)
             for mask in super().masks(magnitudes, training)
@@ -137,7 +137,7 @@ class CRN(MaskSeparator):
     def _network(self) -> keras.Model:
         dtype = self.dtype_policy
         channels = self.channels if self.joint else 1
-        inputs = keras.Input((None, self.heard_bins, channels), dtype=dtype.compute_dtype, name="magnitudes")
+        inputs = keras.Input((None, self.input_bins, channels), dtype=dtype.compute_dtype, name="magnitudes")
         x, skips = inputs, []
         for level, filters in enumerate(self.filters):
             skips.append(x)
@@ -179,7 +179,7 @@ class CRN(MaskSeparator):
     def get_config(self) -> dict:
         return {
             **super().get_config(),
-            "heard_bins": self.heard_bins,
+            "input_bins": self.input_bins,
             "filters": list(self.filters),
             "units": self.units,
             "dropout": self.dropout,

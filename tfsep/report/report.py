@@ -12,11 +12,12 @@ from tfsep.checks import existing_folder
 from tfsep.datasets import Track
 from tfsep.datasets.found_stems import find_stems, known_names
 from tfsep.evaluation import Scores, check_comparable, read_results
+from tfsep.evaluation.estimates import check_timeline
 from tfsep.evaluation.protocols import protocol
 from tfsep.report.page import check_output, write_page
 from tfsep.report.score_sections import headline, mean_of_medians, score_sections, shared_in_words
 from tfsep.report.songs import Song, Sound, Version, check_excerpt, excerpt_words
-from tfsep.report.stem_files import check_timeline, open_stems
+from tfsep.report.stem_files import open_stems
 
 REFERENCE = "reference"
 

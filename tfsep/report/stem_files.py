@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfsep import audio
-from tfsep.evaluation.estimates import TOLERANCE
+from tfsep.evaluation.estimates import check_timeline
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,6 @@ def open_stems(name: str, paths: Mapping[str, Path]) -> StemFiles:
         check_timeline(path, infos[path], first, infos[first])
     samples = max(info.samples for info in infos.values())
     return StemFiles(name, paths, infos[first].sample_rate, samples)
-
-
-def check_timeline(name, info, other_name, other) -> None:
-    """Raise ValueError unless two things agree in `sample_rate`, and up to 2304 samples in `samples`."""
-    for unit, value, expected, tolerance in (
-        ("Hz", info.sample_rate, other.sample_rate, 0),
-        ("samples", info.samples, other.samples, TOLERANCE),
-    ):
-        if abs(value - expected) > tolerance:
-            raise ValueError(
-                f"{name} has {value} {unit}, while {other_name} has {expected}. Expected one rate and one length."
-            )
 
 
 def read_excerpt(path: str | Path, start: int, samples: int, tolerant: bool = False) -> np.ndarray:

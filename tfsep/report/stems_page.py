@@ -13,9 +13,10 @@ from tfsep import audio
 from tfsep.checks import existing_folder
 from tfsep.datasets.folders import audio_files
 from tfsep.datasets.found_stems import find_songs
+from tfsep.evaluation.estimates import check_timeline
 from tfsep.report.page import check_output, write_page
 from tfsep.report.songs import MIXTURE, Song, Sound, Version, check_excerpt
-from tfsep.report.stem_files import StemFiles, check_timeline, open_stems, read_excerpt
+from tfsep.report.stem_files import StemFiles, open_stems, read_excerpt
 
 _log = logging.getLogger("tfsep")
 
