@@ -19,7 +19,7 @@ from tfsep.audio.writing import read_comment
 FORMATS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"]
 # The bytes of a picture are not looked at, except for the first. Larger than a page of ogg.
 COVER = b"\xff\xd8\xff\xe0" + np.random.default_rng(0).bytes(200001)
-TAGS = audio.Tags("Früh", "Nobody 誰", "Album", "1999-12-31", "3/12", "Rock", "A comment", COVER)
+TAGS = audio.Tags("Früh", "Nobody 誰", "Album", "1999-12-31", "3/12", "Rock", "A comment", "Various", "Sömeone", COVER)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from tfsep.audio import mp4, ogg_comments
 from tfsep.audio.av_encoder import SUBTYPES
 
-# Names of the tags: ID3v2.4 (https://id3.org/id3v2.4.0-frames), Vorbis, mp4, wav.
+# Names of the tags: ID3v2.4 (https://id3.org/id3v2.4.0-frames), Vorbis, mp4, and LIST INFO of wav, which lacks some.
 _NAMES = {
     "title": (b"TIT2", b"TITLE", b"\xa9nam", b"INAM"),
     "artist": (b"TPE1", b"ARTIST", b"\xa9ART", b"IART"),
@@ -22,6 +22,8 @@ _NAMES = {
     "track": (b"TRCK", b"TRACKNUMBER", b"trkn", b"ITRK"),
     "genre": (b"TCON", b"GENRE", b"\xa9gen", b"IGNR"),
     "comment": (b"COMM", b"COMMENT", b"\xa9cmt", b"ICMT"),
+    "album_artist": (b"TPE2", b"ALBUMARTIST", b"aART", None),
+    "composer": (b"TCOM", b"COMPOSER", b"\xa9wrt", None),
 }
 _PICTURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp", b"BM": "bmp"}
 _MP4_PICTURES = {"jpeg": 13, "png": 14, "bmp": 27}
@@ -144,10 +146,11 @@ def _copy_mp4(source: BinaryIO, target: BinaryIO, texts: Mapping[str, bytes], co
 
 
 def _append_to_wav(path: Path, texts: Mapping[str, bytes], cover: bytes | None) -> None:
-    """Append LIST INFO, and a chunk of ID3 for a cover."""
-    items = b"".join(_chunk(_NAMES[name][3], text + b"\0") for name, text in texts.items())
+    """Append LIST INFO, and a chunk of ID3 for a cover and tags that LIST INFO lacks."""
+    info = {_NAMES[name][3]: text for name, text in texts.items() if _NAMES[name][3]}
+    items = b"".join(_chunk(name, text + b"\0") for name, text in info.items())
     chunks = _chunk(b"LIST", b"INFO" + items) if items else b""
-    chunks += _chunk(b"id3 ", _id3(texts, cover)) if cover else b""
+    chunks += _chunk(b"id3 ", _id3(texts, cover)) if cover or len(info) < len(texts) else b""
     with open(path, "r+b", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
         chunks = bytes(end % 2) + chunks

@@ -14,7 +14,7 @@ class Tags:
     """What a file tells about the song in it; empty where it tells nothing.
 
     Attributes:
-        title, artist, album, genre, comment: str.
+        title, artist, album, genre, comment, album_artist, composer: str.
         date: str, mostly the year.
         track: str, its number, or `"3/12"`.
         cover: bytes, the picture as a file (jpeg, png, gif, webp or bmp); None if there is none.
@@ -34,6 +34,8 @@ class Tags:
     track: str = ""
     genre: str = ""
     comment: str = ""
+    album_artist: str = ""
+    composer: str = ""
     cover: bytes | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self):
