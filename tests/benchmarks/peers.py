@@ -3,12 +3,16 @@
     python tests/benchmarks/peers.py htdemucs PYTHON --networks NETWORKS
     python tests/benchmarks/peers.py spleeter PYTHON_WITH_SPLEETER
     python tests/benchmarks/peers.py open-unmix PYTHON_WITH_OPENUNMIX
+    python tests/benchmarks/peers.py wiener PYTHON_WITH_OPENUNMIX
+    python tests/benchmarks/peers.py unet PYTHON_WITH_SPLEETER
 
 PYTHON is the interpreter of an environment with the original; `tests/peers` says how to make one; NETWORKS are
-those that `tests/peers/write_networks.py --full` writes. Separates noise with
-random weights of the published size: 10 s by HTDemucs, 60 s by the others, Open-Unmix with one iteration of its Wiener
-filter. Both programs stay loaded and take turns; the first round, with tracing, is shown and not counted. Target: tfsep
-takes no more processor seconds than the original. Run it on an idle machine.
+those that `tests/peers/write_networks.py --full` writes. Separates noise with random weights of the published size:
+10 s by HTDemucs, 60 s by the others, Open-Unmix with one iteration of its Wiener filter. `wiener` is one iteration of
+that filter alone, on 30 s of four sources; `unet` is `unet-vocals-drums` from samples to samples beside Spleeter's
+networks and their STFT, without masks and inverse STFT. Both programs stay loaded and take turns; the first round, with
+tracing, is shown and not counted. Target: tfsep takes no more processor seconds than the original. Run it on an idle
+machine.
 """
 
 import argparse
@@ -62,7 +66,7 @@ def our_spleeter(_):
     return noise(60), lambda mixture: separate(mixture, model, RATE)
 
 
-def their_spleeter(_):
+def their_spleeter(_, networks_only: bool = False):
     sys.path.insert(0, str(PEERS))
     import tensorflow as tf
     from spleeter.model import EstimatorSpecBuilder
@@ -76,10 +80,19 @@ def their_spleeter(_):
     waveform = tf.compat.v1.placeholder(tf.float32, [None, 2])
     features = {"waveform": waveform, "audio_id": tf.constant("song")}
     configuration = load_configuration("spleeter:2stems") | {"MWF": False}
-    outputs = EstimatorSpecBuilder(features, configuration).outputs
+    builder = EstimatorSpecBuilder(features, configuration)
+    outputs = builder.model_outputs if networks_only else builder.outputs
     session.run(tf.compat.v1.global_variables_initializer())
-    stems = {name: outputs[name] for name in configuration["instrument_list"]}
-    return noise(60), lambda mixture: session.run(stems, {waveform: mixture})
+    if not networks_only:  # Spleeter's outputs have the name of the song as well
+        outputs = {name: outputs[name] for name in configuration["instrument_list"]}
+    return noise(60), lambda mixture: session.run(outputs, {waveform: mixture})
+
+
+def our_unet(_):
+    from tfsep import load_model, separate
+
+    model = load_model("unet-vocals-drums")
+    return noise(60), lambda mixture: separate(mixture, model, RATE)
 
 
 def our_umx(_):
@@ -105,10 +118,49 @@ def their_umx(_):
     return noise(60), separate
 
 
+def spectrograms() -> tuple[np.ndarray, list[np.ndarray]]:
+    """Magnitudes of four sources and complex mixture, `[frames, bins, 2]`, 30 s in blocks of 10 s."""
+    generator = np.random.default_rng(0)
+    shape = (3, 431, 2049, 2)
+    mixture = (generator.normal(size=shape) + 1j * generator.normal(size=shape)).astype("complex64")
+    return np.abs(generator.normal(size=(3, 4, *shape[1:]))).astype("float32"), mixture
+
+
+def our_wiener(_):
+    from tfsep.separation.refining import compiled_filter
+
+    blocks, mixtures = spectrograms()
+    compiled = compiled_filter(1)
+
+    def separate(mixture):
+        for magnitudes, block in zip(blocks[:, None], mixture[:, None], strict=True):
+            compiled(magnitudes, (block.real, block.imag))
+
+    return mixtures, separate
+
+
+def their_wiener(_):
+    import torch
+    from openunmix.filtering import wiener
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    blocks, mixtures = spectrograms()
+
+    def separate(mixture):
+        with torch.no_grad():
+            for magnitudes, block in zip(blocks, mixture, strict=True):
+                targets = torch.from_numpy(np.moveaxis(magnitudes, 0, -1).copy())
+                wiener(targets, torch.view_as_real(torch.from_numpy(block)), iterations=1, softmask=True)
+
+    return mixtures, separate
+
+
 PAIRS = {
     "htdemucs": (our_htdemucs, their_htdemucs),
     "spleeter": (our_spleeter, their_spleeter),
     "open-unmix": (our_umx, their_umx),
+    "wiener": (our_wiener, their_wiener),
+    "unet": (our_unet, lambda _: their_spleeter(_, networks_only=True)),
 }
 
 
