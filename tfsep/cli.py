@@ -119,13 +119,19 @@ def separate(
     ] = None,
     residual: Annotated[str | None, typer.Option(help="Name of one more stem: the mixture minus the others.")] = None,
     consistent: Annotated[
-        bool, typer.Option("--consistent", help="Make the estimates add up to the mixture exactly.")
+        bool,
+        typer.Option(
+            "--consistent",
+            help="Share the residual equally, so that stems add up to the song; for models of the whole song.",
+        ),
     ] = False,
     shifts: Annotated[int, typer.Option(help="Number of shifted segment grids to average; multiplies the time.")] = 1,
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over swapped channels and inverted polarity; takes 3 times as long.")
     ] = False,
-    wiener: Annotated[int, typer.Option(help="Iterations of the multichannel Wiener filter.")] = 0,
+    wiener: Annotated[
+        int, typer.Option(help="Iterations of the multichannel Wiener filter; for models of the whole song.")
+    ] = 0,
     overlap: Overlap = None,
     segment: Annotated[
         float | None,

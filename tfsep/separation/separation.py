@@ -56,8 +56,8 @@ class Separation:
         groups: dict from the name of a stem to the sources that it is the sum of, such as
             `{"instrumental": ["drums", "bass", "other"]}`. Defaults to None.
         residual: str, name of one more stem: the mixture minus all other stems. Defaults to None.
-        consistent: bool, add equal parts of the residual to the estimates, so that their sum is exactly the mixture.
-            Defaults to False.
+        consistent: bool, add equal parts of the residual to the estimates, so that their sum is exactly the mixture;
+            for models whose sources are the whole song. Defaults to False.
         overlap: float in [0, 1), fraction of each segment that overlaps the next. Defaults to the model's, usually
             0.25.
         batch_size: int, segments at a time. Defaults to the model's, usually 4.
@@ -65,8 +65,8 @@ class Separation:
             it. Defaults to 1.
         tta: bool, average estimates of the song, the song with swapped channels and the song with inverted polarity
             (test-time augmentation); takes three times as long. Defaults to False.
-        wiener: int, iterations of the multichannel Wiener filter on the estimates; see `tfsep.layers.wiener_filter`.
-            Defaults to 0.
+        wiener: int, iterations of the multichannel Wiener filter on the estimates, for models whose sources are the
+            whole song; see `tfsep.layers.wiener_filter`. Defaults to 0.
         segment: float, seconds of a segment, for models that allow other lengths: longer ones need more memory.
             Defaults to the model's.
         downmix: bool, mix surround sound to stereo before it is separated, by ITU-R BS.775: centre and surround
