@@ -1,6 +1,7 @@
 import json
 import pickle
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -297,3 +298,12 @@ def test_a_thousand_tracks_open_quickly(make_store):
         seconds.append(time.process_time() - started)
     # Usually 0.25 s.
     assert min(seconds) < 1, seconds
+
+
+def test_a_shard_that_another_thread_is_closing_is_waited_for(tmp_path):
+    lmdb = pytest.importorskip("lmdb", reason="stores of format lmdb need the lmdb package")
+    path = tmp_path / "shard.lmdb"
+    lmdb.open(str(path), subdir=False).close()
+    held = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
+    threading.Timer(0.1, held.close).start()
+    assert module._open_lmdb(path).stat()["entries"] == 0

@@ -18,6 +18,7 @@ import functools
 import mmap
 import os
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -227,6 +228,9 @@ def _map(path: Path) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
+# Hundredths of a second to wait until a file is closed.
+_ATTEMPTS = 1000
+
 # A process must not open an LMDB file twice, so the stores of several splits share it.
 _transactions = weakref.WeakValueDictionary()
 _transactions_lock = threading.Lock()
@@ -238,10 +242,23 @@ def _open_lmdb(path: Path):
     with _transactions_lock:
         transaction = _transactions.get(file)
         if transaction is None:
-            environment = import_lmdb().open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
+            environment = _environment(path)
             # Messages of a transaction are views into the map, valid while it is open.
             transaction = _transactions[file] = environment.begin(buffers=True)
     return transaction
+
+
+def _environment(path: Path):
+    lmdb = import_lmdb()
+    for _ in range(_ATTEMPTS):
+        try:
+            return lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False)
+        except lmdb.Error as error:
+            # A transaction that another thread gave up is gone here before its file is closed there.
+            if "already open" not in str(error):
+                raise
+            time.sleep(0.01)
+    raise RuntimeError(f"{path} stays open in this process.")
 
 
 def import_lmdb():
