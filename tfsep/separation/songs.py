@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +33,7 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
     ['song.wav', 'bass.wav', 'drums.wav', 'other.wav', 'vocals.wav']
     """
     songs: dict[Path, Path] = {}
+    files: set[Path] = set()
     for given in inputs:
         path = Path(given)
         if path.is_dir():
@@ -49,7 +49,11 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
                 f"{given}: contains no audio files, or only stems that tfsep wrote. Known suffixes: {known}."
             )
         for song, place in found.items():
-            songs.setdefault(Path(os.path.normpath(song)), place)
+            # The same file, where `..` and links to folders name it in other ways.
+            file = song.parent.resolve() / song.name
+            if file not in files:
+                files.add(file)
+                songs[song] = place
     return songs
 
 
