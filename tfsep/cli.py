@@ -130,8 +130,8 @@ def separate(
         bool, typer.Option("--tta", help="Average over swapped channels and inverted polarity; takes 3 times as long.")
     ] = False,
     wiener: Annotated[
-        int, typer.Option(help="Iterations of the multichannel Wiener filter; for models of the whole song.")
-    ] = 0,
+        int | None, typer.Option(help="Iterations of the multichannel Wiener filter. Defaults to the model's.")
+    ] = None,
     overlap: Overlap = None,
     segment: Annotated[
         float | None,

@@ -292,7 +292,7 @@ class TestExport:
             "channels": 2,
             "segment": 64,
             "context": 0,
-            "overlap": 0.125,
+            "overlap": 0.0625,
             "batch_size": 4,
             "fade": "overlap",
             "edges": "zeros",

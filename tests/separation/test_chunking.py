@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tfsep.separation import separate_blocks
+from tfsep.separation.chunking import cut
 
 
 def run(audio, model, block_size=70, **options):
@@ -98,3 +99,17 @@ def test_arguments_take_precedence_over_attributes_of_the_model(foreign, identit
     run(audio, plain, batch_size=3)
     run(audio, plain)
     assert {shape[0] for shape in plain.shapes} == {3, 4}
+
+
+def test_a_song_in_one_block_is_not_copied_for_every_chunk(identity, noise, monkeypatch):
+    copied, concatenate = [], np.concatenate
+
+    def counted(arrays, *args, **kwargs):
+        result = concatenate(arrays, *args, **kwargs)
+        copied.append(len(result))
+        return result
+
+    monkeypatch.setattr(np, "concatenate", counted)
+    chunks = list(cut([noise(10_000)], 2, segment=100, context=10, hop=75, edges="zeros"))
+    assert len(chunks) == 133
+    assert sum(copied) < 20_000

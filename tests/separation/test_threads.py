@@ -96,24 +96,23 @@ def test_an_error_of_writing_ends_the_song():
     assert len(made) <= 5
 
 
-def test_threads_end_with_a_song_that_is_given_up():
-    before = threading.active_count()
-    blocks = read_ahead(iter(range(100)))
-    next(blocks)
-    blocks.close()
-    assert threading.active_count() == before
+@pytest.mark.parametrize("ahead", [read_ahead, lambda items: call_ahead(lambda item: item, items)])
+def test_what_is_given_up_ends_its_thread(ahead):
+    before, taken = threading.active_count(), []
 
+    def items():
+        for index in range(100):
+            taken.append(index)
+            yield index
 
-def test_calls_that_are_given_up_end_their_thread():
-    before, called = threading.active_count(), []
-    results = call_ahead(called.append, range(100))
+    results = ahead(items())
     next(results)
     results.close()
     end = time.monotonic() + 10
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.01)
     assert threading.active_count() == before
-    assert called in ([0], [0, 1])
+    assert taken in ([0], [0, 1])
 
 
 @pytest.mark.filterwarnings("error")  # one that nobody can catch
@@ -130,3 +129,20 @@ def test_calls_that_are_given_up_may_end_in_their_own_thread():
     next(results[0])
     given_up.set()
     assert ended.wait(10)
+
+
+def test_a_generator_that_is_left_behind_does_not_wait_for_its_thread():
+    going, go_on = threading.Event(), threading.Event()
+
+    def slow(index):
+        if index == 1:
+            going.set()
+            assert go_on.wait(timeout=10)
+        return index
+
+    for read in (call_ahead(slow, range(3)), read_ahead(map(slow, range(3)))):
+        going.clear(), go_on.clear()
+        assert next(read) == 0
+        assert going.wait(timeout=10)
+        read.close()  # as the garbage collector does, in any thread
+        go_on.set()

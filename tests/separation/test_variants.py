@@ -6,6 +6,7 @@ import pytest
 from tfsep.layers import STFT, magnitude
 from tfsep.layers.wiener import wiener_filter
 from tfsep.separation import Separation, separate
+from tfsep.separation.song import _wiener
 
 
 @pytest.fixture
@@ -73,17 +74,53 @@ def test_wiener_filter_refines_any_models_estimates(identity, noise, channels):
     song, model = noise(3000, channels), Halves(segment=9000, channels=channels)
     estimates = separate(song, model, 8000)
     found = separate(song, model, 8000, wiener=1)
-    np.testing.assert_allclose(sum(found.values()), song, atol=1e-4)
     stft = STFT(4096, 1024)
     size = 4096 + 80_000 + 4096  # the window of a segment with its context
     padded = [
-        np.pad(part, ((4096, size - 4096 - len(song)), (0, 0)))[np.newaxis] for part in (song, *estimates.values())
+        np.pad(part, ((4096, size - 4096 - len(song)), (0, 0)))[np.newaxis]
+        for part in (song, *estimates.values(), song - sum(estimates.values()))
     ]
     spectra = [stft(part) for part in padded]
     magnitudes = np.stack([magnitude(*spectrum) for spectrum in spectra[1:]], axis=1)
     refined = wiener_filter(magnitudes, spectra[0], 1, softmask=True)
     expected = np.asarray(stft.inverse(*(part[:, 0] for part in refined), size))[0, 4096 : 4096 + len(song)]
     np.testing.assert_allclose(found["plain"], expected, atol=1e-5)
+
+
+def test_wiener_filter_leaves_what_is_no_source(identity, noise):
+    class Third(identity):
+        def separate_window(self, window):
+            return {"plain": window / 3, "minus": np.zeros_like(window)}
+
+    song, model = noise(3000), Third(segment=9000)
+    found = separate(song, model, 8000, wiener=1)
+    # Of the powers, the estimate has a share of 1 : 4.
+    np.testing.assert_allclose(found["plain"], song / 5, atol=1e-3)
+    np.testing.assert_allclose(found["minus"], 0, atol=1e-3)
+
+
+def test_wiener_filter_is_that_of_the_model_unless_told_otherwise(identity, noise):
+    class Refined(identity):
+        wiener_iterations = 1
+
+    song = noise(3000, 2)
+    plain, refined = (separate(song, model(segment=9000, channels=2), 8000) for model in (identity, Refined))
+    asked = separate(song, identity(segment=9000, channels=2), 8000, wiener=1)
+    none = separate(song, Refined(segment=9000, channels=2), 8000, wiener=0)
+    assert np.abs(refined["plain"] - plain["plain"]).max() > 0.01
+    np.testing.assert_array_equal(refined["plain"], asked["plain"])
+    np.testing.assert_array_equal(none["plain"], plain["plain"])
+    surround = noise(3000, 6)
+    found = separate(surround, Refined(segment=9000, channels=6), 8000)
+    np.testing.assert_array_equal(found["plain"], separate(surround, identity(segment=9000, channels=6), 8000)["plain"])
+
+
+def test_refinements_are_compiled_once(identity, noise):
+    model = identity(segment=9000, channels=2)
+    for samples in (3000, 100_000):
+        separate(noise(samples, 2), model, 8000, wiener=3)
+    refinement = _wiener(model, 2, 3)
+    assert refinement.compiled_separate_window.experimental_get_tracing_count() == 1
 
 
 def test_estimates_are_continued_above_the_band_of_the_model(identity, noise):

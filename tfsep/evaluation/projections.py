@@ -200,13 +200,15 @@ def _parallel(function: Callable, arguments: Sequence[tuple]) -> Iterator:
     if len(arguments) < _WORTH_THREADS or threads == 1:
         yield from (function(*values) for values in arguments)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
+    pool, waiting = ThreadPoolExecutor(threads), deque()
+    try:
         for values in arguments:
             waiting.append(pool.submit(function, *values))
             if len(waiting) > 2 * threads:  # bounds the memory of results not yet consumed
                 yield waiting.popleft().result()
         yield from (future.result() for future in waiting)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # see `tfsep.separation.threads.call_ahead`
 
 
 def _threads():

@@ -46,6 +46,8 @@ class Separator(_Steps, keras.Model):
         channels: int, channels of the audio.
         segment: int, samples estimated at a time.
         context: int, further samples that the network needs on each side. Defaults to 0.
+        wiener_iterations: int, iterations of the Wiener filter by which `tfsep.separate` refines the estimates unless
+            told otherwise; exported models do without. Defaults to 0.
         dtype: Keras dtype or policy of the network. STFTs, losses and masks are float32 under any policy.
 
     Raises:
@@ -90,6 +92,7 @@ class Separator(_Steps, keras.Model):
         channels: int,
         segment: int,
         context: int = 0,
+        wiener_iterations: int = 0,
         **kwargs,
     ):
         # Keras must not cast the waveform to half precision: the network casts at its own border.
@@ -103,6 +106,7 @@ class Separator(_Steps, keras.Model):
         check_integer("channels", channels)
         check_integer("segment", segment)
         check_integer("context", context, least=0)
+        check_integer("wiener_iterations", wiener_iterations, least=0)
         if self.fixed_context and context:
             raise ValueError(f"{type(self).__name__} takes no context. Received: context={context}.")
         self.sources = names
@@ -110,6 +114,7 @@ class Separator(_Steps, keras.Model):
         self.channels = int(channels)
         self.segment = int(segment)
         self.context = int(context)
+        self.wiener_iterations = int(wiener_iterations)
         self.input_spec = keras.InputSpec(ndim=3, axes={-1: self.channels})
         self.frozen_when_saved = []
         # Licence and training data of the weights, as a preset states them.
@@ -326,6 +331,7 @@ class Separator(_Steps, keras.Model):
             channels=self.channels,
             segment=self.segment,
             context=self.context,
+            wiener_iterations=self.wiener_iterations,
         )
         if names := frozen(self):
             config["frozen"] = names

@@ -31,7 +31,7 @@ class UNet(Separator):
         segment: int, samples estimated at a time. Defaults to 75008, which is 6.8 s.
         filters: int, filters of the first block. Defaults to 8.
         depth: int, number of blocks down and up. Defaults to 5.
-        **kwargs: `context` and `dtype`, see `Separator`.
+        **kwargs: `context`, `wiener_iterations` and `dtype`, see `Separator`.
 
     Example:
 
@@ -48,7 +48,7 @@ class UNet(Separator):
     """
 
     # An output depends on a twentieth of a second on each side, and on the level of its segment.
-    overlap = 0.125
+    overlap = 0.0625
 
     def __init__(
         self,

@@ -98,14 +98,15 @@ class Sound:
     def spans(self) -> Iterator[str]:
         """Yield one text a span: all stems as Opus in base64, separated by commas."""
         rate = self.song.sample_rate
-        with ThreadPoolExecutor() as pool:
-            for begin in range(0, self.samples, _SPAN * rate):
-                early = max(0, begin - round(_LEAD * rate))
-                late = min(self.samples, begin + _SPAN * rate + round(_TAIL * rate))
-                sounds = self._read(early, late - early)
-                for place, sound in enumerate(sounds):
-                    self._draw(place, begin, sound[begin - early :][: _SPAN * rate])
-                yield ",".join(map(_base64, pool.map(lambda sound: opus(sound, rate), sounds)))
+        for begin in range(0, self.samples, _SPAN * rate):
+            early = max(0, begin - round(_LEAD * rate))
+            late = min(self.samples, begin + _SPAN * rate + round(_TAIL * rate))
+            sounds = self._read(early, late - early)
+            for place, sound in enumerate(sounds):
+                self._draw(place, begin, sound[begin - early :][: _SPAN * rate])
+            with ThreadPoolExecutor() as pool:
+                text = ",".join(map(_base64, pool.map(lambda sound: opus(sound, rate), sounds)))
+            yield text
 
     def data(self) -> dict:
         """Return what the player reads as JSON, once all spans have been read."""

@@ -41,7 +41,8 @@ def cut(
         while reached < end and (block := next(blocks, None)) is not None:
             parts.append(block)
             reached += len(block)
-        waiting = np.concatenate(parts)
+        if len(parts) > 1:  # a song in one block must not be copied for every chunk
+            waiting = np.concatenate(parts)
         return reached
 
     for start in itertools.count(0, hop):

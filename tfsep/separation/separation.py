@@ -38,7 +38,7 @@ class SeparationOptions(TypedDict, total=False):
     batch_size: int | None
     shifts: int
     tta: bool
-    wiener: int
+    wiener: int | None
     segment: float | None
     downmix: bool
     extend_band: bool
@@ -65,8 +65,9 @@ class Separation:
             it. Defaults to 1.
         tta: bool, average estimates of the song, the song with swapped channels and the song with inverted polarity
             (test-time augmentation); takes three times as long. Defaults to False.
-        wiener: int, iterations of the multichannel Wiener filter on the estimates, for models whose sources are the
-            whole song; see `tfsep.layers.wiener_filter`. Defaults to 0.
+        wiener: int, iterations of the multichannel Wiener filter on the estimates and what they leave of the mixture;
+            see `tfsep.layers.wiener_filter`. Defaults to the model's `wiener_iterations`, usually 0, which also leaves
+            audio of more than two channels as it is.
         segment: float, seconds of a segment, for models that allow other lengths: longer ones need more memory.
             Defaults to the model's.
         downmix: bool, mix surround sound to stereo before it is separated, by ITU-R BS.775: centre and surround
@@ -100,7 +101,7 @@ class Separation:
         batch_size: int | None = None,
         shifts: int = 1,
         tta: bool = False,
-        wiener: int = 0,
+        wiener: int | None = None,
         segment: float | None = None,
         downmix: bool = False,
         extend_band: bool = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import tempfile
 import weakref
@@ -46,14 +47,14 @@ class Quality:
     batch_size: int | None = None
     shifts: int = 1
     tta: bool = False
-    wiener: int = 0
+    wiener: int | None = None
     segment: float | None = None
     extend_band: bool = False
 
     def __post_init__(self):
         check_options(self.overlap, self.batch_size)
         check_integer("shifts", self.shifts)
-        check_integer("wiener", self.wiener, least=0)
+        check_integer("wiener", self.wiener, least=0, optional=True)
         check_number("segment", self.segment, above=0, most=_LONGEST_SEGMENT, optional=True)
 
     def check_whole_songs(self) -> None:
@@ -62,6 +63,13 @@ class Quality:
             raise ValueError(
                 "This model separates a song as a whole: shifts, tta, wiener, segment and extend_band do not apply."
             )
+
+    def wiener_iterations(self, model, channels: int) -> int:
+        """Return the iterations of the Wiener filter that were asked for, else those of the model."""
+        if self.wiener is not None:
+            return self.wiener
+        # The filter takes no more channels than these.
+        return getattr(model, "wiener_iterations", 0) if channels <= 2 else 0
 
     def applied_to(self, model):
         """Return the model with the length of segments that was asked for."""
@@ -135,7 +143,8 @@ def _in_segments(
     if sample_rate != model.sample_rate:
         inside = None if samples is None else round(samples * model.sample_rate / sample_rate)
         resampled = audio.resample_blocks(original, sample_rate, model.sample_rate, samples)
-    if quality.wiener:
+    iterations = quality.wiener_iterations(model, channels)
+    if iterations:
         resampled = mixture = Delay(resampled)
 
     def separate_grid(blocks, samples):
@@ -150,8 +159,8 @@ def _in_segments(
         estimates = separate_normalized(resampled, channels, separate_all)
     else:
         estimates = separate_all(resampled)
-    if quality.wiener:
-        estimates = _refined(estimates, mixture, inside, _wiener(model, channels, quality))
+    if iterations:
+        estimates = _refined(estimates, mixture, inside, _wiener(model, channels, iterations))
     if sample_rate != model.sample_rate:
         # Resample all sources together, as channels.
         flat = (block.reshape(len(block), -1) for block in estimates)
@@ -173,19 +182,29 @@ def _completed(estimates: Iterable[np.ndarray], song: Counted, sources: int, cha
         yield np.zeros((song.samples - done, sources, channels), np.float32)
 
 
-# Refinements load Keras, which is not needed without them.
+# Refinements load Keras, which is not needed without them. They are kept, since each is compiled.
 
 
-def _wiener(model, channels: int, quality: Quality) -> WienerRefinement:
+def _wiener(model, channels: int, iterations: int) -> WienerRefinement:
+    return _wiener_refinement(tuple(model.sources), channels, model.sample_rate, iterations)
+
+
+@functools.lru_cache(4)
+def _wiener_refinement(*arguments) -> WienerRefinement:
     from tfsep.separation.refining import WienerRefinement
 
-    return WienerRefinement(model.sources, channels, model.sample_rate, quality.wiener)
+    return WienerRefinement(*arguments)
 
 
 def _extension(model, channels: int, sample_rate: int) -> BandExtension:
+    return _band_extension(tuple(model.sources), channels, sample_rate, model.sample_rate)
+
+
+@functools.lru_cache(4)
+def _band_extension(*arguments) -> BandExtension:
     from tfsep.separation.refining import BandExtension
 
-    return BandExtension(model.sources, channels, sample_rate, model.sample_rate)
+    return BandExtension(*arguments)
 
 
 def _refined(
@@ -206,8 +225,8 @@ def stream_latency(channels: int, sample_rate: int, model, quality: Quality) -> 
         raise ValueError(f"{type(model).__name__} takes a song as a whole, and cannot separate it while it arrives.")
     model = quality.applied_to(model)
     delay = stream_delay(model, channels, quality.overlap, quality.batch_size)
-    if quality.wiener:
-        delay += stream_delay(_wiener(model, channels, quality), channels)
+    if iterations := quality.wiener_iterations(model, channels):
+        delay += stream_delay(_wiener(model, channels, iterations), channels)
     if sample_rate == model.sample_rate:
         return delay
     slower = max(1, sample_rate / model.sample_rate)

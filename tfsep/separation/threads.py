@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -13,11 +14,10 @@ _Block = TypeVar("_Block")
 def read_ahead(blocks: Iterable[_Block]) -> Iterator[_Block]:
     """Yield blocks, the next of which is read meanwhile by a thread."""
     blocks, end = iter(blocks), object()
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, blocks, end)
-        while (block := coming.result()) is not end:
-            coming = thread.submit(next, blocks, end)
-            yield block
+    for block in call_ahead(lambda _: next(blocks, end), itertools.count()):
+        if block is end:
+            return
+        yield block
 
 
 def call_ahead(function: Callable[[_Argument], _Block], arguments: Iterable[_Argument]) -> Iterator[_Block]:
@@ -34,7 +34,8 @@ def call_ahead(function: Callable[[_Argument], _Block], arguments: Iterable[_Arg
         if coming is not None:
             yield coming.result()
     finally:
-        # Do not join: the generator may be garbage-collected in this very thread.
+        # Do not join: a generator that a failure left behind may be collected in this very thread, or while another
+        # thread starts, which would wait for each other.
         thread.shutdown(wait=False, cancel_futures=True)
 
 
