@@ -77,6 +77,19 @@ def message(err: str) -> str:
     return lines[0]
 
 
+@pytest.mark.parametrize("option", ["--json", "--clip=rescale"])
+def test_songs_are_separated_although_nobody_reads_the_lines(run, song, tmp_path, monkeypatch, option):
+    shutil.copy(song, tmp_path / "second.wav")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        code, _, err = run("separate", song, tmp_path / "second.wav", "-m", "hpss", "-o", tmp_path / "stems", option)
+    assert code == 0
+    assert message(err) == "tfsep: Standard output is closed. Songs are still separated."
+    assert len(list((tmp_path / "stems").glob("*/*.wav"))) == 4
+
+
 @pytest.mark.usefixtures("eagerly")
 class TestOwnModels:
     def test_trains_and_separates_a_class_by_name(self, run, song, songs, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -153,7 +154,7 @@ class SongBatch:
             self._seconds += facts["seconds"]
             self._say(f"{path.name}: {', '.join(stems)} -> {next(iter(stems.values())).parent}")
         if self.as_json:
-            print(json.dumps(facts), flush=True)
+            _print(json.dumps(facts))
 
     def _check(self, path: Path, folder: Path) -> dict:
         if self.exist == "skip" and self._are_done(path, folder):
@@ -193,7 +194,7 @@ class SongBatch:
 
     def _say(self, text: str) -> None:
         if not self.quiet:
-            print(console.printable(text))
+            _print(console.printable(text))
 
     def _caught(self, path: Path, function: Callable[..., dict], *arguments) -> dict:
         """Return the facts that a function returns with the name of the song, or its error as facts."""
@@ -203,6 +204,15 @@ class SongBatch:
         except (OSError, ValueError, RuntimeError) as error:
             facts = {"error": console.one_line(error), "code": console.exit_code(error)}
         return {"song": str(path), **facts} if facts else {}
+
+
+def _print(line: str) -> None:
+    """Print a line; once its reader has gone, nothing more is printed, and the batch goes on."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("tfsep: Standard output is closed. Songs are still separated.", file=sys.stderr)
 
 
 @contextlib.contextmanager
