@@ -99,6 +99,18 @@ def test_wiener_filter_leaves_what_is_no_source(identity, noise):
     np.testing.assert_allclose(found["minus"], 0, atol=1e-3)
 
 
+def test_wiener_filter_keeps_the_level_of_quiet_songs(identity, noise):
+    class Halves(identity):
+        def separate_window(self, window):
+            return {"plain": 0.25 * np.cumsum(window, axis=1), "minus": 0.5 * window}
+
+    song, model = noise(3000, 2), Halves(segment=9000, channels=2)
+    loud, quiet = (
+        separate(level * song, model, 8000, wiener=1)["plain"] for level in (np.float32(1), np.float32(1e-4))
+    )
+    np.testing.assert_allclose(1e4 * quiet, loud, atol=1e-3 * np.abs(loud).max())
+
+
 def test_wiener_filter_is_that_of_the_model_unless_told_otherwise(identity, noise):
     class Refined(identity):
         wiener_iterations = 1

@@ -17,6 +17,7 @@ from tfsep.separation.engine import separate_blocks
 _SECONDS = 10
 _N_FFT = 4096
 _LEAST_POWER = 1e-10
+_PEAK = 10
 
 
 class Refinement:
@@ -78,10 +79,13 @@ class WienerRefinement(Refinement):
         self._iterations = iterations
 
     def _refined(self, mixture, estimates: list) -> list[tuple]:
-        sources = [*estimates, mixture - sum(estimates)]
-        magnitudes = ops.stack([magnitude(*self._stft(source)) for source in sources], axis=1)
-        parts = wiener_filter(magnitudes, self._stft(mixture), self._iterations, softmask=True)
-        return [tuple(part[:, index] for part in parts) for index in range(len(estimates))]
+        whole, *spectra = map(self._stft, (mixture, *estimates, mixture - sum(estimates)))
+        # The filter scales loud mixtures down to this peak; quiet ones would be lost in what it adds to denominators.
+        peak = ops.max(magnitude(*whole), axis=(1, 2, 3), keepdims=True) / _PEAK
+        whole, *spectra = (tuple(part / peak for part in spectrum) for spectrum in (whole, *spectra))
+        magnitudes = ops.stack([magnitude(*spectrum) for spectrum in spectra], axis=1)
+        parts = wiener_filter(magnitudes, whole, self._iterations, softmask=True)
+        return [tuple(peak * part[:, index] for part in parts) for index in range(len(estimates))]
 
 
 class BandExtension(Refinement):
