@@ -45,17 +45,20 @@ def wiener_filter(magnitudes, mixture: tuple, iterations: int = 1, softmask: boo
         raise ValueError(f"The Wiener filter takes 1 or 2 channels. Received: channels={channels}.")
     magnitudes = ops.cast(magnitudes, "float64")
     real, imaginary = (ops.expand_dims(ops.cast(part, "float64"), 1) for part in mixture)
-    size = ops.sqrt(real**2 + imaginary**2)
+    # Divisions in float64 take long: one is made for all sources.
     if softmask:
-        shares = magnitudes / (ops.sum(magnitudes, axis=1, keepdims=True) + eps)
+        shares = magnitudes * (1 / (ops.sum(magnitudes, axis=1, keepdims=True) + eps))
         sources = shares * real, shares * imaginary
     else:
+        size = ops.sqrt(real**2 + imaginary**2)
         silent = ops.cast(size == 0, "float64")  # has the phase 0
         sources = magnitudes * (real + silent) / (size + silent), magnitudes * imaginary / (size + silent)
     if iterations:
-        scale = ops.maximum(ops.max(size, axis=(1, 2, 3, 4), keepdims=True) / 10, 1)
-        x = [_Complex(real[..., c] / scale[..., 0], imaginary[..., c] / scale[..., 0]) for c in range(channels)]
-        y = [_Complex(*(part[..., c] / scale[..., 0] for part in sources)) for c in range(channels)]
+        peak = ops.sqrt(ops.max(real**2 + imaginary**2, axis=(1, 2, 3, 4), keepdims=True))
+        scale = ops.maximum(peak / 10, 1)
+        factor = (1 / scale)[..., 0]
+        x = [_Complex(real[..., c] * factor, imaginary[..., c] * factor) for c in range(channels)]
+        y = [_Complex(*(part[..., c] * factor for part in sources)) for c in range(channels)]
         update = _update_mono if channels == 1 else _update_stereo
         for _ in range(iterations):
             y = update(y, x, eps)
