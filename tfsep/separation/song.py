@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import math
@@ -245,7 +246,8 @@ class Delay:
 
     def __init__(self, blocks: Iterable[np.ndarray]):
         self._blocks = iter(blocks)
-        self._waiting: np.ndarray | None = None
+        self._kept: collections.deque[np.ndarray] = collections.deque()
+        self._samples = 0  # of these blocks
         self._file = None
         self._read = self._written = 0  # bytes of the file
 
@@ -254,10 +256,9 @@ class Delay:
 
     def __next__(self) -> np.ndarray:
         block = next(self._blocks)
-        if self._waiting is None:
-            self._waiting = block
-        elif self._file is None and len(self._waiting) + len(block) <= _MOST_KEPT:
-            self._waiting = np.concatenate([self._waiting, block])
+        self._channels = block.shape[1]
+        if self._file is None and (not self._kept or self._samples + len(block) <= _MOST_KEPT):
+            self._keep(block)
         else:
             self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115  closed with this object
             self._file.seek(self._written)
@@ -265,17 +266,27 @@ class Delay:
         return block
 
     def take(self, samples: int) -> np.ndarray:
-        while len(self._waiting) < samples:
-            self._waiting = np.concatenate([self._waiting, self._from_file()])
-        taken, self._waiting = self._waiting[:samples], self._waiting[samples:]
-        return taken
+        while self._samples < samples:
+            self._keep(self._from_file())
+        self._samples -= samples
+        parts = []
+        while samples:
+            block = self._kept.popleft()
+            if len(block) > samples:
+                self._kept.appendleft(block[samples:])
+            parts.append(block[:samples])
+            samples -= len(parts[-1])
+        return np.concatenate(parts) if parts else np.zeros((0, self._channels), np.float32)
+
+    def _keep(self, block: np.ndarray) -> None:
+        self._kept.append(block)
+        self._samples += len(block)
 
     def _from_file(self) -> np.ndarray:
-        channels = self._waiting.shape[1]
         self._file.seek(self._read)
-        data = self._file.read(min(self._written - self._read, 4 * channels * _MOST_KEPT))
+        data = self._file.read(min(self._written - self._read, 4 * self._channels * _MOST_KEPT))
         self._read += len(data)
         if self._read == self._written:
             self._file.close()
             self._file, self._read, self._written = None, 0, 0
-        return np.frombuffer(data, np.float32).reshape(-1, channels)
+        return np.frombuffer(data, np.float32).reshape(-1, self._channels)
