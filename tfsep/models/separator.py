@@ -73,6 +73,8 @@ class Separator(_Steps, keras.Model):
     lead = 0  # zeros before a song, in samples; for "frames", where the last frames of a segment are in the next one
     longest_segment = 0  # samples up to which a song is a single segment
 
+    adds_up = False  # whether the estimates add up to the mixture
+
     # Whether the network takes segments only. Longer audio is then estimated segment by segment, side by side.
     fixed_length = False
 

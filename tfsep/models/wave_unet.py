@@ -70,6 +70,8 @@ class WaveUNet(WaveformSeparator):
     - [Chen et al., 2020, Dual-path transformer network](https://arxiv.org/abs/2007.13975)
     """
 
+    overlap = 0.0625
+
     def __init__(
         self,
         sources: Sequence[str] = ("vocals", "drums", "bass", "other"),

@@ -58,6 +58,10 @@ class WaveformSeparator(Separator):
     # What is common to all.
 
     @property
+    def adds_up(self) -> bool:
+        return self.difference
+
+    @property
     def outputs(self) -> int:
         """Return the number of the network's signals: those of all sources, or of all but the difference."""
         return self.channels * (len(self.sources) - self.difference)

@@ -84,6 +84,8 @@ class WaveGANSeparator(_Steps, SavedSeed, Separator):
     """
 
     fixed_context = True
+    adds_up = True
+    overlap = 0.125
     default_learning_rate = 2e-4
     reconstruction = "reconstruction"  # name of the term that `reconstruction_weight` is for
 

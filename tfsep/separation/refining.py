@@ -72,14 +72,16 @@ class WienerRefinement(Refinement):
     Args:
         sources, channels, sample_rate: see `Refinement`; 1 or 2 channels.
         iterations: int, of expectation-maximisation.
+        adds_up: bool, whether the estimates leave nothing.
     """
 
-    def __init__(self, sources: tuple[str, ...], channels: int, sample_rate: int, iterations: int):
+    def __init__(self, sources: tuple[str, ...], channels: int, sample_rate: int, iterations: int, adds_up: bool):
         super().__init__(sources, channels, sample_rate)
-        self._iterations = iterations
+        self._iterations, self._adds_up = iterations, adds_up
 
     def _refined(self, mixture, estimates: list) -> list[tuple]:
-        whole, *spectra = map(self._stft, (mixture, *estimates, mixture - sum(estimates)))
+        rest = [] if self._adds_up else [mixture - sum(estimates)]
+        whole, *spectra = map(self._stft, (mixture, *estimates, *rest))
         # The filter scales loud mixtures down to this peak; quiet ones would be lost in what it adds to denominators.
         peak = ops.max(magnitude(*whole), axis=(1, 2, 3), keepdims=True) / _PEAK
         whole, *spectra = (tuple(part / peak for part in spectrum) for spectrum in (whole, *spectra))

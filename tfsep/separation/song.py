@@ -187,7 +187,8 @@ def _completed(estimates: Iterable[np.ndarray], song: Counted, sources: int, cha
 
 
 def _wiener(model, channels: int, iterations: int) -> WienerRefinement:
-    return _wiener_refinement(tuple(model.sources), channels, model.sample_rate, iterations)
+    adds_up = getattr(model, "adds_up", False)
+    return _wiener_refinement(tuple(model.sources), channels, model.sample_rate, iterations, adds_up)
 
 
 @functools.lru_cache(4)
