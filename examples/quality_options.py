@@ -20,6 +20,7 @@ OPTIONS = {
     "shifts 2": {"shifts": 2},
     "shifts 4": {"shifts": 4},
     "tta": {"tta": True},
+    "wiener 0": {"wiener": 0},
     "wiener 1": {"wiener": 1},
     "wiener 2": {"wiener": 2},
     "consistent": {"consistent": True},
