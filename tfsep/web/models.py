@@ -8,18 +8,18 @@ from statistics import mean
 from tfsep import presets
 from tfsep.web.downloads import is_here
 
-# Multiples of real time on two cores of a busy server, the best of four runs over a minute, for models that have not
-# separated on this machine yet.
+# Multiples of real time on two idle cores, the best of three runs over a minute, for models that have not separated on
+# this machine yet.
 _SPEEDS = {
-    "convsep-4stems": 17,
-    "convsep-4stems-free": 9.5,
-    "convsep-4stems-plus": 9.5,
-    "crn-4stems": 9,
-    "cyclegan-vocals": 6.7,
-    "drnn-mir1k": 30,
-    "drnn-mir1k-plus": 8.2,
-    "unet-vocals-drums": 16,
-    "waveunet-4stems": 5.9,
+    "convsep-4stems": 51,
+    "convsep-4stems-free": 42,
+    "convsep-4stems-plus": 41,
+    "crn-4stems": 47,
+    "cyclegan-vocals": 22,
+    "drnn-mir1k": 89,
+    "drnn-mir1k-plus": 38,
+    "unet-vocals-drums": 50,
+    "waveunet-4stems": 21,
 }
 _PROTOCOLS = {"bsseval_v3": "BSS Eval v3", "bsseval_v4": "BSS Eval v4"}
 
