@@ -1054,7 +1054,7 @@ class TestOtherVerbs:
         assert max(map(len, out.splitlines())) <= 120
         rows, notes = out.split("\n\n")
         lines = {line.split()[0]: line for line in rows.splitlines()}
-        assert lines["unet-vocals-drums"].endswith("vocals 3.91, drums 3.74                           1")
+        assert lines["unet-vocals-drums"].endswith("vocals 4.11, drums 4.26                           1")
         assert "  2  6  " in lines["unet-vocals-drums"]  # MB, and the band in kHz
         assert "CC BY-NC-SA 4.0" in lines["umxl"] and "not allowed" in lines["umxl"]
         assert notes.startswith("1: bsseval_v4 SDR, the 14 validation tracks")

@@ -45,7 +45,7 @@ class TestRun:
         assert (folder / "best" / "model.weights.h5").is_file()
         kept = TrainConfig(**yaml.safe_load((folder / "config.yaml").read_text()))
         # Every option of the model is there, those that were left to their defaults as well, and its learning rate.
-        full = {**OPTIONS, "sources": ["vocals", "drums"], "channels": 1, "context": 0}
+        full = {**OPTIONS, "sources": ["vocals", "drums"], "channels": 1, "context": 0, "wiener_iterations": 0}
         assert kept == dataclasses.replace(config(), options=full, learning_rate=0.001)
         assert yaml.safe_load((folder / "versions.yaml").read_text()).keys() == {
             "tfsep",
