@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tfsep import separate
 from tfsep.models import CRN, DRNN, ClassicWaveUNet, ConvSep, CycleGAN, UNet, WaveUNet
 
 WAVEUNET = {"channels": 1, "segment": 265, "size": (8, 8, 16), "dropout": 0.0}
@@ -70,3 +71,19 @@ def assert_close(found: dict, expected: dict) -> None:
     assert found.keys() == expected.keys()
     for log, value in expected.items():
         np.testing.assert_allclose(found[log], value, rtol=1e-3, atol=1e-3, err_msg=log)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
+def test_the_wiener_filter_is_as_exact_as_under_tensorflow(tmp_path, script):
+    keras.utils.set_random_seed(0)
+    model = UNet(sample_rate=8000, segment=4096, filters=2, depth=1, wiener_iterations=1)
+    model.save(tmp_path / "model.keras")
+    # The covariance of equal channels is singular but for what is added to it.
+    time = np.arange(20_000, dtype="float32") / 8000
+    song = np.repeat(
+        0.5 * np.sin(2 * np.pi * np.outer(time, [300, 440, 1000])).sum(axis=1, keepdims=True) / 3, 2, axis=1
+    )
+    np.save(tmp_path / "song.npy", song)
+    script("jax_wiener.py", KERAS_BACKEND="jax", CUDA_VISIBLE_DEVICES="")(tmp_path)
+    expected = separate(song, model, 8000)["vocals"]
+    np.testing.assert_allclose(np.load(tmp_path / "vocals.npy"), expected, atol=1e-5 * np.abs(expected).max())

@@ -44,12 +44,19 @@ class Refinement:
 
     @functools.cached_property
     def compiled_separate_window(self) -> Callable:
-        """`separate_window`, under TensorFlow compiled by XLA."""
-        if keras.backend.backend() != "tensorflow":
-            return self.separate_window
-        import tensorflow as tf
+        """`separate_window`, compiled by XLA under TensorFlow, and with the float64 that it needs under JAX."""
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
 
-        return tf.function(self.separate_window, jit_compile=True, autograph=False)
+            return tf.function(self.separate_window, jit_compile=True, autograph=False)
+        if keras.backend.backend() == "jax":
+            try:
+                from jax import enable_x64
+            except ImportError:  # before JAX 0.8
+                from jax.experimental import enable_x64
+
+            return enable_x64(True)(self.separate_window)
+        return self.separate_window
 
     def separate_window(self, window) -> dict:
         """Return the refined estimates `[batch, segment, channels]` of a window `[batch, size, all channels]`."""
