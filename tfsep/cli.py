@@ -164,7 +164,8 @@ def separate(
     exist: Annotated[
         str | None,
         typer.Option(
-            help="What to do with stems that exist: error, skip or overwrite. Defaults to error; with --runner to skip."
+            help="What to do with stems that exist: error, skip (of another length they are replaced) or overwrite. "
+            "Defaults to error; with --runner to skip."
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="The same as --exist overwrite.")] = False,
