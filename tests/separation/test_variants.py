@@ -99,6 +99,20 @@ def test_wiener_filter_leaves_what_is_no_source(identity, noise):
     np.testing.assert_allclose(found["minus"], 0, atol=1e-3)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_adds_up_to_the_song_does_so_after_the_wiener_filter(identity, noise, channels):
+    class Parts(identity):
+        adds_up = True
+
+        def separate_window(self, window):
+            part = 0.25 * np.cumsum(window, axis=1)
+            return {"plain": part, "minus": window - part}
+
+    song = noise(3000, channels)
+    found = separate(song, Parts(segment=9000, channels=channels), 8000, wiener=1)
+    np.testing.assert_allclose(sum(found.values()), song, atol=1e-4)
+
+
 def test_wiener_filter_keeps_the_level_of_quiet_songs(identity, noise):
     class Halves(identity):
         def separate_window(self, window):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from keras import ops
 
+# Louder mixtures are scaled down to this magnitude.
+PEAK = 10
+
 
 def wiener_filter(magnitudes, mixture: tuple, iterations: int = 1, softmask: bool = False, eps: float = 1e-10) -> tuple:
     """Separate the channels of a mixture jointly, given estimates of the sources' magnitudes.
@@ -55,7 +58,7 @@ def wiener_filter(magnitudes, mixture: tuple, iterations: int = 1, softmask: boo
         sources = magnitudes * (real + silent) / (size + silent), magnitudes * imaginary / (size + silent)
     if iterations:
         peak = ops.sqrt(ops.max(real**2 + imaginary**2, axis=(1, 2, 3, 4), keepdims=True))
-        scale = ops.maximum(peak / 10, 1)
+        scale = ops.maximum(peak / PEAK, 1)
         factor = (1 / scale)[..., 0]
         x = [_Complex(real[..., c] * factor, imaginary[..., c] * factor) for c in range(channels)]
         y = [_Complex(*(part[..., c] * factor for part in sources)) for c in range(channels)]

@@ -70,6 +70,7 @@ class WaveUNet(WaveformSeparator):
     - [Chen et al., 2020, Dual-path transformer network](https://arxiv.org/abs/2007.13975)
     """
 
+    # Windows have their real neighbours as context.
     overlap = 0.0625
 
     def __init__(

@@ -10,14 +10,13 @@ import numpy as np
 from keras import ops
 
 from tfsep.layers import STFT, magnitude
-from tfsep.layers.wiener import wiener_filter
+from tfsep.layers.wiener import PEAK, wiener_filter
 from tfsep.separation.engine import separate_blocks
 
 # Seconds that the filter's statistics are taken of.
 _SECONDS = 10
 _N_FFT = 4096
 _LEAST_POWER = 1e-10
-_PEAK = 10
 
 
 class Refinement:
@@ -90,7 +89,7 @@ class WienerRefinement(Refinement):
         rest = [] if self._adds_up else [mixture - sum(estimates)]
         whole, *spectra = map(self._stft, (mixture, *estimates, *rest))
         # The filter scales loud mixtures down to this peak; quiet ones would be lost in what it adds to denominators.
-        peak = ops.max(magnitude(*whole), axis=(1, 2, 3), keepdims=True) / _PEAK
+        peak = ops.max(magnitude(*whole), axis=(1, 2, 3), keepdims=True) / PEAK
         whole, *spectra = (tuple(part / peak for part in spectrum) for spectrum in (whole, *spectra))
         magnitudes = ops.stack([magnitude(*spectrum) for spectrum in spectra], axis=1)
         parts = wiener_filter(magnitudes, whole, self._iterations, softmask=True)
