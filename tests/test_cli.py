@@ -192,6 +192,8 @@ class TestSeparate:
             (["*.txt"], "contains no audio files"),
             (["-", "song.wav"], "Standard input, -, is separated alone"),
             (["song.wav", "--stems", "drums", "--two-stems", "vocals"], "both choose stems"),
+            (["song.wav", "--two-stems", "vocals", "--group", "band=drums+bass"], "--two-stems makes two stems alone"),
+            (["song.wav", "--two-stems", "vocals", "--residual", "band"], "--two-stems makes two stems alone"),
             (["song.wav", "--stdout", "vocals", "--json"], "--stdout writes one wav"),
             (["song.wav", "--stdout", "vocals", "-o", "out"], "--stdout writes one wav"),
             (["song.wav", "--stdout", "vocals", "--format", "mp3"], "--stdout writes one wav"),
@@ -252,7 +254,7 @@ class TestSeparate:
         skip = (song, "missing.wav", "-o", tmp_path, "-m", small_preset, "--two-stems", "drums")
         code, out, _ = run("separate", *skip, "--json", "--exist", "skip")
         skipped, failed = map(json.loads, out.splitlines())
-        assert (code, skipped) == (1, {"song": str(song), "skipped": True})
+        assert (code, skipped) == (1, {"song": str(song), "skipped": True, "stems": facts["stems"]})
         assert "no such audio file" in failed["error"]
         np.testing.assert_allclose(sum(stems), audio.read(song)[0], atol=1e-6)
 
@@ -276,10 +278,9 @@ class TestSeparate:
     def test_skipping_makes_what_is_missing_and_removes_nothing(self, run, song, tmp_path, small_preset):
         batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--exist", "skip")
         folder = tmp_path / "out" / "song"
-        assert run(*batch, "--stems", "drums", "--duration", 0.5)[0] == 0
+        assert run(*batch, "--stems", "drums")[0] == 0
         assert run(*batch, "--stems", "vocals", "--stems", "drums,")[0] == 0
         assert {path.name for path in folder.iterdir()} == {"drums.wav", "vocals.wav"}
-        assert audio.info(folder / "drums.wav").samples == RATE  # the excerpt was not what is asked for now
         code, _, err = run(*batch, "--format", "flac")
         assert code == 2
         assert "exists already" in message(err)
@@ -295,9 +296,60 @@ class TestSeparate:
         (tmp_path / "out" / "song" / "drums.wav").unlink()
         code, _, err = run(*batch, small_preset, "--exist", "skip")
         assert code == 2
-        assert "vocals.wav: was made by other. --exist overwrite replaces it." in message(err)
+        assert "vocals.wav: was made by other, not by small; --overwrite replaces it." in message(err)
         assert run(*batch, small_preset, "--exist", "overwrite", "--stems", "drums")[0] == 0
         assert [path.name for path in (tmp_path / "out" / "song").iterdir()] == ["drums.wav"]
+
+    @pytest.mark.parametrize(
+        ("options", "maker"),
+        [
+            (["--duration", 0.5], "duration=0.5"),
+            (["--start", 0.25], "start=0.25"),
+            (["--shifts", 2], "shifts=2"),
+            (["--tta", "--overlap", 0.5], "overlap=0.5, tta=1"),
+            (["--stems", "vocals", "--group", "vocals2=vocals+drums"], None),
+            (["--batch-size", 1], None),
+        ],
+    )
+    def test_only_stems_of_the_same_options_are_taken_for_done(self, run, song, tmp_path, small_preset, options, maker):
+        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--exist", "skip")
+        assert run(*batch)[0] == 0
+        vocals = tmp_path / "out" / "song" / "vocals.wav"
+        before = vocals.read_bytes()
+        code, out, err = run(*batch, *options)
+        assert vocals.read_bytes() == before
+        if maker is None:
+            assert (code, "1 skipped" in out) == (0, True)
+            return
+        assert code == 2
+        assert f"was made by small, not by small ({maker}); --overwrite replaces it." in message(err)
+        assert run(*batch[:-2], *options, "--overwrite")[0] == 0
+        assert "1 skipped" in run(*batch, *options)[1]
+
+    @pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3", "m4a", "stem.m4a"])
+    def test_damaged_stems_are_made_again(self, run, song, tmp_path, small_preset, format):
+        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--format", format, "--exist", "skip")
+        assert run(*batch)[0] == 0
+        files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        files[-1].write_bytes(b"")
+        code, out, err = run(*batch)
+        assert (code, "skipped" in out) == (0, False), err
+        assert audio.info(files[-1]).samples == pytest.approx(RATE, abs=10)
+        files[0].write_bytes(b"a voice that nobody can read" * 100)
+        code, _, err = run(*batch)
+        assert code == 2
+        assert "is damaged, or was not written by tfsep; --overwrite replaces it." in message(err)
+        assert run(*batch[:-2], "--overwrite")[0] == 0
+
+    def test_skipping_keeps_what_others_wrote_beside_a_missing_stem(self, run, song, tmp_path, small_preset):
+        folder = tmp_path / "out" / "song"
+        folder.mkdir(parents=True)
+        shutil.copy(song, folder / "vocals.wav")
+        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--exist", "skip")
+        code, _, err = run(*batch)
+        assert (code, "vocals.wav: is damaged, or was not written by tfsep" in message(err)) == (2, True)
+        assert (folder / "vocals.wav").read_bytes() == song.read_bytes()
+        assert "1 skipped" in run(*batch, "--stems", "vocals")[1]
 
     def test_surround_sound_and_other_segments(self, run, tmp_path, small_preset):
         sound = np.random.default_rng(0).normal(0, 0.1, (RATE, 6)).astype(np.float32)
@@ -362,6 +414,22 @@ class TestSeparate:
         (tmp_path / "vocals.wav").write_bytes(result.stdout)
         expected = tfsep.separate(song, small_preset)["vocals"]
         np.testing.assert_allclose(audio.read(tmp_path / "vocals.wav")[0], expected, atol=1e-6)
+
+    def test_errors_of_standard_input_name_it(self, run, tmp_path, small_preset, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"no audio" * 100)))
+        code, out, err = run("separate", "-", "-o", tmp_path / "out", "-m", small_preset, "--json")
+        assert (code, json.loads(out)["song"]) == (1, "standard input")
+        assert message(err).startswith("tfsep: standard input: cannot be read as audio")
+
+    @pytest.mark.skipif(os.name != "posix", reason="pipes of posix")
+    def test_standard_output_that_is_closed_early(self, tmp_path):
+        song = tmp_path / "song.wav"
+        audio.write(song, np.random.default_rng(0).normal(0, 0.1, (20 * RATE, 1)).astype(np.float32), RATE)
+        command = [sys.executable, "-m", "tfsep", "separate", str(song), "-m", "hpss", "--stdout", "drums"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stdout.close()
+        err = process.stderr.read()
+        assert (process.wait(), err) == (1, "tfsep: Standard output was closed before the end of the stem.\n")
 
     def test_one_bad_file_among_many(self, run, song, tmp_path, small_preset):
         bad = tmp_path / "bad.wav"
@@ -836,7 +904,7 @@ class TestEvaluate:
         (tmp_path / "cut.wav").write_bytes((tmp_path / "one.wav").read_bytes()[:-9])
         code, _, err = run("score", tmp_path / "one.wav", tmp_path / "cut.wav")
         assert (code, "cut.wav: is truncated" in message(err)) == (1, True)
-        assert "(tfsep separate --tolerant)" in message(err)  # an option of that command alone
+        assert "with tfsep separate --tolerant." in message(err)  # an option of that command alone
 
     def test_several_protocols_as_tables_differences_csv_and_json(self, run, songs, tmp_path):
         command = self.estimates(songs, tmp_path / "theirs")

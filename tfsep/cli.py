@@ -164,8 +164,8 @@ def separate(
     exist: Annotated[
         str | None,
         typer.Option(
-            help="What to do with stems that exist: error, skip (of another length they are replaced) or overwrite. "
-            "Defaults to error; with --runner to skip."
+            help="What to do with stems that exist: error, skip (the song, if the same command made all of them) or "
+            "overwrite. Defaults to error; with --runner to skip."
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="The same as --exist overwrite.")] = False,
@@ -204,13 +204,15 @@ def separate(
     if two_stems is not None:
         if stems is not None:
             raise ValueError("--stems and --two-stems both choose stems. Give one of them.")
-        stems, residual = [two_stems], residual or "accompaniment"
+        if group or residual:
+            raise ValueError("--two-stems makes two stems alone. Leave it out for --group and --residual.")
+        stems, residual = [two_stems], "accompaniment"
     with contextlib.ExitStack() as stack:
         if stdout is not None:
             if output is not None or format != "wav" or as_json or plot or report:
                 raise ValueError("--stdout writes one wav. Leave out --output, --format, --json, --plot and --report.")
             quiet, output = True, Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        inputs = [*(inputs or []), *(read_list(listed) if listed else [])]
+        inputs, piped = [*(inputs or []), *(read_list(listed) if listed else [])], None
         _check_runner(runner, runner_options)
         if runner is not None:
             if output is None:
@@ -222,7 +224,8 @@ def separate(
         if inputs == ["-"]:
             if output is None:
                 raise ValueError("Standard input is in no folder. Give --output, or --stdout STEM.")
-            inputs = [str(stack.enter_context(standard_input()))]
+            piped = stack.enter_context(standard_input())
+            inputs = [str(piped)]
         if "-" in inputs:
             raise ValueError("Standard input, -, is separated alone. Give it without other songs.")
         if not inputs:
@@ -269,6 +272,7 @@ def separate(
             trust=trust,
             quiet=quiet,
             as_json=as_json,
+            piped=piped,
         )
         if stdout is not None and stdout not in batch.names:
             raise ValueError(f"No stem {stdout!r}. Choose of {', '.join(batch.names)}.")

@@ -8,6 +8,7 @@ import errno
 import itertools
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -33,6 +34,8 @@ _ADVICE = {
     errno.EROFS: "Choose a place that can be written to",
     errno.ENOSPC: "Free some, or choose another place",
 }
+
+_ARGUMENT = re.compile(r"\w+=\S+ \(((?:tfsep \w+ )?--[^()]+)\)")
 
 # With it, Python prints no messages of loggers that have no handler.
 _NOWHERE = logging.NullHandler()
@@ -77,7 +80,9 @@ def one_line(error: BaseException) -> str:
         return printable(f"{error.filename or 'output'}: {error.strerror}.{advice}")
     if isinstance(error, ModuleNotFoundError) and error.name == "jax":
         return "KERAS_BACKEND=jax needs another package: pip install 'tfsep[jax]'."
-    return printable(" ".join(str(error).split())) or f"{type(error).__name__} (see --debug)"
+    # An argument of Python and the option of the command, such as "resume=True (--resume)": the option alone.
+    text = _ARGUMENT.sub(r"\1", " ".join(str(error).split()))
+    return printable(text) or f"{type(error).__name__} (see --debug)"
 
 
 def printable(text: str) -> str:

@@ -20,12 +20,11 @@ from tfsep.loading import load_model, model_licence, model_sources
 from tfsep.portable.bag import Bag
 from tfsep.progress import progress_bar
 from tfsep.separation import Separation
-from tfsep.separation.song_files import FileOptions, excerpt, other_model, stem_paths
+from tfsep.separation.song_files import FileOptions, stem_paths
+
+_STANDARD_INPUT = "standard input"
 
 EXIST = ("error", "skip", "overwrite")
-
-# Seconds by which stems may differ from what is asked for: opus and mp3 have sample rates and frames of their own.
-_TOLERANCE = 0.1
 
 
 class SongBatch:
@@ -41,6 +40,7 @@ class SongBatch:
         trust: bool, load SavedModels that can read or write files.
         quiet: bool, print errors and warnings alone.
         as_json: bool, print a line of JSON for each song instead of sentences.
+        piped: path of the file with what standard input gave, which messages do not name. Defaults to None.
 
     Attributes:
         done: dict from the path of each song that has been separated to the paths of its stems.
@@ -58,6 +58,7 @@ class SongBatch:
         trust: bool = False,
         quiet: bool = False,
         as_json: bool = False,
+        piped: Path | None = None,
     ):
         check_choice("exist", exist, EXIST)
         FileOptions(**files)
@@ -65,6 +66,7 @@ class SongBatch:
         self.files = files | {"overwrite": exist != "error", "keep_others": exist == "skip", "made_by": made_by}
         self.models, self.options = models, options
         self.exist, self.trust, self.quiet, self.as_json = exist, trust, quiet or as_json, as_json
+        self._piped = piped
         self.done: dict[Path, dict[str, Path]] = {}
         self.skipped: dict[Path, dict[str, Path]] = {}
         self.failures: list[int] = []
@@ -143,41 +145,30 @@ class SongBatch:
         self._songs += 1
         path = Path(facts["song"])
         stems = self._stems(path, folder)
+        name = _STANDARD_INPUT if path == self._piped else str(path)
+        facts = facts | {"song": name}
         if "error" in facts:
+            facts["error"] = facts["error"].replace(str(path), name)
             self.failures.append(facts["code"])
-            place = "" if path.name in facts["error"] else f"{path}: "
+            place = "" if Path(name).name in facts["error"] else f"{name}: "
             print(f"tfsep: {console.printable(place)}{facts['error']}", file=sys.stderr)
         elif "skipped" in facts:
             self.skipped[path] = stems
         else:
             self.done[path] = stems
             self._seconds += facts["seconds"]
-            self._say(f"{path.name}: {', '.join(stems)} -> {next(iter(stems.values())).parent}")
+            self._say(f"{Path(name).name}: {', '.join(stems)} -> {next(iter(stems.values())).parent}")
         if self.as_json:
             _print(json.dumps(facts))
 
     def _check(self, path: Path, folder: Path) -> dict:
-        if self.exist == "skip" and self._are_done(path, folder):
-            return {"skipped": True}
+        if self.exist == "skip" and self._separation.is_done(path, folder, **self.files):
+            return {"skipped": True, "stems": _strings(self._stems(path, folder))}
         self._separation.check_file(path, folder, **self.files)
         return {}
 
     def _stems(self, path: Path, folder: Path) -> dict[str, Path]:
         return stem_paths(path, folder, self.names, self.files["suffix"], self.files["name"])
-
-    def _are_done(self, path: Path, folder: Path) -> bool:
-        """Whether all stems of a song exist, of the part that is asked for; those of another model are an error."""
-        stems = dict.fromkeys(self._stems(path, folder).values())
-        existing = [stem for stem in stems if stem.is_file()]
-        if other := other_model(existing, self.files["made_by"]):
-            raise FileExistsError(f"{other[0]}: was made by {other[1]}. --exist overwrite replaces it.")
-        if len(existing) < len(stems):
-            return False
-        options = FileOptions(**self.files)
-        song = audio.info(path, tolerant=options.tolerant)
-        seconds = excerpt(song, options)[1] / song.sample_rate
-        found = (audio.info(stem) for stem in existing)
-        return all(abs(stem.samples / stem.sample_rate - seconds) <= _TOLERANCE for stem in found)
 
     def _separate(self, path: Path, folder: Path, progress: Callable | None) -> dict:
         started = time.perf_counter()
@@ -185,7 +176,7 @@ class SongBatch:
         info = audio.info(next(iter(stems.values())))
         seconds = info.samples / info.sample_rate
         return {
-            "stems": {name: str(stem) for name, stem in stems.items()},
+            "stems": _strings(stems),
             "seconds": round(seconds, 3),
             "times_real_time": round(seconds / (time.perf_counter() - started), 2),
             "peak": round(_peak(stems, FileOptions(**self.files).one_file), 6) if self.as_json else None,
@@ -206,14 +197,23 @@ class SongBatch:
         return {"song": str(path), **facts} if facts else {}
 
 
+def _strings(stems: dict[str, Path]) -> dict[str, str]:
+    return {name: str(path) for name, path in stems.items()}
+
+
 def _print(line: str) -> None:
     """Print a line; once its reader has gone, nothing more is printed, and the batch goes on."""
     try:
         print(line, flush=True)
     except BrokenPipeError:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        _leave_standard_output()
         print("tfsep: Standard output is closed. Songs are still separated.", file=sys.stderr)
+
+
+def _leave_standard_output() -> None:
+    """Send what is still to be written to standard output nowhere, also by Python at its end."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
@@ -259,5 +259,9 @@ def standard_input() -> Iterator[Path]:
 def to_standard_output(path: Path) -> None:
     """Write a file to standard output."""
     with path.open("rb") as file:
-        shutil.copyfileobj(file, sys.stdout.buffer)
-    sys.stdout.flush()
+        try:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _leave_standard_output()
+            raise RuntimeError("Standard output was closed before the end of the stem.") from None

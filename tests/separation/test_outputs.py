@@ -49,7 +49,7 @@ def test_residual_completes_the_stems_to_the_mixture(song):
 
 def test_consistent_estimates_share_the_difference_equally(song):
     estimates, mixture = song
-    stems = Outputs(SOURCES, consistent=True)(estimates, mixture)
+    stems = Outputs(("a", "b", "c"), consistent=True)(estimates, mixture)
     np.testing.assert_allclose(stems.sum(axis=1), mixture, atol=1e-5)
     difference = stems - estimates
     np.testing.assert_allclose(difference, np.repeat(difference[:, :1], 3, axis=1), atol=1e-5)
@@ -68,12 +68,22 @@ def test_consistent_estimates_share_the_difference_equally(song):
         ({"groups": {"band": "bass"}}, "Group 'band' must list"),
         ({"residual": "bass"}, "a stem 'bass' already"),
         ({"residual": "a/b"}, "name that a file can have"),
-        ({"residual": "rest", "consistent": True}, "leave no residual 'rest'"),
+        ({"consistent": True}, "vocals, drums, bass alone; consistent would share all else"),
     ],
 )
 def test_names_that_do_not_fit_are_errors(options, message):
     with pytest.raises(ValueError, match=message):
         Outputs(SOURCES, **options)
+
+
+def test_consistent_stems_leave_no_residual():
+    with pytest.raises(ValueError, match="leave no residual 'rest'"):
+        Outputs(("vocals", "other"), residual="rest", consistent=True)
+
+
+def test_sums_tell_their_terms():
+    outputs = Outputs(SOURCES, ["vocals", "band"], groups={"band": ["drums", "bass"]}, residual="rest")
+    assert outputs.formulas == {"band": "drums+bass", "rest": "mixture-vocals-band"}
 
 
 def test_songs_and_files_have_the_chosen_stems(identity, noise, tmp_path):

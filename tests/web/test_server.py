@@ -248,12 +248,11 @@ def test_a_download_is_cancelled_and_its_failure_is_told(server, song, monkeypat
     ("message", "expected"),
     [
         (
-            "x.mp3: is damaged; replace the file, or read its decodable part with tolerant=True "
-            "(tfsep separate --tolerant).",
+            "x.mp3: is damaged; replace the file, or read its decodable part with tfsep separate --tolerant.",
             "x.mp3: is damaged; replace the file, or read its decodable part with `tfsep separate --tolerant`.",
         ),
         (
-            "Convert them to mono, or surround sound to stereo by downmix=True (--downmix).",
+            "Convert them to mono, or surround sound to stereo by --downmix.",
             "Convert them to mono, or surround sound to stereo with `tfsep separate --downmix`.",
         ),
         ("/tmp/a/stems/the rest.wav: not all samples could be written.", "Not all samples could be written."),

@@ -8,7 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tfsep.checks import check_choice, check_integer
+from tfsep.audio.formats import check_bitrate
+from tfsep.checks import check_choice
 
 STEM_SUFFIXES = (".stem.m4a", ".stem.mp4")
 STEM_CHANNELS = 2
@@ -33,7 +34,8 @@ def check_format(suffix: str, sample_rate: int, channels: int, bitrate: int | No
         check_choice("channels", channels, (1, STEM_CHANNELS))
         channels = STEM_CHANNELS
     check_choice("channels", channels, _LAYOUTS)
-    check_integer("bitrate", bitrate, _LEAST * channels, _MOST_PER_HERTZ * sample_rate * channels, optional=True)
+    if bitrate is not None:
+        check_bitrate(bitrate, range(_LEAST * channels, _MOST_PER_HERTZ * sample_rate * channels + 1))
 
 
 class AacEncoder:

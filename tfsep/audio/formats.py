@@ -1,6 +1,7 @@
-"""The facts about an audio file, and the errors of reading."""
+"""The facts about an audio file, and the errors of reading and of bitrates."""
 
 import dataclasses
+from collections.abc import Sequence
 
 
 class AudioError(RuntimeError):
@@ -25,6 +26,13 @@ TOLERANT_ADVICE = "; replace the file, or read its decodable part with tolerant=
 def damaged(path: str, reason: str) -> AudioError:
     """Return the error for an audio file of which a part is missing or cannot be decoded."""
     return AudioError(f"{path}: {reason}{TOLERANT_ADVICE}")
+
+
+def check_bitrate(bitrate: int, allowed: Sequence[int]) -> None:
+    """Raise ValueError unless a bitrate, in bits per second, is one of a list or range."""
+    if bitrate not in allowed:
+        words = f"from {allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
+        raise ValueError(f"bitrate must be {words} bits per second. Received: bitrate={bitrate}.")
 
 
 @dataclasses.dataclass(frozen=True)

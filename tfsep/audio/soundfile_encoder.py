@@ -7,8 +7,8 @@ import numpy as np
 import soundfile
 
 from tfsep.audio.channels import wave_to_vorbis
+from tfsep.audio.formats import check_bitrate
 from tfsep.audio.resampling import Resampler
-from tfsep.checks import check_choice, check_integer
 
 # Subtypes of each suffix, the default first.
 SUBTYPES = {
@@ -115,15 +115,14 @@ def _settings(suffix: str, sample_rate: int, channels: int, bitrate: int | None)
     if suffix == ".opus":
         least, most = (limit * channels for limit in _OPUS_BITRATES)
         bitrate = _OPUS_DEFAULT * channels if bitrate is None else bitrate
-        check_integer("bitrate", bitrate, least, most)
+        check_bitrate(bitrate, range(least, most + 1))
         return {"compression_level": (most - bitrate) / (most - least)}
     if bitrate is None:
         return _DEFAULTS.get(suffix, {})
     if suffix == ".mp3":
         least, most, choices = next(row for lowest, row in _MP3_BITRATES.items() if sample_rate >= lowest)
-        check_choice("bitrate", bitrate, [1000 * choice for choice in choices])
+        check_bitrate(bitrate, [1000 * choice for choice in choices])
         return {"compression_level": (most - bitrate / 1000) / (most - least), "bitrate_mode": "CONSTANT"}
-    check_integer("bitrate", bitrate)
     return {"compression_level": _vorbis_level(sample_rate, channels, bitrate)}
 
 
@@ -133,7 +132,7 @@ def _vorbis_level(sample_rate: int, channels: int, bitrate: int) -> float:
     least, most = (_vorbis_bitrate(sample_rate, channels, level) for level in (1.0, 0.0))
     if most <= 0:
         raise ValueError(f"ogg takes no bitrate at {sample_rate} Hz: resample, or leave it out.")
-    check_integer("bitrate", bitrate, least, most)
+    check_bitrate(bitrate, range(least, most + 1))
     low, high = 0.0, 1.0
     for _ in range(10):
         level = (low + high) / 2

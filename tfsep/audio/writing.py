@@ -111,6 +111,8 @@ def check_format(
     """
     check_choice("suffix", suffix, SUBTYPES)
     subtype = SUBTYPES[suffix][0] if subtype is None else subtype
+    if subtype != SUBTYPES[suffix][0] and len(SUBTYPES[suffix]) == 1:
+        raise ValueError(f"{suffix[1:]} takes no subtype. Received: subtype={subtype!r}.")
     check_choice("subtype", subtype, SUBTYPES[suffix])
     check_integer("bitrate", bitrate, optional=True)
     if bitrate is not None and suffix in soundfile_encoder.LOSSLESS:
@@ -313,7 +315,7 @@ class Writer:
             raise ValueError(f"{self._path}: is a folder. Expected the name of a file to write.")
         if self._path.exists() and not self._overwrite:
             raise FileExistsError(
-                f"{self._path}: exists already; choose another name or allow overwriting (overwrite=True, --overwrite)."
+                f"{self._path}: exists already; choose another name, or replace it with overwrite=True (--overwrite)."
             )
         if not self._path.parent.is_dir():
             raise FileNotFoundError(f"{self._path}: its folder does not exist; create it first.")
@@ -331,7 +333,7 @@ class Writer:
         if self._clip == "error" and peak > 1:
             raise ValueError(
                 f"{self._path}: audio reaches {peak:.4g} and {self._subtype} would clip it at 1; "
-                "write wav with subtype 'FLOAT', or lower the level (clip='rescale', --clip rescale)."
+                "write wav with subtype 'FLOAT', or lower the level by clip='rescale' (--clip rescale)."
             )
         self.peak = max(self.peak, peak)
         size = (self._samples + len(block)) * self._channels * _PCM_BITS.get(self._subtype, 32) // 8

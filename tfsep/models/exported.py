@@ -62,7 +62,7 @@ class ExportedSeparator:
         if suspects:
             raise ValueError(
                 f"{path} contains operations that may read or write files, or run code: {', '.join(suspects)}. If you "
-                "trust whoever made it, load it by load_model(path, trust=True), --trust."
+                "trust whoever made it, load it with trust=True (--trust)."
             )
         for name, value in facts.items():
             setattr(self, name, value)

@@ -8,6 +8,9 @@ import numpy as np
 
 from tfsep.files import is_file_name
 
+# Stems of MUSDB18 that are not the whole song without the fourth, `other`.
+_PARTS = {"vocals", "drums", "bass"}
+
 
 class Outputs:
     """Stems as sums of a model's estimates and the mixture.
@@ -26,9 +29,11 @@ class Outputs:
     Attributes:
         names: tuple of str, the stems.
         matrix: float32 array `[stems, sources + 1]`.
+        formulas: dict from each stem that is a sum to its terms, such as `"drums+bass"` or `"mixture-vocals"`.
 
     Raises:
-        ValueError: for names that no file can have, that are unknown, or that are given twice.
+        ValueError: for names that no file can have, that are unknown, or that are given twice; for consistent stems
+            of sources that are some of vocals, drums and bass alone.
 
     Example:
 
@@ -53,15 +58,22 @@ class Outputs:
             raise ValueError(f"The model's sources need names that files can have. Received: {list(sources)}.")
         estimates = np.eye(len(sources), len(sources) + 1)
         if consistent:
+            if set(sources) <= _PARTS:
+                raise ValueError(
+                    f"The model estimates {', '.join(sources)} alone; consistent would share all else among them. "
+                    "A residual gives it a stem of its own."
+                )
             estimates[:, :-1] -= 1 / len(sources)
             estimates[:, -1] = 1 / len(sources)
         rows = dict(zip(sources, estimates, strict=True))
+        self.formulas: dict[str, str] = {}
         for name, members in groups.items():
             _check_name("A group", name, sources)
             if isinstance(members, str) or not members or len(set(members)) < len(members):
                 raise ValueError(f"Group {name!r} must list different sources. Received: {members!r}.")
             _check_known(members, sources)
             rows[name] = sum(rows[member] for member in members)
+            self.formulas[name] = "+".join(members)
         if stems is None:
             grouped = {member for members in groups.values() for member in members}
             stems = [name for name in rows if name not in grouped]
@@ -73,6 +85,7 @@ class Outputs:
             _check_name("The residual", residual, rows)
             mixture = np.zeros(len(sources) + 1)
             mixture[-1] = 1
+            self.formulas[residual] = "-".join(["mixture", *rows])
             rows[residual] = mixture - sum(rows.values())
             if not np.abs(rows[residual]).max() > 1e-6:
                 raise ValueError(f"Consistent stems leave no residual {residual!r}. Choose some of them, or drop one.")

@@ -19,9 +19,10 @@ from tfsep.audio.reading import MOST_CHANNELS, RATES
 from tfsep.checks import check_integer, check_number
 from tfsep.loading import cached_model, model_sources, takes_whole_songs
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
+from tfsep.separation.marks import facts
 from tfsep.separation.outputs import Outputs
 from tfsep.separation.song import Delay, Quality, separate_stream, stream_latency
-from tfsep.separation.song_files import FileOptions, check_file, write_stems
+from tfsep.separation.song_files import FileOptions, are_done, check_file, write_stems
 from tfsep.separation.stream import Stream
 
 Progress = Callable[[int, int | None, float | None], None]
@@ -108,7 +109,7 @@ class Separation:
     ):
         self._model = model
         self._quality = Quality(overlap, batch_size, shifts, tta, wiener, segment, extend_band)
-        self._downmix = downmix
+        self._downmix, self._consistent = downmix, consistent
         if takes_whole_songs(model):
             self._quality.check_whole_songs()
         sources = model_sources(model) or self.model.sources
@@ -220,23 +221,38 @@ class Separation:
         Returns:
             The `AudioInfo` of the song.
         """
-        return check_file(path, folder, self.names, _file_options(options), self._downmix)
+        return check_file(path, folder, self.names, self._file_options(options), self._downmix)
+
+    def is_done(self, path: str | Path, folder: str | Path, **options) -> bool:
+        """Whether all stems that `file` would write exist, made by the same model and options.
+
+        Raises:
+            FileExistsError: if one exists that something else made.
+        """
+        return are_done(path, folder, self.names, self._file_options(options))
 
     def file(
         self, path: str | Path, folder: str | Path, *, progress: Progress | None = None, **options
     ) -> dict[str, Path]:
         """Separate a file into files; see `tfsep.separate_file`, also for the options."""
         separate = functools.partial(self.blocks, progress=progress)
+        return write_stems(path, folder, self.names, separate, self._file_options(options), self._downmix)
+
+    def _file_options(self, options: dict) -> FileOptions:
+        known = [field.name for field in dataclasses.fields(FileOptions) if field.name != "recipes"]
+        if unknown := [name for name in options if name not in known]:
+            raise TypeError(f"Unknown option {unknown[0]!r}. Options of files: {', '.join(known)}.")
         if isinstance(self._model, (str, os.PathLike)):
             options = {"made_by": Path(self._model).name, **options}
-        return write_stems(path, folder, self.names, separate, _file_options(options), self._downmix)
+        return FileOptions(**options, recipes={stem: self._recipe(stem) for stem in self.names})
 
-
-def _file_options(options: dict) -> FileOptions:
-    names = [field.name for field in dataclasses.fields(FileOptions)]
-    if unknown := [name for name in options if name not in names]:
-        raise TypeError(f"Unknown option {unknown[0]!r}. Options of files: {', '.join(names)}.")
-    return FileOptions(**options)
+    def _recipe(self, stem: str) -> list[str]:
+        """Return what makes a stem of the model's estimates, and the options that change these."""
+        formula = self._outputs.formulas.get(stem)
+        changed = {"consistent": self._consistent, "downmix": self._downmix} | dataclasses.asdict(self._quality)
+        del changed["batch_size"]
+        defaults = {"consistent": False, "downmix": False} | dataclasses.asdict(Quality())
+        return [*([formula] if formula else []), *facts(changed, defaults)]
 
 
 def _timed(progress: Progress) -> Callable[[int, int | None], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,14 @@ from tfsep import audio
 from tfsep.audio.av_encoder import STEM_SUFFIXES
 from tfsep.audio.channels import downmix_matrix, mixed_down
 from tfsep.audio.stem_files import MOST_STEMS
-from tfsep.audio.writing import CLIPS, read_comment
+from tfsep.audio.writing import CLIPS
 from tfsep.checks import check_choice, check_number
 from tfsep.datasets import FileStem, Track
 from tfsep.datasets.folders import SUFFIXES
 from tfsep.datasets.musdb18 import STREAMS
 from tfsep.files import file_name, remove_leftovers
 from tfsep.plotting import plot_spectrograms, plot_waveforms
+from tfsep.separation import marks
 from tfsep.separation.chunking import crop
 from tfsep.separation.song import Delay
 from tfsep.separation.threads import read_ahead, write_behind
@@ -32,9 +33,8 @@ _log = logging.getLogger("tfsep")
 # Samples read from a file at a time.
 _BLOCK = 1 << 18
 
-# The comments in the files of stems, by which a later run recognises them.
-_MARK = "{}{}, separated by tfsep"
-_STEM, _STEM_FILE = "Stem {!r}", "STEM file"
+# Seconds by which stems may differ from their song: opus and mp3 have sample rates and frames of their own.
+_TOLERANCE = 0.1
 
 # Seconds of a song that a figure of spectrograms shows.
 _SHOWN = 30
@@ -60,6 +60,7 @@ class FileOptions:
     overwrite: bool = False
     keep_others: bool = False  # overwrite stems of these names and this format alone
     made_by: str = ""  # the model, as the comments of stems call it
+    recipes: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)  # and how each stem is made with it
 
     def __post_init__(self):
         check_choice("clip", self.clip, CLIPS)
@@ -71,6 +72,12 @@ class FileOptions:
     def one_file(self) -> bool:
         """Whether all stems of a song go into one STEM file."""
         return self.suffix in STEM_SUFFIXES
+
+    def maker(self, stem: str) -> str:
+        """Return the model and the options that make a stem, as its comment tells them; empty for an unnamed model."""
+        excerpt = marks.facts({"start": self.start, "duration": self.duration}, {"start": 0, "duration": None})
+        told = [*self.recipes.get(stem, ()), *excerpt]
+        return f"{self.made_by} ({', '.join(told)})" if self.made_by and told else self.made_by
 
 
 def stem_paths(
@@ -159,12 +166,58 @@ def check_file(
         is_replaced = options.overwrite and (existing in (*paths.values(), *figures) or not options.keep_others)
         if not is_replaced:
             raise FileExistsError(
-                f"{existing}: exists already; choose another folder, or allow overwriting (overwrite=True, "
-                "--overwrite)."
+                f"{existing}: exists already; choose another folder, or replace it with overwrite=True (--overwrite)."
             )
         if existing.suffix.lower() in SUFFIXES and existing not in paths.values() and not _is_ours(existing, pattern):
             raise FileExistsError(f"{existing}: is another {existing.stem!r}, not written by tfsep; remove it.")
     return info
+
+
+def are_done(path: str | Path, folder: str | Path, names: Sequence[str], options: FileOptions) -> bool:
+    """Whether a song need not be separated again, because all of its stems exist.
+
+    Args:
+        path, folder, names, options: see `check_file`.
+
+    Raises:
+        FileExistsError: if a stem exists that another model or other options made, or, unless it is as long as the
+            song and none is missing, one that nothing tells to be of tfsep.
+    """
+    paths = stem_paths(path, folder, names, options.suffix, options.name)
+    existing = {stem: place for stem, place in paths.items() if place.is_file() and place.stat().st_size}
+    made_by = {stem: marks.read_mark(place) for stem, place in existing.items()}
+    asked = _makers(paths, options)
+    for stem, mark in made_by.items():
+        if mark and mark[1] not in ("", asked[stem]):
+            raise FileExistsError(
+                f"{existing[stem]}: was made by {mark[1]}, not by {asked[stem]}; overwrite=True (--overwrite) replaces "
+                "it."
+            )
+    info = audio.info(path, tolerant=options.tolerant)
+    seconds = excerpt(info, options)[1] / info.sample_rate
+    if len(existing) == len(paths) and all(_lasts(place, seconds) for place in existing.values()):
+        return True
+    for stem, mark in made_by.items():
+        if mark is None:
+            raise FileExistsError(
+                f"{existing[stem]}: is damaged, or was not written by tfsep; overwrite=True (--overwrite) replaces it."
+            )
+    return False
+
+
+def _makers(paths: dict[str, Path], options: FileOptions) -> dict[str, str]:
+    """Return what makes each stem, which for a STEM file is the same."""
+    makers = {stem: options.maker(stem) for stem in paths}
+    return dict.fromkeys(paths, "; ".join(dict.fromkeys(makers.values()))) if options.one_file else makers
+
+
+def _lasts(path: Path, seconds: float) -> bool:
+    """Whether a file can be read and has this length."""
+    try:
+        info = audio.info(path)
+    except (audio.AudioError, OSError):
+        return False
+    return abs(info.samples / info.sample_rate - seconds) <= _TOLERANCE
 
 
 def write_stems(
@@ -244,13 +297,14 @@ def excerpt(info: audio.AudioInfo, options: FileOptions) -> tuple[int, int]:
 def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileOptions) -> list[audio.Writer]:
     """Return the writer of a STEM file, or one for each stem."""
     settings = {"overwrite": options.overwrite, "clip": options.clip, "bitrate": options.bitrate, "tags": _tags(path)}
+    makers = _makers(paths, options)
     if options.one_file:
-        (place,) = set(paths.values())
+        (place,), (maker,) = set(paths.values()), set(makers.values())
         facts = place, info.sample_rate, tuple(paths), info.channels
-        return [audio.StemFileWriter(*facts, comment=_mark(_STEM_FILE, options), **settings)]
+        return [audio.StemFileWriter(*facts, comment=marks.comment(marks.STEM_FILE, maker), **settings)]
     facts = info.sample_rate, info.channels, options.subtype
     return [
-        audio.Writer(place, *facts, comment=_mark(_STEM.format(stem), options), **settings)
+        audio.Writer(place, *facts, comment=marks.comment(marks.stem_mark(stem), makers[stem]), **settings)
         for stem, place in paths.items()
     ]
 
@@ -258,10 +312,6 @@ def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileO
 def _write(writers: list[audio.Writer], parts: Iterable[np.ndarray]) -> None:
     for writer, part in zip(writers, parts, strict=True):
         writer.write(part)
-
-
-def _mark(what: str, options: FileOptions) -> str:
-    return _MARK.format(what, f" of {options.made_by}" if options.made_by else "")
 
 
 def _finish(writers: list[audio.Writer], path: str | Path) -> None:
@@ -313,27 +363,14 @@ def _tags(path: str | Path) -> audio.Tags | None:
         return None
 
 
-def is_separated(path: Path) -> bool:
-    """Whether tfsep wrote a file, as the stem or the STEM file of a song."""
-    return read_comment(path).endswith(", separated by tfsep")
-
-
-def other_model(paths: Iterable[Path], made_by: str) -> tuple[Path, str] | None:
-    """Return a file of stems that another model made, and the name of that model; None if there is none."""
-    marks = {
-        path: re.fullmatch(_MARK.format("(?:Stem .*?|STEM file)", " of (.*)"), read_comment(path)) for path in paths
-    }
-    return next(((path, mark[1]) for path, mark in marks.items() if mark and mark[1] != made_by), None)
-
-
 def _is_ours(path: Path, pattern: re.Pattern) -> bool:
     """Whether an earlier run wrote a file as a stem, or the STEM file, of this song."""
     match = pattern.fullmatch(str(path))
     if match is None:
         return False
-    stem = _STEM.format(match["stem"]) if "stem" in pattern.groupindex else _STEM_FILE
-    comment = read_comment(path)
-    return comment == _MARK.format(stem, "") or (comment.startswith(f"{stem} of ") and is_separated(path))
+    mark = marks.read_mark(path)
+    what = marks.stem_mark(match["stem"]) if "stem" in pattern.groupindex else marks.STEM_FILE
+    return mark is not None and mark[0] == what
 
 
 def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfsep.datasets.folders import SUFFIXES
-from tfsep.separation.song_files import is_separated, stem_paths
+from tfsep.separation.marks import read_mark
+from tfsep.separation.song_files import stem_paths
 
 # Video files, whose sound is read, beside the formats of audio.
 SONG_SUFFIXES = (*SUFFIXES, ".caf", ".mka", ".mkv", ".mov", ".webm", ".w64", ".wma")
@@ -111,4 +112,4 @@ def _search(folder: Path) -> list[Path]:
 
 
 def _is_song(path: Path) -> bool:
-    return path.suffix.lower() in SONG_SUFFIXES and path.is_file() and not is_separated(path)
+    return path.suffix.lower() in SONG_SUFFIXES and path.is_file() and read_mark(path) is None

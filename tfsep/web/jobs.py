@@ -24,8 +24,8 @@ from tfsep.web.downloads import download, is_here, megabytes
 from tfsep.web.room import FULL, check_room, is_full, stems_size
 
 MIXTURE = "mixture"
-# Such as "by downmix=True (--downmix)".
-_ARGUMENT = re.compile(r"(?:with|by) \w+=True \((?:tfsep separate )?(--\w+)\)")
+# Of the command line, such as "by --downmix".
+_OPTION = re.compile(r"(?:with|by) (?:tfsep separate )?(--\w+)")
 # Seconds that the end of the program waits for a model that is computing.
 _PATIENCE = 5
 
@@ -205,10 +205,10 @@ class Jobs:
 
 
 def _in_words(message: str, job: Job) -> str:
-    """Return a message without the paths of the server and arguments of Python, which the user does not know."""
+    """Return a message without the paths of the server, which the user does not know, and options as commands."""
     message = re.sub(rf"^({re.escape(str(job.upload.parent))}.*?|{re.escape(job.upload.name)}): ", "", message)
     message = message.replace(str(job.upload), job.name)
-    message = _ARGUMENT.sub(r"with `tfsep separate \1`", message)
+    message = _OPTION.sub(r"with `tfsep separate \1`", message)
     return message if message.startswith((job.model, job.name)) else message[:1].upper() + message[1:]
 
 
