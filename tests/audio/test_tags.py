@@ -19,7 +19,23 @@ from tfsep.audio.writing import read_comment
 FORMATS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a"]
 # The bytes of a picture are not looked at, except for the first. Larger than a page of ogg.
 COVER = b"\xff\xd8\xff\xe0" + np.random.default_rng(0).bytes(200001)
-TAGS = audio.Tags("Früh", "Nobody 誰", "Album", "1999-12-31", "3/12", "Rock", "A comment", "Various", "Sömeone", COVER)
+TAGS = audio.Tags(
+    "Früh",
+    "Nobody 誰",
+    "Album",
+    "1999-12-31",
+    "3/12",
+    "Rock",
+    "A comment",
+    "Various",
+    "Sömeone",
+    disc="1/2",
+    bpm="128",
+    isrc="DEA829900001",
+    copyright="1999 Nobody",
+    lyrics="First line\nsecond line",
+    cover=COVER,
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +115,8 @@ def test_a_comment_replaces_that_of_the_song(music, tmp_path):
     ("suffix", "bad", "kept"),
     [
         (".m4a", {"track": "A3"}, {"track": ""}),
+        (".m4a", {"bpm": "127.5"}, {"bpm": ""}),
+        (".m4a", {"track": "", "bpm": "128.00", "disc": "A"}, {"bpm": "128", "disc": ""}),
         (".m4a", {"cover": b"GIF89a..."}, {"cover": None}),
         (".mp3", {"cover": b"no picture"}, {"cover": None}),
         (".flac", {"cover": b"\xff\xd8\xff" + bytes(1 << 24)}, {"cover": None}),

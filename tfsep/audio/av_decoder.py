@@ -110,7 +110,10 @@ def read_tags(path: str) -> tuple[dict[str, str], bytes | None]:
         pictures = [stream for stream in container.streams.video if stream.disposition & _PICTURE]
         pictures.sort(key=lambda stream: stream.metadata.get("comment") != "Cover (front)")
         cover = next((bytes(packet) for packet in container.demux(pictures[:1])), None) if pictures else None
-        return {name.lower(): text for name, text in tags.items()}, cover or None
+        tags = {name.lower(): text for name, text in tags.items()}
+        if "mp4" in container.format.name and "bpm" not in tags:
+            tags["bpm"] = mp4.read_bpm(path)
+        return tags, cover or None
 
 
 class _Frames:

@@ -35,6 +35,19 @@ def has_exact_end(path: str, sample_rate: int) -> bool:
         return any(_has_edits(file, one) for one in inside if one.name == b"trak")
 
 
+def read_bpm(path: str) -> str:
+    """Return the beats a minute, which FFmpeg does not read; empty if there are none."""
+    with open(path, "rb") as file:
+        place = _Atom(b"", 0, 0, _size(file))
+        for name in (b"moov", b"udta", b"meta", b"ilst", b"tmpo", b"data"):
+            start = place.content + 4 * (place.name == b"meta")  # after its version
+            place = next((one for one in _atoms(file, start, place.end) if one.name == name), None)
+            if place is None:
+                return ""
+        bpm = int.from_bytes(_read(file, place.content + 8, min(place.end, place.content + 12)), "big")
+        return str(bpm) if bpm else ""
+
+
 def replace_user_data(source: BinaryIO, target: BinaryIO, *atoms: bytes) -> None:
     """Copy a file whose last atom is `moov`, with these atoms in its user data; no audio moves.
 

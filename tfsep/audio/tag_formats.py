@@ -4,6 +4,7 @@ import base64
 import errno
 import functools
 import os
+import re
 import shutil
 import struct
 from collections.abc import Mapping
@@ -24,8 +25,14 @@ _NAMES = {
     "comment": (b"COMM", b"COMMENT", b"\xa9cmt", b"ICMT"),
     "album_artist": (b"TPE2", b"ALBUMARTIST", b"aART", None),
     "composer": (b"TCOM", b"COMPOSER", b"\xa9wrt", None),
+    "disc": (b"TPOS", b"DISCNUMBER", b"disk", None),
+    "bpm": (b"TBPM", b"BPM", b"tmpo", None),
+    "isrc": (b"TSRC", b"ISRC", b"----", None),
+    "copyright": (b"TCOP", b"COPYRIGHT", b"cprt", b"ICOP"),
+    "lyrics": (b"USLT", b"LYRICS", b"\xa9lyr", None),
 }
 _PICTURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp", b"BM": "bmp"}
+_MP4_NUMBERS = {"track": 2, "disc": 2, "bpm": 1}  # tags that mp4 stores as up to this many numbers
 _MP4_PICTURES = {"jpeg": 13, "png": 14, "bmp": 27}
 _FRONT = 3
 _LONGEST_TEXT = 1 << 20  # bytes
@@ -36,8 +43,9 @@ _LARGEST_WAV = (1 << 32) - 1
 def unwritable(suffix: str, texts: Mapping[str, bytes], cover: bytes | None) -> dict[str, str]:
     """Return the names of tags that a format cannot store, with the reasons."""
     lost = {name: "is too long" for name, text in texts.items() if len(text) > _LONGEST_TEXT}
-    if suffix in _MP4 and "track" in texts and not _track_numbers(texts["track"]):
-        lost["track"] = f"mp4 stores numbers, not {texts['track'].decode()!r:.200}"
+    if suffix in _MP4:
+        wrong = (name for name, most in _MP4_NUMBERS.items() if name in texts and not _numbers(texts[name], most))
+        lost |= {name: f"mp4 stores numbers, not {texts[name].decode()!r:.200}" for name in wrong}
     kinds = list(_MP4_PICTURES) if suffix in _MP4 else list(_PICTURES.values())
     if cover and _picture(cover) not in kinds:
         lost["cover"] = f"not {', '.join(kinds[:-1])} or {kinds[-1]}"
@@ -61,17 +69,17 @@ def _picture(cover: bytes) -> str | None:
     return next((kind for magic, kind in _PICTURES.items() if cover.startswith(magic)), None)
 
 
-def _track_numbers(track: bytes) -> list[int]:
-    """Return the numbers of `3` or `3/12`; none for anything else."""
-    numbers = track.split(b"/")
-    valid = len(numbers) <= 2 and all(number.isdigit() and int(number) < 1 << 16 for number in numbers)
+def _numbers(text: bytes, most: int) -> list[int]:
+    """Return the numbers of `3`, `3/12` or `128.00`, up to this many; none for anything else."""
+    numbers = re.sub(rb"\.0+$", b"", text).split(b"/")
+    valid = len(numbers) <= most and all(number.isdigit() and int(number) < 1 << 16 for number in numbers)
     return [int(number) for number in numbers] if valid else []
 
 
 def _id3(texts: Mapping[str, bytes], cover: bytes | None) -> bytes:
     frames = []
     for name, text in texts.items():
-        head = b"\3eng\0" if name == "comment" else b"\3"  # 3: UTF-8
+        head = b"\3eng\0" if name in ("comment", "lyrics") else b"\3"  # 3: UTF-8
         frames.append((_NAMES[name][0], head + text))
     if cover:
         frames.append((b"APIC", b"\0image/%b\0%c\0" % (_picture(cover).encode(), _FRONT) + cover))
@@ -130,19 +138,30 @@ def _copy_flac(source: BinaryIO, target: BinaryIO, texts: Mapping[str, bytes], c
 
 
 def _copy_mp4(source: BinaryIO, target: BinaryIO, texts: Mapping[str, bytes], cover: bytes | None) -> None:
-    binary, utf8 = 0, 1
-    items = []
-    for name, text in texts.items():
-        kind = utf8
-        if name == "track":
-            number, total = (*_track_numbers(text), 0)[:2]
-            kind, text = binary, struct.pack(">4H", 0, number, total, 0)
-        items.append((_NAMES[name][2], kind, text))
+    atoms = [mp4.atom(_NAMES[name][2], *_mp4_value(name, text)) for name, text in texts.items()]
     if cover:
-        items.append((b"covr", _MP4_PICTURES[_picture(cover)], cover))
-    atoms = [mp4.atom(name, mp4.atom(b"data", struct.pack(">II", kind, 0), content)) for name, kind, content in items]
+        atoms.append(mp4.atom(b"covr", _mp4_data(_MP4_PICTURES[_picture(cover)], cover)))
     handler = mp4.atom(b"hdlr", bytes(8), b"mdirappl", bytes(9))
     mp4.replace_user_data(source, target, mp4.atom(b"meta", bytes(4), handler, mp4.atom(b"ilst", *atoms)))
+
+
+def _mp4_value(name: str, text: bytes) -> list[bytes]:
+    """Return the atoms in that of a tag."""
+    binary, utf8, integer = 0, 1, 21
+    if name == "isrc":  # which has no atom of its own
+        named = [mp4.atom(kind, bytes(4), of) for kind, of in ((b"mean", b"com.apple.iTunes"), (b"name", b"ISRC"))]
+        return [*named, _mp4_data(utf8, text)]
+    if name not in _MP4_NUMBERS:
+        return [_mp4_data(utf8, text)]
+    numbers = _numbers(text, _MP4_NUMBERS[name])
+    if name == "bpm":
+        return [_mp4_data(integer, struct.pack(">H", *numbers))]
+    number, total = (*numbers, 0)[:2]
+    return [_mp4_data(binary, struct.pack(">4H", 0, number, total, 0))]
+
+
+def _mp4_data(kind: int, content: bytes) -> bytes:
+    return mp4.atom(b"data", struct.pack(">II", kind, 0), content)
 
 
 def _append_to_wav(path: Path, texts: Mapping[str, bytes], cover: bytes | None) -> None:

@@ -8,15 +8,20 @@ from pathlib import Path
 from tfsep.audio import av_decoder, tag_formats
 from tfsep.audio.reading import check_path
 
+# Names that FFmpeg gives to some of them, lyrics also with a language, as in `lyrics-eng`.
+_ALIASES = {"tbpm": "bpm", "tmpo": "bpm", "tsrc": "isrc", "lyrics": "lyrics", "unsyncedlyrics": "lyrics"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Tags:
     """What a file tells about the song in it; empty where it tells nothing.
 
     Attributes:
-        title, artist, album, genre, comment, album_artist, composer: str.
+        title, artist, album, genre, comment, album_artist, composer, copyright, lyrics: str.
         date: str, mostly the year.
-        track: str, its number, or `"3/12"`.
+        track, disc: str, a number, or `"3/12"`.
+        bpm: str, beats a minute.
+        isrc: str, the code of the recording.
         cover: bytes, the picture as a file (jpeg, png, gif, webp or bmp); None if there is none.
 
     Example:
@@ -36,6 +41,11 @@ class Tags:
     comment: str = ""
     album_artist: str = ""
     composer: str = ""
+    disc: str = ""
+    bpm: str = ""
+    isrc: str = ""
+    copyright: str = ""
+    lyrics: str = ""
     cover: bytes | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self):
@@ -67,6 +77,7 @@ def read_tags(path: str | os.PathLike) -> Tags:
     path, _ = check_path(path)
     texts, cover = av_decoder.read_tags(path)
     names = [field.name for field in dataclasses.fields(Tags) if field.name != "cover"]
+    texts = {_ALIASES.get(name.partition("-")[0], name): text for name, text in texts.items()}
     return Tags(**{name: texts.get(name, "") for name in names}, cover=cover)
 
 
