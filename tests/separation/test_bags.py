@@ -69,6 +69,27 @@ def test_models_without_weight_are_not_run(scaled, noise):
     separate(noise(100), bag, 8000)
 
 
+def test_only_the_models_of_the_chosen_stems_are_loaded_and_run(scaled, noise, monkeypatch):
+    loaded = []
+    monkeypatch.setattr("tfsep.separation.bags.load_model", lambda factor: loaded.append(factor) or scaled(factor))
+    song = noise(100)
+    bag = Bag([1, 2, 3], {"plain": [1, 0, 0], "minus": [0, 1, 3]}, [("plain", "minus")] * 3)
+
+    def run(*models, **options):
+        loaded.clear()
+        calls = []
+        stems = separate(song, bag, 8000, progress=lambda *call: calls.append(call), **options)
+        assert (loaded, calls[-1][:2]) == (list(models), (100, 100))
+        return stems
+
+    np.testing.assert_allclose(run(1, stems=["plain"])["plain"], song, atol=1e-6)
+    np.testing.assert_allclose(run(2, 3, stems=["minus"])["minus"], 2.75 * song, atol=1e-5)
+    np.testing.assert_allclose(run(1, stems=["plain"], residual="rest")["rest"], 0, atol=1e-6)
+    np.testing.assert_allclose(run(1, 2, 3, groups={"both": ["plain", "minus"]})["both"], 3.75 * song, atol=1e-5)
+    run(1, 2, 3, stems=["plain"], consistent=True)
+    assert len(bag) == 3
+
+
 def test_progress_goes_once_through_the_song(scaled, noise):
     calls = []
     separate(noise(1000), Bag([scaled(1), scaled(2)]), 8000, progress=lambda *call: calls.append(call))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,12 @@ class Bag:
         for source in self.sources:
             has = [source in sources for sources in held]
             self.weights[source] = _weights(source, (weights or {}).get(source, has), has)
+
+    def only(self, sources: Sequence[str]) -> Bag:
+        """Return this bag without the models that no estimate of these sources needs; all others are zero."""
+        reduced = copy.copy(self)
+        reduced.weights = {source: values for source, values in self.weights.items() if source in sources}
+        return reduced
 
     def members(self, load: Callable) -> Iterator[tuple]:
         """Yield each model that has a weight, as `load` returns it, with its fraction of each source's average."""

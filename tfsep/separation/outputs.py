@@ -28,6 +28,7 @@ class Outputs:
 
     Attributes:
         names: tuple of str, the stems.
+        needed: tuple of str, the sources that they are made of.
         matrix: float32 array `[stems, sources + 1]`.
         formulas: dict from each stem that is a sum to its terms, such as `"drums+bass"` or `"mixture-vocals"`.
 
@@ -91,6 +92,7 @@ class Outputs:
                 raise ValueError(f"Consistent stems leave no residual {residual!r}. Choose some of them, or drop one.")
         self.names = tuple(rows)
         self.matrix = np.stack(list(rows.values())).astype(np.float32)
+        self.needed = tuple(np.array(sources)[self.matrix[:, :-1].any(axis=0)].tolist())
 
     @property
     def needs_mixture(self) -> bool:

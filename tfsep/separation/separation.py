@@ -18,6 +18,7 @@ from tfsep.audio.channels import mixed_down
 from tfsep.audio.reading import MOST_CHANNELS, RATES
 from tfsep.checks import check_integer, check_number
 from tfsep.loading import cached_model, model_sources, takes_whole_songs
+from tfsep.portable.bag import Bag
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
 from tfsep.separation.marks import facts
 from tfsep.separation.outputs import Outputs
@@ -53,7 +54,7 @@ class Separation:
     Args:
         model: a model, a path or a name; see `tfsep.load_model`. Defaults to the preset `crn-4stems`.
         stems: sequence of the stems to return, sources of the model or groups. Defaults to the sources that are in
-            no group, and the groups.
+            no group, and the groups. Of a `Bag`, only the models run that these need.
         groups: dict from the name of a stem to the sources that it is the sum of, such as
             `{"instrumental": ["drums", "bass", "other"]}`. Defaults to None.
         residual: str, name of one more stem: the mixture minus all other stems. Defaults to None.
@@ -182,7 +183,8 @@ class Separation:
         mixture = None
         if self._outputs.needs_mixture:
             blocks = mixture = Delay(blocks)
-        for estimates in separate_stream(blocks, samples, channels, sample_rate, self.model, quality, progress):
+        model = self.model.only(self._outputs.needed) if isinstance(self.model, Bag) else self.model
+        for estimates in separate_stream(blocks, samples, channels, sample_rate, model, quality, progress):
             yield self._outputs(estimates, mixture.take(len(estimates)) if mixture else None)
 
     def stream(self, sample_rate: int, channels: int) -> Stream:
