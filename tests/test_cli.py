@@ -188,7 +188,7 @@ class TestSeparate:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (["*.xyz"], "contains no audio files"),
+            (["*.xyz"], "*.xyz: matches no file."),
             (["*.txt"], "contains no audio files"),
             (["-", "song.wav"], "Standard input, -, is separated alone"),
             (["song.wav", "--stems", "drums", "--two-stems", "vocals"], "both choose stems"),
@@ -218,7 +218,7 @@ class TestSeparate:
                 ["song.wav", "--format", "mp3", "--bitrate", "192000"],
                 "kilobits per second, such as 192. Received: 192000",
             ),
-            (["song.wav", "-m", "hpss", "--shifts", "2"], "wiener, segment and extend_band do not apply"),
+            (["song.wav", "-m", "hpss", "--shifts", "2"], "separates a song as a whole, without overlap"),
             (["song.wav", "--segment", "0"], "segment must be a number above 0"),
         ],
     )
@@ -304,6 +304,7 @@ class TestSeparate:
         ("options", "maker"),
         [
             (["--duration", 0.5], "duration=0.5"),
+            (["--subtype", "pcm_16"], "PCM_16"),
             (["--start", 0.25], "start=0.25"),
             (["--shifts", 2], "shifts=2"),
             (["--tta", "--overlap", 0.5], "overlap=0.5, tta=1"),
@@ -327,7 +328,7 @@ class TestSeparate:
         assert "1 skipped" in run(*batch, *options)[1]
 
     @pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3", "m4a", "stem.m4a"])
-    def test_damaged_stems_are_made_again(self, run, song, tmp_path, small_preset, format):
+    def test_empty_stems_are_made_again(self, run, song, tmp_path, small_preset, format):
         batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--format", format, "--exist", "skip")
         assert run(*batch)[0] == 0
         files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -335,21 +336,32 @@ class TestSeparate:
         code, out, err = run(*batch)
         assert (code, "skipped" in out) == (0, False), err
         assert audio.info(files[-1]).samples == pytest.approx(RATE, abs=10)
-        files[0].write_bytes(b"a voice that nobody can read" * 100)
-        code, _, err = run(*batch)
-        assert code == 2
-        assert "is damaged, or was not written by tfsep; --overwrite replaces it." in message(err)
-        assert run(*batch[:-2], "--overwrite")[0] == 0
+        assert "1 skipped" in run(*batch)[1]
 
-    def test_skipping_keeps_what_others_wrote_beside_a_missing_stem(self, run, song, tmp_path, small_preset):
-        folder = tmp_path / "out" / "song"
-        folder.mkdir(parents=True)
-        shutil.copy(song, folder / "vocals.wav")
-        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--exist", "skip")
-        code, _, err = run(*batch)
-        assert (code, "vocals.wav: is damaged, or was not written by tfsep" in message(err)) == (2, True)
-        assert (folder / "vocals.wav").read_bytes() == song.read_bytes()
-        assert "1 skipped" in run(*batch, "--stems", "vocals")[1]
+    @pytest.mark.parametrize(
+        ("damage", "words"),
+        [
+            (lambda stem: stem.write_bytes(b"a voice that nobody can read" * 100), "is damaged, or was not written"),
+            (lambda stem: audio.write(stem, np.zeros(RATE), RATE, overwrite=True), "is damaged, or was not written"),
+            (lambda stem: stem.with_name("drums.flac").rename(stem), "is damaged, or was not written"),
+            (lambda stem: shutil.copy(stem.parents[1] / "longer" / "vocals.flac", stem), "it has 2.00 s, not 1.00 s"),
+        ],
+        ids=["garbled", "one's own", "another stem", "another song"],
+    )
+    def test_skipping_replaces_nothing_else(self, run, song, tmp_path, small_preset, damage, words):
+        audio.write(tmp_path / "longer.wav", np.random.default_rng(0).normal(0, 0.1, (2 * RATE, 1)), RATE)
+        batch = ("-o", tmp_path / "out", "-m", small_preset, "--format", "flac")
+        assert run("separate", song, tmp_path / "longer.wav", *batch)[0] == 0
+        stem = tmp_path / "out" / "song" / "vocals.flac"
+        damage(stem)
+        before = stem.read_bytes()
+        for missing in ("drums.flac", "nothing"):
+            code, _, err = run("separate", song, *batch, "--exist", "skip")
+            assert (code, words in message(err)) == (2, True), err
+            assert "; --overwrite replaces it." in message(err)
+            assert stem.read_bytes() == before
+            stem.with_name(missing).unlink(missing_ok=True)
+        assert run("separate", song, *batch, "--overwrite")[0] == 0
 
     def test_surround_sound_and_other_segments(self, run, tmp_path, small_preset):
         sound = np.random.default_rng(0).normal(0, 0.1, (RATE, 6)).astype(np.float32)
@@ -545,7 +557,14 @@ class TestSeparate:
         assert code == 2
         assert str(song) in message(err)
         assert "song.flac would both write to" in message(err)
-        assert '--name "{track} {suffix}/{stem}{ext}"' in message(err)
+        assert 'tell them apart by --name "{track} {suffix}/{stem}{ext}"' in message(err)
+        other = song.parent / "other" / song.name
+        other.parent.mkdir()
+        shutil.copy(song, other)
+        code, _, err = run("separate", song, other, "-o", tmp_path / "out", "-m", small_preset)
+        assert (code, "or the folder that contains both" in message(err)) == (2, True)
+        assert run("separate", song.parent, "-o", tmp_path / "out", "-m", small_preset)[0] == 0
+        shutil.rmtree(tmp_path / "out")
         distinct = ("--name", "{track} {suffix}/{stem}{ext}")
         both = (song, song.with_suffix(".flac"))
         shutil.copy(*both)
@@ -604,7 +623,7 @@ class TestSeparate:
             (["--overlap", "1.5"], "overlap=1.5"),
             (["--batch-size", "0"], "batch_size=0"),
             (["--clip", "limit"], "clip='limit'"),
-            (["--format", "flac"], "drums.wav: exists already"),
+            (["--format", "flac"], "drums.wav: exists already, in another format; choose another folder"),
             (["--format", "mp3"], "drums.wav: exists already"),
             (["--model", "none"], "No model 'none'"),
         ],

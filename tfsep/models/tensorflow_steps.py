@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import functools
 
 import keras
 import tensorflow as tf
@@ -26,12 +26,14 @@ class TensorFlowSteps:
     def test_step(self, data):
         return self.validate(data)
 
-    @cached_property
+    @functools.cached_property
     def compiled_separate_window(self):
         """Return `separate_window` as a TensorFlow function, traced once for each shape."""
         self.ensure_built()
+        # Of methods TensorFlow counts the traces of all models together, and warns of many.
+        function = functools.partial(self.separate_window)
         # AutoGraph takes half the tracing time; only user models may need it.
-        return tf.function(self.separate_window, autograph=not type(self).__module__.startswith("tfsep."))
+        return tf.function(function, autograph=not type(self).__module__.startswith("tfsep."))
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Build without a batch: drawing one, as Keras does, fails with several workers.

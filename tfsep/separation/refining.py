@@ -47,7 +47,8 @@ class Refinement:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            return tf.function(self.separate_window, jit_compile=True, autograph=False)
+            # As in `TensorFlowSteps.compiled_separate_window`.
+            return tf.function(functools.partial(self.separate_window), jit_compile=True, autograph=False)
         if keras.backend.backend() == "jax":
             try:
                 from jax import enable_x64

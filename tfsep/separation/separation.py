@@ -110,11 +110,15 @@ class Separation:
     ):
         self._model = model
         self._quality = Quality(overlap, batch_size, shifts, tta, wiener, segment, extend_band)
-        self._downmix, self._consistent = downmix, consistent
+        self._downmix = downmix
         if takes_whole_songs(model):
             self._quality.check_whole_songs()
         sources = model_sources(model) or self.model.sources
         self._outputs = Outputs(sources, stems, groups, residual, consistent)
+        # Of a batch no more than the speed depends on its size.
+        defaults = {**dataclasses.asdict(Quality()), "batch_size": batch_size, "consistent": False, "downmix": False}
+        changed = {**dataclasses.asdict(self._quality), "consistent": consistent, "downmix": downmix}
+        self._settings = tuple(facts(changed, defaults))
 
     @functools.cached_property
     def model(self):
@@ -241,20 +245,13 @@ class Separation:
         return write_stems(path, folder, self.names, separate, self._file_options(options), self._downmix)
 
     def _file_options(self, options: dict) -> FileOptions:
-        known = [field.name for field in dataclasses.fields(FileOptions) if field.name != "recipes"]
+        known = [field.name for field in dataclasses.fields(FileOptions)]
+        known = [name for name in known if name not in ("settings", "formulas")]
         if unknown := [name for name in options if name not in known]:
             raise TypeError(f"Unknown option {unknown[0]!r}. Options of files: {', '.join(known)}.")
         if isinstance(self._model, (str, os.PathLike)):
             options = {"made_by": Path(self._model).name, **options}
-        return FileOptions(**options, recipes={stem: self._recipe(stem) for stem in self.names})
-
-    def _recipe(self, stem: str) -> list[str]:
-        """Return what makes a stem of the model's estimates, and the options that change these."""
-        formula = self._outputs.formulas.get(stem)
-        changed = {"consistent": self._consistent, "downmix": self._downmix} | dataclasses.asdict(self._quality)
-        del changed["batch_size"]
-        defaults = {"consistent": False, "downmix": False} | dataclasses.asdict(Quality())
-        return [*([formula] if formula else []), *facts(changed, defaults)]
+        return FileOptions(**options, settings=self._settings, formulas=self._outputs.formulas)
 
 
 def _timed(progress: Progress) -> Callable[[int, int | None], None]:

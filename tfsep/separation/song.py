@@ -60,10 +60,9 @@ class Quality:
 
     def check_whole_songs(self) -> None:
         """Raise ValueError if there are options that separators of whole songs do not have."""
-        if self.shifts > 1 or self.tta or self.wiener or self.segment or self.extend_band:
-            raise ValueError(
-                "This model separates a song as a whole: shifts, tta, wiener, segment and extend_band do not apply."
-            )
+        if self not in (Quality(), Quality(wiener=0)):
+            names = [field.name for field in dataclasses.fields(self)]
+            raise ValueError(f"This model separates a song as a whole, without {', '.join(names)}.")
 
     def wiener_iterations(self, model, channels: int) -> int:
         """Return the iterations of the Wiener filter that were asked for, else those of the model."""

@@ -60,7 +60,8 @@ class FileOptions:
     overwrite: bool = False
     keep_others: bool = False  # overwrite stems of these names and this format alone
     made_by: str = ""  # the model, as the comments of stems call it
-    recipes: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)  # and how each stem is made with it
+    settings: tuple[str, ...] = ()  # its options, likewise
+    formulas: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of stems that are sums
 
     def __post_init__(self):
         check_choice("clip", self.clip, CLIPS)
@@ -73,11 +74,22 @@ class FileOptions:
         """Whether all stems of a song go into one STEM file."""
         return self.suffix in STEM_SUFFIXES
 
-    def maker(self, stem: str) -> str:
-        """Return the model and the options that make a stem, as its comment tells them; empty for an unnamed model."""
-        excerpt = marks.facts({"start": self.start, "duration": self.duration}, {"start": 0, "duration": None})
-        told = [*self.recipes.get(stem, ()), *excerpt]
-        return f"{self.made_by} ({', '.join(told)})" if self.made_by and told else self.made_by
+    def maker(self, stem: str, stems: Iterable[str]) -> str:
+        """Return what makes a stem, or the STEM file of all stems, as its comment tells it: the model and its options.
+
+        It is empty for a model without a name.
+        """
+        if not self.made_by:
+            return ""
+        sums = {name: f"{name}={self.formulas[name]}" if name in self.formulas else name for name in stems}
+        what = [*sums.values()] if self.one_file else [self.formulas[stem]] if stem in self.formulas else []
+        chosen = {"start": self.start, "duration": self.duration, "bitrate": self.bitrate}
+        excerpt = marks.facts(chosen, {"start": 0, "duration": None, "bitrate": None})
+        told = [*what, *self.settings, *excerpt]
+        subtype = audio.check_format(self.suffix, self.subtype)
+        if subtype != audio.check_format(self.suffix):
+            told.append(subtype)
+        return f"{self.made_by} ({', '.join(told)})" if told else self.made_by
 
 
 def stem_paths(
@@ -165,8 +177,10 @@ def check_file(
     for existing in in_the_way:
         is_replaced = options.overwrite and (existing in (*paths.values(), *figures) or not options.keep_others)
         if not is_replaced:
+            format = "" if existing in (*paths.values(), *figures) else ", in another format"
             raise FileExistsError(
-                f"{existing}: exists already; choose another folder, or replace it with overwrite=True (--overwrite)."
+                f"{existing}: exists already{format}; choose another folder, or replace it with overwrite=True "
+                "(--overwrite)."
             )
         if existing.suffix.lower() in SUFFIXES and existing not in paths.values() and not _is_ours(existing, pattern):
             raise FileExistsError(f"{existing}: is another {existing.stem!r}, not written by tfsep; remove it.")
@@ -180,44 +194,48 @@ def are_done(path: str | Path, folder: str | Path, names: Sequence[str], options
         path, folder, names, options: see `check_file`.
 
     Raises:
-        FileExistsError: if a stem exists that another model or other options made, or, unless it is as long as the
-            song and none is missing, one that nothing tells to be of tfsep.
+        FileExistsError: if a stem exists that something else made: another model or other options, another program,
+            or tfsep of a song of another length. Files that are empty, or that cannot be read but tell that these
+            options made them, count as missing.
     """
     paths = stem_paths(path, folder, names, options.suffix, options.name)
-    existing = {stem: place for stem, place in paths.items() if place.is_file() and place.stat().st_size}
-    made_by = {stem: marks.read_mark(place) for stem, place in existing.items()}
-    asked = _makers(paths, options)
-    for stem, mark in made_by.items():
-        if mark and mark[1] not in ("", asked[stem]):
-            raise FileExistsError(
-                f"{existing[stem]}: was made by {mark[1]}, not by {asked[stem]}; overwrite=True (--overwrite) replaces "
-                "it."
-            )
     info = audio.info(path, tolerant=options.tolerant)
     seconds = excerpt(info, options)[1] / info.sample_rate
-    if len(existing) == len(paths) and all(_lasts(place, seconds) for place in existing.values()):
-        return True
-    for stem, mark in made_by.items():
-        if mark is None:
-            raise FileExistsError(
-                f"{existing[stem]}: is damaged, or was not written by tfsep; overwrite=True (--overwrite) replaces it."
-            )
-    return False
+    # All are looked at, as separating the song replaces all.
+    return all(
+        [_is_done(place, _what(stem, options), options.maker(stem, paths), seconds) for stem, place in paths.items()]
+    )
 
 
-def _makers(paths: dict[str, Path], options: FileOptions) -> dict[str, str]:
-    """Return what makes each stem, which for a STEM file is the same."""
-    makers = {stem: options.maker(stem) for stem in paths}
-    return dict.fromkeys(paths, "; ".join(dict.fromkeys(makers.values()))) if options.one_file else makers
+def _what(stem: str, options: FileOptions) -> str:
+    """Return what a file of stems is called in its comment."""
+    return marks.STEM_FILE if options.one_file else marks.stem_mark(stem)
 
 
-def _lasts(path: Path, seconds: float) -> bool:
-    """Whether a file can be read and has this length."""
+def _is_done(path: Path, what: str, maker: str, seconds: float) -> bool:
+    """Whether a stem is there; see `are_done`."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    mark = marks.read_mark(path)
+    wrong = None
+    if mark is None or mark[0] != what:
+        wrong = "is damaged, or was not written by tfsep as this stem"
+    elif mark[1] not in ("", maker):
+        wrong = f"was made by {mark[1]}, not by {maker}"
+    elif (found := _seconds(path)) is not None and abs(found - seconds) > _TOLERANCE:
+        wrong = f"is of another song: it has {found:.2f} s, not {seconds:.2f} s"
+    if wrong:
+        raise FileExistsError(f"{path}: {wrong}; overwrite=True (--overwrite) replaces it.")
+    return found is not None
+
+
+def _seconds(path: Path) -> float | None:
+    """Return the length of an audio file; None if it cannot be read."""
     try:
         info = audio.info(path)
     except (audio.AudioError, OSError):
-        return False
-    return abs(info.samples / info.sample_rate - seconds) <= _TOLERANCE
+        return None
+    return info.samples / info.sample_rate
 
 
 def write_stems(
@@ -297,14 +315,14 @@ def excerpt(info: audio.AudioInfo, options: FileOptions) -> tuple[int, int]:
 def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileOptions) -> list[audio.Writer]:
     """Return the writer of a STEM file, or one for each stem."""
     settings = {"overwrite": options.overwrite, "clip": options.clip, "bitrate": options.bitrate, "tags": _tags(path)}
-    makers = _makers(paths, options)
+    makers = {stem: options.maker(stem, paths) for stem in paths}
     if options.one_file:
         (place,), (maker,) = set(paths.values()), set(makers.values())
         facts = place, info.sample_rate, tuple(paths), info.channels
         return [audio.StemFileWriter(*facts, comment=marks.comment(marks.STEM_FILE, maker), **settings)]
     facts = info.sample_rate, info.channels, options.subtype
     return [
-        audio.Writer(place, *facts, comment=marks.comment(marks.stem_mark(stem), makers[stem]), **settings)
+        audio.Writer(place, *facts, comment=marks.comment(_what(stem, options), makers[stem]), **settings)
         for stem, place in paths.items()
     ]
 

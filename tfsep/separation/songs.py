@@ -42,8 +42,10 @@ def find_songs(inputs: Iterable[str | Path]) -> dict[Path, Path]:
         elif path.exists() or not glob.has_magic(str(given)):
             found = {path: Path()}  # a missing one is the error of that song alone
         else:
-            paths = map(Path, sorted(glob.glob(str(given), recursive=True)))
-            found = {song: Path() for song in paths if _is_song(song)}
+            paths = sorted(glob.glob(str(given), recursive=True))
+            if not paths:
+                raise ValueError(f"{given}: matches no file.")
+            found = {song: Path() for song in map(Path, paths) if _is_song(song)}
         if not found:
             known = ", ".join(SONG_SUFFIXES)
             raise ValueError(
@@ -96,11 +98,18 @@ def output_folders(
         if stem in owners:
             where = stem.parent if stem.stem == "stem" else stem
             raise ValueError(
-                f"{owners[stem]} and {path} would both write to {where}. Tell them apart by "
-                '--name "{track} {suffix}/{stem}{ext}", or separate them to different outputs.'
+                f"{owners[stem]} and {path} would both write to {where}. Separate them to different outputs, "
+                f"{_advice(path.suffix != owners[stem].suffix, output)}."
             )
         owners[stem] = path
     return folders
+
+
+def _advice(other_formats: bool, output: str | Path | None) -> str:
+    """Return how to separate songs of one name together."""
+    if other_formats:
+        return 'or tell them apart by --name "{track} {suffix}/{stem}{ext}"'
+    return "or the folder that contains both, whose folders the output keeps" if output else "one after the other"
 
 
 def _search(folder: Path) -> list[Path]:
