@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -169,6 +171,19 @@ def test_model_is_compiled_once_for_all_lengths(noise):
         assert list(stems) == ["vocals", "drums"]
         assert all(stem.shape == (samples, 2) and np.isfinite(stem).all() for stem in stems.values())
     assert model.compiled_separate_window.experimental_get_tracing_count() == 1
+
+
+def test_many_models_in_a_process_are_no_reason_for_a_warning(noise):
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger("tensorflow").addHandler(handler)
+    try:
+        for _ in range(6):  # TensorFlow warns of the fifth trace
+            separate(noise(256), UNet(segment=256, depth=1, filters=1, sample_rate=8000), 8000, wiener=1)
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert lines == []
 
 
 def test_estimate_of_one_segment_is_the_output_of_the_network(noise):
