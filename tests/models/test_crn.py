@@ -29,7 +29,15 @@ def magnitudes(frames=32):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"channels": 2}, {"channels": 2, "joint": True}, {"mask": "abs"}, {"sources": ("a", "b", "c")}]
+    "options",
+    [
+        {},
+        {"channels": 2},
+        {"channels": 2, "joint": True},
+        {"mask": "abs"},
+        {"sources": ("a", "b", "c")},
+        {"bin_units": 3},
+    ],
 )
 def test_estimates_add_up_to_the_mixture(options):
     model = CRN(**{**SMALL, **options})
@@ -101,6 +109,26 @@ def test_recurrence_carries_what_convolutions_do_not_reach():
     assert not arrives_at_the_end()
 
 
+def test_layers_over_the_bins_begin_as_the_identity_and_carry_features_to_all_bins(small):
+    model = CRN.from_config(CRN(**SMALL, bin_units=5).get_config())
+    for layer in small.network.layers:
+        model.network.get_layer(layer.name).set_weights(layer.get_weights())
+    np.testing.assert_array_equal(model.masks(magnitudes(), False), small.masks(magnitudes(), False))
+
+    def reached(model) -> np.ndarray:
+        """The bins of the first level, of 16, whose features change with the lowest bin of the spectrogram."""
+        changed = magnitudes()
+        changed[:, :, 0] *= 2
+        level = keras.Model(model.network.input, model.network.get_layer("down_2").input)
+        before, after = (np.asarray(level(values[:, :, :-1])) for values in (magnitudes(), changed))
+        return np.flatnonzero((before != after).any(axis=(0, 1, 3)))
+
+    assert len(reached(model)) < 4
+    kernel = model.network.get_layer("down_1_bins_expand").kernel
+    kernel.assign(np.random.default_rng(0).normal(0, 1, kernel.shape))
+    assert len(reached(model)) == 16
+
+
 def test_dropout_acts_in_training_alone():
     model = CRN(**SMALL, dropout=0.5)
     assert np.array_equal(model.outputs(magnitudes(), False), model.outputs(magnitudes(), False))
@@ -128,6 +156,7 @@ def test_learns():
         ({"input_bins": 0}, "input_bins must be an integer"),
         ({"filters": (4, 0)}, "filters must be an integer of at least 1. Received: filters=0"),
         ({"units": 0}, "units must be an integer"),
+        ({"bin_units": -1}, "bin_units must be an integer of at least 0"),
         ({"compression": 2.0}, "compression must be a number above 0 and at most 1"),
         ({"overlap": 1}, "overlap must be a number of at least 0 and below 1. Received: overlap=1"),
         ({"dropout": "much"}, "dropout must be a number of at least 0 and below 1. Received: dropout='much'"),

@@ -37,6 +37,8 @@ class CRN(MaskSeparator):
             `n_fft // 2`, all bins but the highest.
         filters: list of int, filters of the levels, from the top. Defaults to `(16, 32, 64, 96, 128)`.
         units: int, units of the recurrent layer in each direction. Defaults to 128.
+        bin_units: int, units of residual layers that are dense over the bins, one after the convolutions of each level
+            down and up: features of all bins of a frame, added to each bin. 0 for none. Defaults to 0.
         dropout: float, fraction of dropped inputs and outputs of the recurrent layer in training. Defaults to 0.0.
         compression: float, exponent of the magnitudes that the network receives; below 1, it raises soft ones. Defaults
             to 0.3.
@@ -61,6 +63,8 @@ class CRN(MaskSeparator):
 
     - [Tan and Wang, 2018, A convolutional recurrent neural network for real-time speech
       enhancement](https://doi.org/10.21437/Interspeech.2018-1405)
+    - [Choi et al., 2020, Investigating U-Nets with various intermediate blocks for spectrogram-based singing voice
+      separation](https://arxiv.org/abs/1912.02591), for the layers over the bins
     - [Jansson et al., 2017, Singing voice separation with deep U-Net convolutional
       networks](https://openaccess.city.ac.uk/id/eprint/19289/)
     """
@@ -77,6 +81,7 @@ class CRN(MaskSeparator):
         input_bins: int | None = None,
         filters: Sequence[int] = (16, 32, 64, 96, 128),
         units: int = 128,
+        bin_units: int = 0,
         dropout: float = 0.0,
         compression: float = 0.3,
         mask: str = "softmax",
@@ -93,6 +98,7 @@ class CRN(MaskSeparator):
         for number in filters:
             check_integer("filters", number)
         check_integer("units", units)
+        check_integer("bin_units", bin_units, least=0)
         input_bins = n_fft // 2 if input_bins is None else input_bins
         check_integer("input_bins", input_bins)
         if input_bins % 2 ** len(filters) or input_bins > n_fft // 2:
@@ -108,6 +114,7 @@ class CRN(MaskSeparator):
         self.input_bins = input_bins
         self.filters = tuple(filters)
         self.units = units
+        self.bin_units = bin_units
         self.dropout = float(dropout)
         self.compression = float(compression)
         self.default_loss = keras.losses.MeanSquaredError()
@@ -144,6 +151,7 @@ class CRN(MaskSeparator):
             x = self._convolution(x, f"down_{level + 1}", filters, 3 if level else 5, strides=2)
             if level:
                 x = self._convolution(x, f"down_{level + 1}_second", filters, 3)
+            x = self._all_bins(x, f"down_{level + 1}_bins")
         x = layers.Concatenate(dtype=dtype, name="bottom")([x, self._recurrent(x)])
         for level in reversed(range(len(self.filters))):
             name, filters = f"up_{level + 1}", self.filters[max(level - 1, 0)]
@@ -151,6 +159,7 @@ class CRN(MaskSeparator):
             x = layers.Concatenate(dtype=dtype, name=f"{name}_skip")([x, skips[level]])
             if level:
                 x = self._convolution(x, f"{name}_second", filters, 3)
+                x = self._all_bins(x, f"{name}_bins")
         outputs = layers.Conv2D(channels * len(self.sources), 3, padding="same", dtype=dtype, name="output")(x)
         return keras.Model(inputs, outputs, name="network")
 
@@ -160,6 +169,20 @@ class CRN(MaskSeparator):
         # Averages over about 50 steps: an epoch on few songs is short.
         x = layers.BatchNormalization(momentum=0.98, dtype=dtype, name=f"{name}_norm")(x)
         return layers.LeakyReLU(0.1, dtype=dtype, name=f"{name}_activation")(x)
+
+    def _all_bins(self, x, name: str):
+        """Add features of all bins of a frame to each bin: convolutions see some and do not know which."""
+        if not self.bin_units:
+            return x
+        dtype, bins = self.dtype_policy, x.shape[2]
+        y = layers.EinsumDense("btfc,fu->btuc", (None, self.bin_units, x.shape[3]), dtype=dtype, name=f"{name}_code")(x)
+        y = layers.BatchNormalization(momentum=0.98, dtype=dtype, name=f"{name}_norm")(y)
+        y = layers.LeakyReLU(0.1, dtype=dtype, name=f"{name}_activation")(y)
+        # Zeros, so that the layer begins as the identity.
+        y = layers.EinsumDense(
+            "btuc,uf->btfc", (None, bins, x.shape[3]), kernel_initializer="zeros", dtype=dtype, name=f"{name}_expand"
+        )(y)
+        return layers.Add(dtype=dtype, name=name)([x, y])
 
     def _recurrent(self, x):
         """Compute some features of each place from all bins and frames."""
@@ -182,6 +205,7 @@ class CRN(MaskSeparator):
             "input_bins": self.input_bins,
             "filters": list(self.filters),
             "units": self.units,
+            "bin_units": self.bin_units,
             "dropout": self.dropout,
             "compression": self.compression,
             "joint": self.joint,
