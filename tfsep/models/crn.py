@@ -178,10 +178,7 @@ class CRN(MaskSeparator):
         y = layers.EinsumDense("btfc,fu->btuc", (None, self.bin_units, x.shape[3]), dtype=dtype, name=f"{name}_code")(x)
         y = layers.BatchNormalization(momentum=0.98, dtype=dtype, name=f"{name}_norm")(y)
         y = layers.LeakyReLU(0.1, dtype=dtype, name=f"{name}_activation")(y)
-        # Zeros, so that the layer begins as the identity.
-        y = layers.EinsumDense(
-            "btuc,uf->btfc", (None, bins, x.shape[3]), kernel_initializer="zeros", dtype=dtype, name=f"{name}_expand"
-        )(y)
+        y = layers.EinsumDense("btuc,uf->btfc", (None, bins, x.shape[3]), dtype=dtype, name=f"{name}_expand")(y)
         return layers.Add(dtype=dtype, name=name)([x, y])
 
     def _recurrent(self, x):
