@@ -7,10 +7,12 @@ from tfsep.models import CRN
 
 SMALL = {"sample_rate": 8000, "segment": 992, "n_fft": 64, "hop": 32, "filters": (4, 8), "units": 6}
 
+WITH_LAYERS_OVER_BINS = {**SMALL, "bin_units": 3}
+
 
 class TestCRN(SlowToTraceCase):
     model_class = CRN
-    options = {**SMALL, "bin_units": 3}
+    options = WITH_LAYERS_OVER_BINS
     parameters = 4_380
 
 
