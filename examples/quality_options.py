@@ -43,7 +43,11 @@ def main() -> None:
     for name, options in OPTIONS.items():
         if "extend_band" in options and model.sample_rate >= tracks[0].sample_rate:
             continue
-        scores, seconds = score(Separation(model, **options), tracks)
+        try:
+            separation = Separation(model, **options)
+        except ValueError:  # consistent, of a model whose sources are a part of the song
+            continue
+        scores, seconds = score(separation, tracks)
         first = first or seconds
         medians = [scores.median(source) for source in model.sources]
         cells = [f"{value:.2f}" for value in (*medians, sum(medians) / len(medians))]
