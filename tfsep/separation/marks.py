@@ -40,4 +40,4 @@ def read_mark(path: Path) -> tuple[str, str] | None:
 
 def facts(values: Mapping[str, float | None], defaults: Mapping[str, float | None]) -> list[str]:
     """Return options as comments tell them, of those that are not at their defaults."""
-    return [f"{name}={value:g}" for name, value in values.items() if value != defaults[name]]
+    return [f"{name}={value:.12g}" for name, value in values.items() if value != defaults[name]]

@@ -221,7 +221,7 @@ def _is_done(path: Path, what: str, maker: str, seconds: float) -> bool:
     if mark is None or mark[0] != what:
         wrong = "is damaged, or was not written by tfsep as this stem"
     elif mark[1] not in ("", maker):
-        wrong = f"was made by {mark[1]}, not by {maker}"
+        wrong = f"was made by {mark[1]}, not by {maker or 'this model'}"
     elif (found := _seconds(path)) is not None and abs(found - seconds) > _TOLERANCE:
         wrong = f"is of another song: it has {found:.2f} s, not {seconds:.2f} s"
     if wrong:
