@@ -175,10 +175,13 @@ class CRN(MaskSeparator):
         if not self.bin_units:
             return x
         dtype, bins = self.dtype_policy, x.shape[2]
-        y = layers.EinsumDense("btfc,fu->btuc", (None, self.bin_units, x.shape[3]), dtype=dtype, name=f"{name}_code")(x)
-        y = layers.BatchNormalization(momentum=0.98, dtype=dtype, name=f"{name}_norm")(y)
+        # Dense layers act on the last axis, where channels are otherwise.
+        y = layers.Permute((1, 3, 2), dtype=dtype, name=f"{name}_last")(x)
+        y = layers.Dense(self.bin_units, use_bias=False, dtype=dtype, name=f"{name}_code")(y)
+        y = layers.BatchNormalization(axis=2, momentum=0.98, dtype=dtype, name=f"{name}_norm")(y)
         y = layers.LeakyReLU(0.1, dtype=dtype, name=f"{name}_activation")(y)
-        y = layers.EinsumDense("btuc,uf->btfc", (None, bins, x.shape[3]), dtype=dtype, name=f"{name}_expand")(y)
+        y = layers.Dense(bins, use_bias=False, dtype=dtype, name=f"{name}_expand")(y)
+        y = layers.Permute((1, 3, 2), dtype=dtype, name=f"{name}_third")(y)
         return layers.Add(dtype=dtype, name=name)([x, y])
 
     def _recurrent(self, x):
