@@ -14,7 +14,7 @@ _SPEEDS = {
     "convsep-4stems": 51,
     "convsep-4stems-free": 42,
     "convsep-4stems-plus": 41,
-    "crn-4stems": 47,
+    "crn-4stems": 44,
     "cyclegan-vocals": 22,
     "drnn-mir1k": 89,
     "drnn-mir1k-plus": 38,
