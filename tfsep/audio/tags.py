@@ -9,7 +9,7 @@ from tfsep.audio import av_decoder, tag_formats
 from tfsep.audio.reading import check_path
 
 # Names that FFmpeg gives to some of them, lyrics also with a language, as in `lyrics-eng`.
-_ALIASES = {"tbpm": "bpm", "tmpo": "bpm", "tsrc": "isrc", "lyrics": "lyrics", "unsyncedlyrics": "lyrics"}
+_ALIASES = {"tbpm": "bpm", "tsrc": "isrc", "lyrics": "lyrics", "unsyncedlyrics": "lyrics"}
 
 
 @dataclasses.dataclass(frozen=True)

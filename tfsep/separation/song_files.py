@@ -81,14 +81,14 @@ class FileOptions:
         """
         if not self.made_by:
             return ""
-        sums = {name: f"{name}={self.formulas[name]}" if name in self.formulas else name for name in stems}
-        what = [*sums.values()] if self.one_file else [self.formulas[stem]] if stem in self.formulas else []
+        if self.one_file:
+            told = [f"{name}={self.formulas[name]}" if name in self.formulas else name for name in stems]
+        else:
+            told = [self.formulas[stem]] if stem in self.formulas else []
         chosen = {"start": self.start, "duration": self.duration, "bitrate": self.bitrate}
-        excerpt = marks.facts(chosen, {"start": 0, "duration": None, "bitrate": None})
-        told = [*what, *self.settings, *excerpt]
-        subtype = audio.check_format(self.suffix, self.subtype)
-        if subtype != audio.check_format(self.suffix):
-            told.append(subtype)
+        told += [*self.settings, *marks.facts(chosen, {"start": 0, "duration": None, "bitrate": None})]
+        if self.subtype not in (None, audio.check_format(self.suffix)):
+            told.append(self.subtype)
         return f"{self.made_by} ({', '.join(told)})" if told else self.made_by
 
 
@@ -201,9 +201,10 @@ def are_done(path: str | Path, folder: str | Path, names: Sequence[str], options
     paths = stem_paths(path, folder, names, options.suffix, options.name)
     info = audio.info(path, tolerant=options.tolerant)
     seconds = excerpt(info, options)[1] / info.sample_rate
+    files = {place: stem for stem, place in paths.items()}  # a STEM file once
     # All are looked at, as separating the song replaces all.
     return all(
-        [_is_done(place, _what(stem, options), options.maker(stem, paths), seconds) for stem, place in paths.items()]
+        [_is_done(place, _what(stem, options), options.maker(stem, paths), seconds) for place, stem in files.items()]
     )
 
 
