@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -55,8 +56,8 @@ class Client:
             self.jobs.remove(job)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
+@contextlib.contextmanager
+def _server(tmp_path_factory):
     pytest.importorskip("uvicorn", reason="the extra web is not installed")
     from tfsep.web import models
     from tfsep.web.jobs import Jobs
@@ -75,6 +76,19 @@ def running(tmp_path_factory):
         server.should_exit = True
         thread.join()
         jobs.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with _server(tmp_path_factory) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A server whose songs stay: tests run in any order, and those with `server` remove all songs."""
+    with _server(tmp_path_factory) as client:
+        yield client
 
 
 @pytest.fixture

@@ -35,10 +35,10 @@ def song(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(running, song):
-    """Address and facts of a separated song."""
-    address = running.add(song.read_bytes(), f"model=hpss&format=flac&name={urllib.parse.quote(NAME)}")
-    return address, running.finished(address)
+def done(whole, song):
+    """Address and facts of the separated song."""
+    address = whole.add(song.read_bytes(), f"model=hpss&format=flac&name={urllib.parse.quote(NAME)}")
+    return address, whole.finished(address)
 
 
 def recipe(**changes):
@@ -48,12 +48,6 @@ def recipe(**changes):
 
 def wav(content):
     return soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-
-
-@pytest.fixture
-def whole(running, done):
-    """The server with the separated song."""
-    return running
 
 
 def test_stems_are_those_of_separate(whole, done, song, tmp_path):
