@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfsep.pipeline import AUGMENTATIONS, Gain, Remix, excerpts
-from tfsep.pipeline.augment import Equalize, Mute, Polarity, Ratio, Shift, Swap
+from tfsep.pipeline.augment import Equalize, Formants, Mute, Polarity, Ratio, Shift, Swap
 
 BATCH, SOURCES = 6, 4
 
@@ -139,6 +139,7 @@ ACTIVE = {
     "swap": Swap(),
     "polarity": Polarity(),
     "equalize": Equalize(),
+    "formants": Formants(),
 }
 
 
@@ -168,7 +169,7 @@ def test_each_gives_the_same_compiled(noise, name, batch):
     compiled = tf.function(ACTIVE[name], jit_compile=True)
     for seed in range(3):
         result = compiled(tf.constant(noise[:batch]), tf.constant([seed, 1], tf.int32)).numpy()
-        rounding = 1e-6 if name == "equalize" else 1e-7  # a Fourier transform there and back
+        rounding = {"equalize": 1e-6, "formants": 1e-5}.get(name, 1e-7)  # Fourier transforms there and back
         np.testing.assert_allclose(result, augment(ACTIVE[name], noise[:batch], seed), rtol=1e-6, atol=rounding)
 
 
@@ -337,3 +338,79 @@ def test_repr_shows_the_arguments_and_makes_the_same(name):
         augmentation
     )
     assert repr(Remix(0.7)) == "Remix(probability=0.7)"
+
+
+def envelope(places, order=6):
+    """A log-envelope of `order` cosines at places from 0 to 1."""
+    weights = 0.4 * np.random.default_rng(2).normal(size=order)
+    return np.cos(np.pi * np.outer(places, np.arange(order))) @ weights
+
+
+def tone(log_envelope, partials=40, samples=8192):
+    """Partials at multiples of a fundamental, of levels by an envelope, `[samples]`, and their places from 0 to 1."""
+    places = np.arange(1, partials) / partials
+    phases = np.pi * np.outer(np.arange(samples), places) + np.arange(1, partials) ** 2
+    return np.cos(phases) @ np.exp(log_envelope(places)), places
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_formants_move_and_partials_stay(factor):
+    sound, places = tone(envelope)
+    expected, _ = tone(lambda places: envelope(np.minimum(places / factor, 1)))
+    moved = augment(Formants(factor, factor, order=6), sound[None, None, :, None].astype(np.float32))[0, 0, :, 0]
+    middle = slice(1024, 7168)  # frames at the ends have the sound in a half
+
+    def levels(signal):
+        spectrum = np.abs(np.fft.rfft(signal[middle] * np.hanning(6144)))
+        return 20 * np.log10(spectrum[np.round(places * 3072).astype(int)])
+
+    change, right = levels(moved) - levels(sound), levels(expected) - levels(sound)
+    assert np.std(change - right) < 0.15 * np.std(right) + 1e-3
+
+
+def test_formants_by_plain_numpy():
+    order, factor, samples = 5, 1.1, 2048
+    stems = np.random.default_rng(1).normal(size=(1, 1, samples, 2)).astype(np.float32)
+    window = np.sin(np.pi * (np.arange(1024) + 0.5) / 1024)
+    signal = np.pad(stems[0, 0].astype(float), [(1024, 1024), (0, 0)])
+    expected, places = np.zeros_like(signal), np.linspace(0, 1, 513)
+    for start in range(0, len(signal) - 1023, 512):
+        spectrum = np.fft.rfft(signal[start : start + 1024] * window[:, None], axis=0)
+        power = (np.abs(spectrum) ** 2).mean(axis=1)
+        levels = np.log(power + 1e-6 * power.max() + 1e-20) / 2
+        cosines = np.cos(np.pi * np.outer(places, np.arange(order)))
+        weights = np.linalg.lstsq(cosines, levels, rcond=None)[0]
+        for _ in range(6):
+            levels = np.maximum(levels, cosines @ weights)
+            weights = np.linalg.lstsq(cosines, levels, rcond=None)[0]
+        stretched = np.cos(np.pi * np.outer(np.minimum(places / factor, 1), np.arange(order)))
+        spectrum *= np.exp(np.clip((stretched - cosines) @ weights, -2.3, 2.3))[:, None]
+        expected[start : start + 1024] += np.fft.irfft(spectrum, axis=0) * window[:, None]
+    result = augment(Formants(factor, factor, order), stems)
+    np.testing.assert_allclose(result[0, 0], expected[1024:-1024], atol=1e-4)
+
+
+def test_formants_leave_silence_and_the_places_of_sounds():
+    sound = tone(envelope)[0].astype(np.float32)
+    stems = np.zeros((2, 2, len(sound), 2), np.float32)
+    stems[0, 0, :, 0], stems[0, 0, :, 1] = sound, -0.5 * sound
+    moved = augment(Formants(1.25, 1.25), stems)
+    np.testing.assert_allclose(moved[0, 0, :, 1], -0.5 * moved[0, 0, :, 0], atol=1e-4)
+    assert np.abs(moved[0, 0]).max() > 0.1 and not moved[1].any() and not moved[0, 1].any()
+
+
+def test_formants_are_drawn_evenly_up_and_down():
+    sound = np.broadcast_to(tone(envelope, samples=2048)[0], (400, 1, 2048)).astype(np.float32)[..., None]
+    both = augment(Formants(0.8, 1.25, order=6), sound)[:, 0, :, 0]
+    ends = [augment(Formants(factor, factor, order=6), sound[:1])[0, 0, :, 0] for factor in (0.8, 1.0, 1.25)]
+    low, same, high = (np.square(both - end).sum(axis=1) for end in ends)
+    nearest = np.argmin([low, same, high], axis=0)
+    assert all(0.1 < (nearest == number).mean() < 0.7 for number in range(3))
+
+
+@pytest.mark.parametrize("arguments", [{"low": 0}, {"low": 1.3}, {"high": float("nan")}])
+def test_factors_of_formants_out_of_range_are_errors(arguments):
+    with pytest.raises(ValueError, match=f"Factors need 0 < low <= high.*{next(iter(arguments))}="):
+        Formants(**arguments)
+    with pytest.raises(ValueError, match="order must"):
+        Formants(order=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfsep.pipeline.augment import AUGMENTATIONS, Equalize, Gain, Mute, Polarity, Ratio, Remix, Shift, Swap
+from tfsep.pipeline.augment import AUGMENTATIONS, Equalize, Formants, Gain, Mute, Polarity, Ratio, Remix, Shift, Swap
 from tfsep.pipeline.batches import excerpts, windows
 from tfsep.pipeline.share import Share
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUGMENTATIONS",
     "Equalize",
+    "Formants",
     "Gain",
     "Mute",
     "Polarity",

@@ -11,7 +11,15 @@ import numpy as np
 from keras import ops
 
 from tfsep.checks import check_integer, check_number
+from tfsep.layers import STFT
 from tfsep.pipeline.random_numbers import integers, split, uniform
+
+# In which an envelope rises from the mean of partials and what is between them to the partials.
+_ROUNDS = 6
+# Of a bin's power, so that silence stays silent.
+_SILENT = 1e-20
+# Of a bin's gain, in nepers (20 dB): noise above the band of a recording would become a sound.
+_MOST_CHANGE = 2.3
 
 
 class Augmentation:
@@ -258,9 +266,74 @@ class Equalize(Augmentation):
         return ops.transpose(filtered, (0, 1, 3, 2))
 
 
+class Formants(Augmentation):
+    """Move the formants of each source of each example by a random factor, and leave its pitch.
+
+    The spectral envelope of each frame is stretched over frequency: a sum of `order` cosines that follows the peaks of
+    the log-spectrum. So voices become those of larger and smaller singers, whereas other speeds move pitch and formants
+    together.
+
+    Args:
+        low: float, smallest factor. Defaults to 0.8.
+        high: float, largest factor. Defaults to 1.25.
+        order: int, number of cosines, at least 2. About a thousandth of the sampling rate keeps the envelope from
+            following the partials of high voices. Defaults to 40.
+
+    Example:
+
+    >>> stems = keras.random.normal((2, 5, 4000, 2))
+    >>> tfsep.pipeline.Formants(0.8, 1.25)(stems, seed=(0, 0)).shape == stems.shape
+    True
+
+    Reference:
+
+    - [Jaitly and Hinton, 2013, Vocal tract length perturbation (VTLP) improves speech
+      recognition](https://www.cs.toronto.edu/~hinton/absps/perturb.pdf), for spectrograms of speech
+    - [Röbel and Rodet, 2005, Efficient spectral envelope estimation and its application to pitch shifting and envelope
+      preservation](https://hal.science/hal-01161334), for the envelope
+    """
+
+    def __init__(self, low: float = 0.8, high: float = 1.25, order: int = 40):
+        if not 0 < low <= high:
+            raise ValueError(f"Factors need 0 < low <= high. Received: low={low}, high={high}.")
+        check_integer("order", order, least=2)
+        self.low = low
+        self.high = high
+        self.order = order
+
+    def __call__(self, stems, seed):
+        batch, sources, samples, channels = ops.shape(stems)[0], *stems.shape[1:]
+        stft = STFT(1024, 512, "sine")
+        real, imaginary = stft.transform(ops.reshape(stems, (-1, samples, channels)))
+        # One gain for all channels leaves the places of sounds between the speakers.
+        power = ops.mean(ops.square(real) + ops.square(imaginary), axis=1)
+        levels = 0.5 * ops.log(power + 1e-6 * ops.max(power, axis=-1, keepdims=True) + _SILENT)
+        frequencies, numbers = np.linspace(0, 1, stft.bins), np.arange(self.order)
+        cosines = np.cos(np.pi * np.outer(numbers, frequencies)).astype("float32")
+        weights = _true_envelope(levels, cosines)
+        factors = ops.exp(uniform([batch * sources, 1], seed, np.log(self.low), np.log(self.high)))
+        stretched = ops.minimum(frequencies.astype("float32") / factors, 1.0)[:, None]
+        moved = ops.cos(np.pi * numbers.astype("float32")[:, None] * stretched)
+        change = ops.matmul(weights, moved - cosines)
+        gain = ops.exp(ops.clip(change, -_MOST_CHANGE, _MOST_CHANGE))[:, None]
+        return ops.reshape(stft.inverse_transform(gain * real, gain * imaginary, samples), ops.shape(stems))
+
+
+def _true_envelope(levels, cosines):
+    """Return the weights of cosines `[order, bins]` whose sum follows the peaks of levels `[..., bins]`."""
+    fit = np.linalg.pinv(cosines)
+    weights = ops.matmul(levels, fit)
+    for _ in range(_ROUNDS):
+        levels = ops.maximum(levels, ops.matmul(weights, cosines))
+        weights = ops.matmul(levels, fit)
+    return weights
+
+
 def _rows(stems, places, first_axes: int):
     """Return rows of stems whose first axes are one; one gather is several times as fast as `take_along_axis`."""
     return ops.take(ops.reshape(stems, (-1, *stems.shape[first_axes:])), places, axis=0)
 
 
-AUGMENTATIONS = {kind.__name__.lower(): kind for kind in (Remix, Gain, Ratio, Shift, Mute, Swap, Polarity, Equalize)}
+AUGMENTATIONS = {
+    kind.__name__.lower(): kind for kind in (Remix, Gain, Ratio, Shift, Mute, Swap, Polarity, Equalize, Formants)
+}

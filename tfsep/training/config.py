@@ -61,7 +61,7 @@ class TrainConfig(Recipe):
     loss: dict[str, dict] = option(dict, "Name of a loss. Defaults to the model's published one.")
     augment: dict[str, dict] = option(
         lambda: {"remix": {}, "gain": {}},
-        "Augmentations. Of remix, gain, ratio, shift, mute, swap, polarity, equalize, with commas; or none.",
+        "Augmentations. Of remix, gain, ratio, shift, mute, swap, polarity, equalize, formants, with commas; or none.",
     )
     speeds: list[float] = option(list, "Further speed of each track, such as 0.9; repeatable. Defaults to none.")
     mixed_precision: str = option(
