@@ -92,6 +92,13 @@ def whole(tmp_path_factory):
 
 
 @pytest.fixture
+def short_lived(tmp_path_factory):
+    """A server that a test may stop."""
+    with _server(tmp_path_factory) as client:
+        yield client
+
+
+@pytest.fixture
 def server(running):
     """The server without songs."""
     running.clear()

@@ -41,13 +41,17 @@ def browser(chromium, running, saved):
     chromium.execute_cdp_cmd("Browser.setDownloadBehavior", allow)
     chromium.get("about:blank")
     chromium.get_log("browser")  # what other tests have left
-    chromium.get(running.address)
-    wait(chromium, "document.querySelectorAll('#models tr').length > 9")
-    script(chromium, f"document.querySelector('#models [value={MODEL}]').click()")
-    script(chromium, "document.getElementById('format').value = 'flac'")
+    open_page(chromium, running)
     yield chromium
     script(chromium, "tfsepPlayers.forEach((player) => player.stop())")
     assert [entry["message"] for entry in chromium.get_log("browser")] == []
+
+
+def open_page(browser, server):
+    browser.get(server.address)
+    wait(browser, "document.querySelectorAll('#models tr').length > 9")
+    script(browser, f"document.querySelector('#models [value={MODEL}]').click()")
+    script(browser, "document.getElementById('format').value = 'flac'")
 
 
 def script(browser, text, *arguments):
@@ -205,10 +209,11 @@ def test_fits_a_phone(browser):
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_a_server_that_stops_is_said(browser, running, material):
+def test_a_server_that_stops_is_said(browser, short_lived, material):
+    open_page(browser, short_lived)
     choose(browser, material / "long.wav")
     wait(browser, "document.querySelector('progress')?.value > 0")
-    running.server.should_exit = True
+    short_lived.server.should_exit = True
     wait_for(browser, "failed")
     assert "Start `tfsep web` again" in find(browser, ".item-status").text
     browser.get_log("browser")  # the answers that were missing
