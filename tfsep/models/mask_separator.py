@@ -94,7 +94,7 @@ class MaskSeparator(Separator):
 
     def separate_window(self, window) -> dict:
         # As `synthesize` of `estimate`, without the domain of the loss and in the order of the FFT.
-        window = self._checked(window)
+        window = ops.cast(self._checked(window), "float32")
         level, gain = self.normalize(window)
         spectrogram = self.stft.transform(level)
         masks = self._masks(ops.transpose(magnitude(*spectrogram), (0, 2, 3, 1)), training=False)
@@ -105,7 +105,10 @@ class MaskSeparator(Separator):
             mask = ops.transpose(mask, (0, 3, 1, 2))
             return self.stft.inverse_transform(*(mask * part for part in mixture), samples)
 
-        return {name: separated(mask) for name, mask in zip(self.sources, masks, strict=True)}
+        *names, last = self.sources
+        separate = {name: separated(mask) for name, mask in zip(names, masks[:-1], strict=True)}
+        # The masks add up to one, so the last source needs no transform.
+        return {**separate, last: window - sum(separate.values())}
 
     def _masks(self, magnitudes, training: bool) -> list:
         """Compute the masks that are applied."""
