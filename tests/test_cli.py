@@ -68,6 +68,12 @@ def song(tmp_path):
     return path
 
 
+def cut(stem: Path) -> None:
+    """Leave half a second of a stem."""
+    sound, rate = audio.read(stem)
+    audio.write(stem, sound[: rate // 2], rate, tags=audio.read_tags(stem), overwrite=True)
+
+
 def message(err: str) -> str:
     """The one line of the error; progress bars end in a carriage return."""
     lines = [line.rsplit("\r", 1)[-1] for line in err.splitlines()]
@@ -344,14 +350,15 @@ class TestSeparate:
             (lambda stem: stem.write_bytes(b"a voice that nobody can read" * 100), "is damaged, or was not written"),
             (lambda stem: audio.write(stem, np.zeros(RATE), RATE, overwrite=True), "is damaged, or was not written"),
             (lambda stem: stem.with_name("drums.flac").rename(stem), "is damaged, or was not written"),
-            (lambda stem: shutil.copy(stem.parents[1] / "longer" / "vocals.flac", stem), "it has 2.00 s, not 1.00 s"),
+            (lambda stem: shutil.copy(stem.parents[1] / "other" / "vocals.flac", stem), "is of another song of"),
+            (cut, "has 0.50 s, not 1.00 s"),
         ],
-        ids=["garbled", "one's own", "another stem", "another song"],
+        ids=["garbled", "one's own", "another stem", "another song", "cut"],
     )
     def test_skipping_replaces_nothing_else(self, run, song, tmp_path, small_preset, damage, words):
-        audio.write(tmp_path / "longer.wav", np.random.default_rng(0).normal(0, 0.1, (2 * RATE, 1)), RATE)
+        audio.write(tmp_path / "other.wav", np.random.default_rng(0).normal(0, 0.1, (RATE, 2)), RATE)
         batch = ("-o", tmp_path / "out", "-m", small_preset, "--format", "flac")
-        assert run("separate", song, tmp_path / "longer.wav", *batch)[0] == 0
+        assert run("separate", song, tmp_path / "other.wav", *batch)[0] == 0
         stem = tmp_path / "out" / "song" / "vocals.flac"
         damage(stem)
         before = stem.read_bytes()
@@ -362,6 +369,19 @@ class TestSeparate:
             assert stem.read_bytes() == before
             stem.with_name(missing).unlink(missing_ok=True)
         assert run("separate", song, *batch, "--overwrite")[0] == 0
+
+    @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".m4a", ".opus"])
+    def test_songs_are_known_by_their_sound_not_their_tags(self, run, tmp_path, small_preset, suffix):
+        song = tmp_path / f"song{suffix}"
+        takes = np.random.default_rng(0).normal(0, 0.1, (2, 48000, 2)).astype(np.float32)
+        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--exist", "skip")
+        audio.write(song, takes[0], 48000)
+        assert run(*batch)[0] == 0
+        audio.write(song, takes[0], 48000, tags=audio.Tags(title="Song" * 100), overwrite=True)
+        assert "1 skipped" in run(*batch)[1]
+        audio.write(song, takes[1], 48000, overwrite=True)
+        code, _, err = run(*batch)
+        assert (code, "is of another song of this name, or of this one before it changed" in err) == (2, True), err
 
     def test_surround_sound_and_other_segments(self, run, tmp_path, small_preset):
         sound = np.random.default_rng(0).normal(0, 0.1, (RATE, 6)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,7 @@ from material import SAMPLES, decode_with_ffmpeg, encode, make_music
 
 from tfsep import audio
 from tfsep.audio import mp3
+from tfsep.audio.reading import checksum
 
 # What the docstring of `read` promises about an excerpt, by format; to the bit where none is named.
 TOLERANCE = {"mp3": 2e-7, "mp3 48k": 2e-7, "mp3 mono": 2e-7, "mp3 low": 2e-7, "opus": 1e-6}
@@ -41,6 +43,16 @@ def test_info_equals_the_full_decode(kind, files, whole):
     assert facts.path == str(files[kind])
     assert facts.channels == (1 if "mono" in kind else 6 if "5.1" in kind else 2)
     assert np.array_equal(decoded, whole[kind])
+
+
+def test_checksums_differ_by_sound(files, tmp_path):
+    checksums = {kind: checksum(path) for kind, path in files.items()}
+    # The same frames of AAC in two containers.
+    assert checksums.pop("mp4 fragments") == checksums["m4a"]
+    assert checksums.pop("mpeg-ts") == checksums["aac"]
+    assert len(set(checksums.values())) == len(checksums)
+    (tmp_path / "text").write_bytes(b"no sound" * 500_000)
+    assert checksum(tmp_path / "text") == f"{zlib.crc32(b'no sound' * 500_000):08x}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,13 +8,14 @@ from tfsep.separation import marks
 
 
 @pytest.mark.parametrize("stem", ["vocals", "the 'rest'", 'say "no"', "both ' and \"", "a of b, separated by tfsep"])
-@pytest.mark.parametrize("made_by", ["", "crn-4stems", "a of b (shifts=2, start=0.5)", "x, separated by tfsep"])
+@pytest.mark.parametrize("made_by", ["", "crn-4stems", "a of b (shifts=2)", "x, separated by tfsep", "x from song 1"])
+@pytest.mark.parametrize("song", ["", "0123abcd"])
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".m4a"])
-def test_marks_are_read_back(tmp_path, stem, made_by, suffix):
-    what = marks.stem_mark(stem)
-    with audio.Writer(tmp_path / f"a{suffix}", 8000, 1, comment=marks.comment(what, made_by)) as writer:
+def test_marks_are_read_back(tmp_path, stem, made_by, song, suffix):
+    mark = marks.Mark(marks.stem_mark(stem), made_by, song)
+    with audio.Writer(tmp_path / f"a{suffix}", 8000, 1, comment=marks.comment(mark)) as writer:
         writer.write(np.zeros((10, 1), np.float32))
-    assert marks.read_mark(tmp_path / f"a{suffix}") == (what, made_by)
+    assert marks.read_mark(tmp_path / f"a{suffix}") == mark
 
 
 @pytest.mark.parametrize("comment", [None, "", "Stem 'vocals'", "My stem, separated by tfsep", "Stem vocals of x"])

@@ -1,5 +1,7 @@
 """Stems made of a model's estimates."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -141,7 +143,8 @@ def test_tags_go_with_the_stems_and_bitrates_are_given(identity, noise, tmp_path
     audio.write(tmp_path / "song.flac", noise(8000), 8000, tags=audio.Tags(title="Song", album="Songs", comment="new"))
     paths = separate_file(tmp_path / "song.flac", tmp_path / "out", identity(), suffix=".flac")
     tags = audio.read_tags(paths["plain"])
-    assert (tags.title, tags.album, tags.comment) == ("Song", "Songs", "Stem 'plain', separated by tfsep")
+    assert (tags.title, tags.album) == ("Song", "Songs")
+    assert re.fullmatch("Stem 'plain' from song [0-9a-f]{8}, separated by tfsep", tags.comment)
     with pytest.raises(ValueError, match="takes no bitrate"):
         separate_file(tmp_path / "song.flac", tmp_path / "out2", identity(), bitrate=128000)
 

@@ -4,6 +4,7 @@ import functools
 import os
 import stat
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ MOST_CHANNELS = 32
 # A flac of silence has frames of 65535 samples in a dozen bytes, more than any other format.
 _MOST_SAMPLES_PER_BYTE = 8192
 _FIRST_SAMPLES = 1 << 24  # allocated at once
+_BLOCK_BYTES = 1 << 20
 
 
 def info(path: str | os.PathLike, stream: int = 0, tolerant: bool = False) -> AudioInfo:
@@ -187,6 +189,23 @@ class _Growing:
             self.array.resize((size, self.array.shape[1]), refcheck=False)
         self.array[self._filled : end] = block
         self._filled = end
+
+
+def checksum(path: str | os.PathLike) -> str:
+    """Return a number of the audio that a file stores in its first stream, whatever its tags are.
+
+    Returns:
+        CRC-32, eight hexadecimal digits: of the stream before decoding, or of the whole file if FFmpeg cannot read it.
+    """
+    path = os.fspath(path)
+    try:
+        value = av_decoder.checksum(path)
+    except AudioError:
+        value = 0
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                value = zlib.crc32(block, value)
+    return f"{value:08x}"
 
 
 def _probe(path: str | os.PathLike, stream: int, tolerant: bool) -> _Probed:

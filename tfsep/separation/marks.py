@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from tfsep.audio.writing import read_comment
 
@@ -13,8 +14,24 @@ STEM_FILE = "STEM file"
 _END = ", separated by tfsep"
 # The name of a stem is written as Python writes it, in either kind of quotes.
 _PATTERN = re.compile(
-    rf"(?P<what>Stem (?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")|{STEM_FILE})(?: of (?P<made_by>.*))?{_END}"
+    rf"(?P<what>Stem (?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")|{STEM_FILE})(?: of (?P<made_by>.*?))?"
+    rf"(?: from song (?P<song>[0-9a-f]{{8}}))?{_END}"
 )
+
+
+class Mark(NamedTuple):
+    """What the comment of a file of stems tells.
+
+    Args:
+        what: str, `STEM_FILE` or what `stem_mark` returns.
+        made_by: str, the model and its options; may be empty. Defaults to an empty text.
+        song: str, the checksum of the song, eight hexadecimal digits; empty in files of earlier versions. Defaults to
+            an empty text.
+    """
+
+    what: str
+    made_by: str = ""
+    song: str = ""
 
 
 def stem_mark(stem: str) -> str:
@@ -22,20 +39,17 @@ def stem_mark(stem: str) -> str:
     return f"Stem {stem!r}"
 
 
-def comment(what: str, made_by: str) -> str:
-    """Return the comment of a file of stems.
-
-    Args:
-        what: str, `STEM_FILE` or what `stem_mark` returns.
-        made_by: str, the model and its options; may be empty.
-    """
-    return f"{what} of {made_by}{_END}" if made_by else f"{what}{_END}"
+def comment(mark: Mark) -> str:
+    """Return the comment of a file of stems."""
+    of = f" of {mark.made_by}" if mark.made_by else ""
+    song = f" from song {mark.song}" if mark.song else ""
+    return f"{mark.what}{of}{song}{_END}"
 
 
-def read_mark(path: Path) -> tuple[str, str] | None:
-    """Return what a file is called in its comment and what made it; None for a file that tfsep did not write."""
+def read_mark(path: Path) -> Mark | None:
+    """Return what the comment of a file tells; None for a file that tfsep did not write."""
     match = _PATTERN.fullmatch(read_comment(path))
-    return match and (match["what"], match["made_by"] or "")
+    return match and Mark(**match.groupdict(default=""))
 
 
 def facts(values: Mapping[str, float | None], defaults: Mapping[str, float | None]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from tfsep import audio
 from tfsep.audio.av_encoder import STEM_SUFFIXES
 from tfsep.audio.channels import downmix_matrix, mixed_down
+from tfsep.audio.reading import checksum
 from tfsep.audio.stem_files import MOST_STEMS
 from tfsep.audio.writing import CLIPS
 from tfsep.checks import check_choice, check_number
@@ -195,16 +196,20 @@ def are_done(path: str | Path, folder: str | Path, names: Sequence[str], options
 
     Raises:
         FileExistsError: if a stem exists that something else made: another model or other options, another program,
-            or tfsep of a song of another length. Files that are empty, or that cannot be read but tell that these
-            options made them, count as missing.
+            or tfsep of another song, or of this one before it changed. Files that are empty, or that cannot be read
+            but tell that these options made them, count as missing.
     """
     paths = stem_paths(path, folder, names, options.suffix, options.name)
     info = audio.info(path, tolerant=options.tolerant)
     seconds = excerpt(info, options)[1] / info.sample_rate
     files = {place: stem for stem, place in paths.items()}  # a STEM file once
+    song = checksum(path) if any(place.is_file() for place in files) else ""
     # All are looked at, as separating the song replaces all.
     return all(
-        [_is_done(place, _what(stem, options), options.maker(stem, paths), seconds) for place, stem in files.items()]
+        [
+            _is_done(place, marks.Mark(_what(stem, options), options.maker(stem, paths), song), seconds)
+            for place, stem in files.items()
+        ]
     )
 
 
@@ -213,18 +218,20 @@ def _what(stem: str, options: FileOptions) -> str:
     return marks.STEM_FILE if options.one_file else marks.stem_mark(stem)
 
 
-def _is_done(path: Path, what: str, maker: str, seconds: float) -> bool:
+def _is_done(path: Path, expected: marks.Mark, seconds: float) -> bool:
     """Whether a stem is there; see `are_done`."""
     if not path.is_file() or not path.stat().st_size:
         return False
     mark = marks.read_mark(path)
     wrong = None
-    if mark is None or mark[0] != what:
+    if mark is None or mark.what != expected.what:
         wrong = "is damaged, or was not written by tfsep as this stem"
-    elif mark[1] not in ("", maker):
-        wrong = f"was made by {mark[1]}, not by {maker or 'this model'}"
+    elif mark.made_by not in ("", expected.made_by):
+        wrong = f"was made by {mark.made_by}, not by {expected.made_by or 'this model'}"
+    elif mark.song not in ("", expected.song):
+        wrong = "is of another song of this name, or of this one before it changed"
     elif (found := _seconds(path)) is not None and abs(found - seconds) > _TOLERANCE:
-        wrong = f"is of another song: it has {found:.2f} s, not {seconds:.2f} s"
+        wrong = f"is cut, or of another song: it has {found:.2f} s, not {seconds:.2f} s"
     if wrong:
         raise FileExistsError(f"{path}: {wrong}; overwrite=True (--overwrite) replaces it.")
     return found is not None
@@ -316,16 +323,15 @@ def excerpt(info: audio.AudioInfo, options: FileOptions) -> tuple[int, int]:
 def _writers(path, paths: dict[str, Path], info: audio.AudioInfo, options: FileOptions) -> list[audio.Writer]:
     """Return the writer of a STEM file, or one for each stem."""
     settings = {"overwrite": options.overwrite, "clip": options.clip, "bitrate": options.bitrate, "tags": _tags(path)}
-    makers = {stem: options.maker(stem, paths) for stem in paths}
+    song = checksum(path)
+    comments = {
+        stem: marks.comment(marks.Mark(_what(stem, options), options.maker(stem, paths), song)) for stem in paths
+    }
     if options.one_file:
-        (place,), (maker,) = set(paths.values()), set(makers.values())
-        facts = place, info.sample_rate, tuple(paths), info.channels
-        return [audio.StemFileWriter(*facts, comment=marks.comment(marks.STEM_FILE, maker), **settings)]
+        (place,), (comment,) = set(paths.values()), set(comments.values())
+        return [audio.StemFileWriter(place, info.sample_rate, tuple(paths), info.channels, comment=comment, **settings)]
     facts = info.sample_rate, info.channels, options.subtype
-    return [
-        audio.Writer(place, *facts, comment=marks.comment(_what(stem, options), makers[stem]), **settings)
-        for stem, place in paths.items()
-    ]
+    return [audio.Writer(place, *facts, comment=comments[stem], **settings) for stem, place in paths.items()]
 
 
 def _write(writers: list[audio.Writer], parts: Iterable[np.ndarray]) -> None:
@@ -389,7 +395,7 @@ def _is_ours(path: Path, pattern: re.Pattern) -> bool:
         return False
     mark = marks.read_mark(path)
     what = marks.stem_mark(match["stem"]) if "stem" in pattern.groupindex else marks.STEM_FILE
-    return mark is not None and mark[0] == what
+    return mark is not None and mark.what == what
 
 
 def _plot(paths: dict[str, Path], info: audio.AudioInfo, figure: Path) -> None:
