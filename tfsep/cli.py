@@ -307,7 +307,7 @@ def _names(text: str, separator: str) -> list[str]:
 def _check_page(songs: dict[Path, Path], output: Path | None, name: str, exist: str) -> None:
     """Raise ValueError if no page can be written of the stems of these songs."""
     from tfsep.report.page import check_output
-    from tfsep.separation.song_files import song_name
+    from tfsep.separation.file_options import song_name
 
     if output is None or name != _NAME or any(place != Path() for place in songs.values()):
         raise ValueError(
@@ -323,7 +323,7 @@ def _check_page(songs: dict[Path, Path], output: Path | None, name: str, exist: 
 
 def _write_page(batch, output: Path, tolerant: bool, embed: bool) -> None:
     from tfsep.report import write_stems_page
-    from tfsep.separation.song_files import song_name
+    from tfsep.separation.file_options import song_name
 
     songs = batch.skipped | batch.done
     stems = {song_name(path): list(paths) for path, paths in songs.items()}

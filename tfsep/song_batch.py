@@ -20,7 +20,7 @@ from tfsep.loading import load_model, model_licence, model_sources
 from tfsep.portable.bag import Bag
 from tfsep.progress import progress_bar
 from tfsep.separation import Separation
-from tfsep.separation.song_files import FileOptions, stem_paths
+from tfsep.separation.file_options import FileOptions, stem_paths
 
 _STANDARD_INPUT = "standard input"
 

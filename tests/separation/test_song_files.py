@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfsep import audio
-from tfsep.separation import separate, separate_file, song_files
+from tfsep.separation import file_options, separate, separate_file, song_files
 
 
 @pytest.fixture
@@ -340,7 +340,7 @@ def test_a_stem_file_replaces_that_of_the_other_suffix(identity, tmp_path, noise
 
 @pytest.mark.parametrize("name", ["song.wav", "song.stem.mp4", "song.stem.m4a", "song.STEM.MP4"])
 def test_name_of_a_song(name):
-    assert song_files.song_name(name) == "song"
+    assert file_options.song_name(name) == "song"
 
 
 def test_an_excerpt_is_not_read_beyond_its_end(identity, song, folder, monkeypatch):

@@ -20,10 +20,12 @@ from tfsep.checks import check_integer, check_number
 from tfsep.loading import cached_model, model_sources, takes_whole_songs
 from tfsep.portable.bag import Bag
 from tfsep.presets import DEFAULT as DEFAULT_MODEL
+from tfsep.separation.existing_stems import are_done
+from tfsep.separation.file_options import FileOptions
 from tfsep.separation.marks import facts
 from tfsep.separation.outputs import Outputs
 from tfsep.separation.song import Delay, Quality, separate_stream, stream_latency
-from tfsep.separation.song_files import FileOptions, are_done, check_file, write_stems
+from tfsep.separation.song_files import check_file, write_stems
 from tfsep.separation.stream import Stream
 
 Progress = Callable[[int, int | None, float | None], None]

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tfsep.datasets.folders import SUFFIXES
+from tfsep.separation.file_options import stem_paths
 from tfsep.separation.marks import read_mark
-from tfsep.separation.song_files import stem_paths
 
 # Video files, whose sound is read, beside the formats of audio.
 SONG_SUFFIXES = (*SUFFIXES, ".caf", ".mka", ".mkv", ".mov", ".webm", ".w64", ".wma")
