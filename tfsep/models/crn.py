@@ -38,7 +38,8 @@ class CRN(MaskSeparator):
         filters: list of int, filters of the levels, from the top. Defaults to `(16, 32, 64, 96, 128)`.
         units: int, units of the recurrent layer in each direction. Defaults to 128.
         bin_units: int, units of residual layers that are dense over the bins, one after the convolutions of each level
-            down and up: features of all bins of a frame, added to each bin. 0 for none. Defaults to 0.
+            down and up: features of all bins of a frame, added to each bin. They learn pitches, so that they gain with
+            many singers and instruments in training, and lose with few. 0 for none. Defaults to 0.
         dropout: float, fraction of dropped inputs and outputs of the recurrent layer in training. Defaults to 0.0.
         compression: float, exponent of the magnitudes that the network receives; below 1, it raises soft ones. Defaults
             to 0.3.
