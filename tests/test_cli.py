@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -382,6 +384,16 @@ class TestSeparate:
         audio.write(song, takes[1], 48000, overwrite=True)
         code, _, err = run(*batch)
         assert (code, "is of another song of this name, or of this one before it changed" in err) == (2, True), err
+
+    def test_stems_of_earlier_versions_tell_no_song_and_are_skipped(self, run, song, tmp_path, small_preset):
+        batch = ("separate", song, "-o", tmp_path / "out", "-m", small_preset, "--exist", "skip")
+        assert run(*batch)[0] == 0
+        for stem in (tmp_path / "out" / "song").iterdir():
+            tags = audio.read_tags(stem)
+            comment = re.sub(" from song [0-9a-f]{8}", "", tags.comment)
+            assert comment != tags.comment
+            audio.write(stem, *audio.read(stem), tags=dataclasses.replace(tags, comment=comment), overwrite=True)
+        assert "1 skipped" in run(*batch)[1]
 
     def test_surround_sound_and_other_segments(self, run, tmp_path, small_preset):
         sound = np.random.default_rng(0).normal(0, 0.1, (RATE, 6)).astype(np.float32)

@@ -8,7 +8,9 @@ from tfsep.separation import marks
 
 
 @pytest.mark.parametrize("stem", ["vocals", "the 'rest'", 'say "no"', "both ' and \"", "a of b, separated by tfsep"])
-@pytest.mark.parametrize("made_by", ["", "crn-4stems", "a of b (shifts=2)", "x, separated by tfsep", "x from song 1"])
+@pytest.mark.parametrize(
+    "made_by", ["", "crn-4stems", "a of b (shifts=2, start=0.5)", "x, separated by tfsep", "x from song 1"]
+)
 @pytest.mark.parametrize("song", ["", "0123abcd"])
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".m4a"])
 def test_marks_are_read_back(tmp_path, stem, made_by, song, suffix):
